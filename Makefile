@@ -1,0 +1,53 @@
+# The verbs, the same for people and for CI. Everything is installed into .venv of this checkout.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+UV := $(BIN)/uv
+STAMP := .venv/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format e2e bench build clean
+
+help: ## show this help
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## set up .venv with the locked dependencies
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tidegate needs Python 3.11 or newer: run 'make PYTHON=/path/to/python3.11'" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "python's venv is missing: 'apt-get install python3-venv' (Debian, Ubuntu), then run make again" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMP): $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --all-extras --python $(BIN)/python
+	@touch $@
+
+demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tidegate
+	@$(BIN)/tidegate demo $(ARGS)
+
+test: $(STAMP) ## the test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## the engine's smoke benchmark
+	@$(BIN)/python -m bench $(ARGS)
+
+e2e: $(STAMP) ## the demo's goals, and that each of them can fail
+	@$(BIN)/python -m pytest e2e $(ARGS)
+
+build: $(STAMP) ## wheel and sdist into dist/
+	$(UV) build
+
+clean: ## remove what make has made
+	rm -rf .venv dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis

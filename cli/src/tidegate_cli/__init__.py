@@ -1,0 +1,1 @@
+"""The tidegate command: loads its subcommands by entry point and knows nothing else."""

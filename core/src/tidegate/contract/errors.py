@@ -1,0 +1,65 @@
+"""The tree of errors: the type says who erred and whether trying again can help.
+
+::
+
+    TidegateError
+    ├── CallerError           the caller's mistake: 4xx, do not retry as it is
+    ├── SettingsError         the operator of this process erred: one line, exit status 2
+    ├── DocumentError         a peer sent something that is not the document it should be
+    ├── BackplaneUnavailableError  nobody's mistake: nothing was accepted, retry after `retry_after_s`
+    └── MissingToolError      something that must be installed is not; the message says how
+"""
+
+from __future__ import annotations
+
+
+class TidegateError(Exception):
+    """The root of everything Tidegate raises on purpose."""
+
+
+class CallerError(TidegateError):
+    """Raised when a request is wrong in itself; retrying it unchanged cannot help.
+
+    ``code`` is the machine's word (``"bad_json"``), ``detail`` the person's sentence and
+    ``field`` the part of the request that is wrong (``None`` when it is the whole).
+    """
+
+    def __init__(self, code: str, detail: str, field: str | None = None, status: int = 400) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.status = status
+
+    def to_json(self) -> dict[str, str | None]:
+        """The body of the 4xx answer: ``{"error", "detail", "field"}``."""
+        return {"error": self.code, "detail": self.detail, "field": self.field}
+
+
+class SettingsError(TidegateError):
+    """Raised at start-up when a setting is not usable; names it and says what is allowed."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+
+
+class DocumentError(TidegateError):
+    """Raised when a peer's document is malformed; ``field`` names the first bad part."""
+
+    def __init__(self, document: str, field: str, problem: str) -> None:
+        super().__init__(f"{document}: {field}: {problem}")
+        self.document = document
+        self.field = field
+
+
+class BackplaneUnavailableError(TidegateError):
+    """Raised when the backplane did not acknowledge; nothing was accepted, so retry is safe."""
+
+    def __init__(self, detail: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class MissingToolError(TidegateError):
+    """Raised when a program or package is not installed; the message says how to get it."""

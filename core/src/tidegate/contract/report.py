@@ -1,0 +1,155 @@
+"""The one conversation between sidecar and operator: a report goes up, an answer comes back.
+
+The sidecar posts its report and the operator holds the request until it has news for that pod or
+15 s have passed. Durations are relative to receipt, because clocks differ; sequence numbers say
+which of two documents is newer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from tidegate.contract.errors import DocumentError
+from tidegate.contract.fields import Fields
+from tidegate.contract.names import SCHEMA_VERSION
+
+HOLD_S = 15.0
+"""How long the operator may hold a report without news."""
+
+PLAN_VALID_S = 3.0
+"""How long a plan binds without another answer; then the pod's own plan goes on."""
+
+PLAN_WAIT_S = 2.0
+"""How long a pod with an operator waits after preStop for a first plan."""
+
+RESTING_REPORT_S = 15.0
+ROLLING_REPORT_S = 0.25
+
+PodState = Literal["starting", "ready", "draining", "drained", "stopping"]
+POD_STATES: tuple[PodState, ...] = ("starting", "ready", "draining", "drained", "stopping")
+
+PlanKind = Literal["wait", "drain", "shed"]
+PLAN_KINDS: tuple[PlanKind, ...] = ("wait", "drain", "shed")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a pod says of itself.
+
+    `streams` are open now; `arrived_total` and `ended_total` only grow, so that two reports give
+    a rate even when arrivals and endings cancel out. `drain_started_s` is the age of the drain
+    and `deadline_in_s` what is left of it. `degraded` is ``None`` or a word ("backplane").
+    """
+
+    uid: str
+    seq: int
+    streams: int
+    arrived_total: int
+    ended_total: int
+    state: PodState
+    plan_seq: int
+    rate_limit_per_s: float
+    version: str
+    drain_started_s: float | None = None
+    deadline_in_s: float | None = None
+    degraded: str | None = None
+    schema: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as sent."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Report:
+        """Read a report; raises `DocumentError`, also for a schema this version does not know."""
+        f = Fields("report", value)
+        schema = f.integer("schema")
+        if schema != SCHEMA_VERSION:
+            raise DocumentError("report", "schema", f"is {schema}, known is {SCHEMA_VERSION}")
+        state = f.text("state", POD_STATES)
+        degraded = f.optional("degraded")
+        return cls(
+            uid=f.text("uid"),
+            seq=f.integer("seq"),
+            streams=f.integer("streams"),
+            arrived_total=f.integer("arrived_total"),
+            ended_total=f.integer("ended_total"),
+            state=next(s for s in POD_STATES if s == state),
+            plan_seq=f.integer("plan_seq"),
+            rate_limit_per_s=f.number("rate_limit_per_s"),
+            version=f.text("version"),
+            drain_started_s=f.optional_number("drain_started_s"),
+            deadline_in_s=f.optional_number("deadline_in_s"),
+            degraded=None if degraded is None else str(degraded),
+            schema=schema,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pod shall do with its streams.
+
+    ``wait``: let none go yet. ``drain``: starting in `start_in_s`, let `rate_per_s` go until
+    `count` are gone (``None``: all). ``shed``: the same for a healthy pod, which always has a
+    count. A client let go is told to come back after `retry_ms`. Without another answer within
+    `valid_for_s` a draining pod goes on by its own plan and a shedding one stops.
+    """
+
+    kind: PlanKind
+    start_in_s: float = 0.0
+    rate_per_s: float = 0.0
+    count: int | None = None
+    retry_ms: int = 1000
+    deadline_in_s: float | None = None
+    valid_for_s: float = PLAN_VALID_S
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as sent."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Plan:
+        """Read a plan; raises `DocumentError`."""
+        f = Fields("plan", value)
+        kind = f.text("kind", PLAN_KINDS)
+        return cls(
+            kind=next(k for k in PLAN_KINDS if k == kind),
+            start_in_s=f.number("start_in_s"),
+            rate_per_s=f.number("rate_per_s"),
+            count=f.optional_integer("count"),
+            retry_ms=f.integer("retry_ms"),
+            deadline_in_s=f.optional_number("deadline_in_s"),
+            valid_for_s=f.number("valid_for_s"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the operator says back: is the pod admitted, and what shall it do.
+
+    `seq` only grows for a pod, also across leaders; an answer with a `seq` not above the last
+    one is stale. `report_every_s` is how soon the operator wants to hear of changed counts: a
+    quarter of a second while it moves streams, 15 s at rest, so that an idle fleet costs nothing.
+    """
+
+    seq: int
+    admitted: bool
+    plan: Plan | None = None
+    report_every_s: float = RESTING_REPORT_S
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as sent."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Answer:
+        """Read an answer; raises `DocumentError`."""
+        f = Fields("answer", value)
+        plan = f.optional("plan")
+        return cls(
+            seq=f.integer("seq"),
+            admitted=f.boolean("admitted"),
+            plan=None if plan is None else Plan.from_json(plan),
+            report_every_s=f.number("report_every_s"),
+        )

@@ -1,0 +1,1 @@
+"""The lab: a whole fleet on one machine, on real sockets or in virtual time."""
