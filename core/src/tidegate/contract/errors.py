@@ -3,11 +3,11 @@
 ::
 
     TidegateError
-    ├── CallerError           the caller's mistake: 4xx, do not retry as it is
-    ├── SettingsError         the operator of this process erred: one line, exit status 2
-    ├── DocumentError         a peer sent something that is not the document it should be
-    ├── BackplaneUnavailableError  nobody's mistake: nothing was accepted, retry after `retry_after_s`
-    └── MissingToolError      something that must be installed is not; the message says how
+    ├── CallerError                the caller's mistake: 4xx, do not retry as it is
+    ├── SettingsError              who started this process erred: one line, exit status 2
+    ├── DocumentError              a peer sent something that is not the document it should be
+    ├── BackplaneUnavailableError  nothing was accepted: retry after `retry_after_s`
+    └── MissingToolError           something must be installed first; the message says how
 """
 
 from __future__ import annotations
