@@ -31,7 +31,6 @@ class Pod:
     deadline_in_s: float | None = None
     report: Report | None = None
     report_age_s: float = 0.0
-    terminated: bool = False
 
     @property
     def open(self) -> bool:

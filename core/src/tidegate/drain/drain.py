@@ -1,0 +1,286 @@
+"""The drain: what happened goes in, which streams go now and when to look again comes out.
+
+Who decides: the operator's plan, while it is valid, replaces the pod's own slots outright; without
+one the pod's own plan holds, which starts 2 s after preStop where an operator could still speak
+and at once where there is none. Only deadlines combine, by the nearer one. Whatever a plan says,
+the end of the window is left to the *last call*: an even schedule that has everything gone by the
+deadline, so that a plan that waits too long costs a peak and not a cut.
+
+SIGTERM ends everything within `stop_window_s`, whatever was going on. The other three modes exist
+to be compared with: ``fixed`` (what a hand-written manager does: goodbye to all at once), ``cut``
+(a stock server: no goodbye, at SIGTERM) and ``off`` (our hook, but no stream is let go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
+from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
+from tidegate.drain.life import PLANS_HEEDED, Event, after
+from tidegate.drain.orders import Order, Orders, Reception
+from tidegate.drain.policy import Decision, Departure, DrainPolicy
+from tidegate.drain.returns import Returns
+from tidegate.drain.slots import Slots
+
+LAST_CALL_S = 5.0
+"""The end of the window (at most a quarter of it) in which no plan holds streams back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The schedule in force: whose it is, what it lays down, and what its goodbyes say."""
+
+    name: str
+    slots: Slots
+    reason: ShutdownReason
+    retry_ms: int
+    wanted_per_s: float
+    limit: int | None = None
+
+
+class Drain:
+    """One pod's drain. Not thread-safe; `now` is any clock that only grows, in seconds."""
+
+    def __init__(self, policy: DrainPolicy) -> None:
+        self.policy = policy
+        self.orders = Orders()
+        self.state: PodState = "starting"
+        self.prestop_at: float | None = None
+        self.sigterm_at: float | None = None
+        self._returns = Returns()
+        self._course: _Course | None = None
+        self._last_call = False
+        self._last_slot_at: float | None = None
+        self._deadline_at: float | None = None
+
+    # What happened.
+
+    def filled(self) -> None:
+        """The ring holds the backplane's last events. Raises `IllegalTransitionError`."""
+        self.state = after(self.state, Event.FILLED)
+
+    def prestop(self, now: float) -> None:
+        """The hook was called; calling again changes nothing."""
+        self.state = after(self.state, Event.PRESTOP)
+        if self.prestop_at is None:
+            self.prestop_at = now
+            self._deadline_at = now + self.policy.window_s
+
+    def answered(self, answer: Answer, now: float) -> Reception:
+        """The operator has answered; a stale answer changes nothing but its count."""
+        return self.orders.receive(answer, now)
+
+    def sigterm(self, now: float) -> None:
+        """The process must end; a second SIGTERM changes nothing."""
+        self.state = after(self.state, Event.SIGTERM)
+        if self.sigterm_at is None:
+            self.sigterm_at = now
+
+    # What follows.
+
+    @property
+    def refusing(self) -> ShutdownReason | None:
+        """Why new streams are bounced now, ``None`` where they are accepted."""
+        if self.state == "starting":
+            return "starting"
+        if self.policy.mode in ("cut", "off"):
+            return None
+        if self.state == "stopping":
+            return "stopping"
+        return None if self.state == "ready" else "drain"
+
+    @property
+    def deadline_at(self) -> float | None:
+        """By when every stream is gone: the nearest of the deadlines known; ``None``: none."""
+        if self.sigterm_at is not None:
+            return self.sigterm_at + self.policy.stop_window_s
+        return self._deadline_at
+
+    def hook_done(self, now: float) -> bool:
+        """Whether preStop may answer: nothing left and lingered long enough, or no time left."""
+        if self.prestop_at is None:
+            return False
+        waited = now - self.prestop_at
+        if self.policy.mode == "cut":
+            return waited >= self.policy.prestop_sleep_s
+        empty = self.state == "drained" or self.policy.mode == "off"
+        return (empty and waited >= self.policy.linger_s) or waited >= self.policy.window_s
+
+    def decide(self, now: float, streams: int, lingering: int = 0) -> Decision:
+        """What is due, given `streams` open and `lingering` that have had their goodbye.
+
+        The caller must carry the departures out: they count as done.
+        """
+        if self.state == "draining" and streams == 0 and lingering == 0:
+            self.state = after(self.state, Event.LAST_STREAM_GONE)
+        if self.policy.mode in ("cut", "off"):
+            cut = self.state == "stopping" and streams + lingering > 0
+            return Decision(cut=cut, look_again_at=self._hook_at(now))
+        course = self._choose(now, streams)
+        self._course = course
+        if course is None:
+            return Decision(look_again_at=self._wake_at(now, None, streams))
+        return self._depart(course, now, streams)
+
+    def _depart(self, course: _Course, now: float, streams: int) -> Decision:
+        remaining = streams if course.limit is None else min(streams, course.limit)
+        slots = course.slots.caught_up(now, remaining)
+        due = slots.due(now, remaining)
+        if due:
+            self._last_slot_at = slots.boundary + (due - 1 + slots.offset) * slots.cell_s(remaining)
+            self.orders.taken += due
+        slots = slots.after(due, remaining)
+        self._course = replace(course, slots=slots)
+        batches, self._returns = self._returns.spread(
+            now, due, course.retry_ms / 1000, course.wanted_per_s, self._spread_s(course)
+        )
+        deadline_ms = self._handover_ms(now)
+        departures = tuple(
+            Departure(b.count, course.reason, b.retry_ms, deadline_ms) for b in batches
+        )
+        next_at = slots.next_at(remaining - due)
+        return Decision(departures, False, self._wake_at(now, next_at, streams - due))
+
+    def _spread_s(self, course: _Course) -> float:
+        return 0.0 if course.name == "fixed" else self.policy.spread_max_s
+
+    def _handover_ms(self, now: float) -> int:
+        ends_at = self.deadline_at
+        if self.sigterm_at is not None:
+            ends_at = self.sigterm_at + self.policy.stop_limit_s
+        left_ms = HANDOVER_DEADLINE_MS if ends_at is None else round((ends_at - now) * 1000)
+        return max(0, min(HANDOVER_DEADLINE_MS, left_ms))
+
+    # Which schedule is in force.
+
+    def _choose(self, now: float, streams: int) -> _Course | None:
+        if self.state == "stopping":
+            return self._stopping()
+        order = self._order(now)
+        if self.state == "ready":
+            return None if order is None else self._ordered(order, streams)
+        if self.state != "draining":
+            return None
+        if self.policy.mode == "fixed":
+            return self._fixed(now)
+        if order is not None and order.deadline_at is not None:
+            self._deadline_at = min(self._window_end(), order.deadline_at)
+        self._last_call = self._last_call or now >= self._last_call_at(streams)
+        if self._last_call and not self._in_time(order, streams):
+            return self._even("last_call", self._last_call_at(streams), self._window_end())
+        if order is None:
+            return self._local(now)
+        return None if order.plan.kind == "wait" else self._ordered(order, streams)
+
+    def _order(self, now: float) -> Order | None:
+        order = self.orders.order
+        if order is None or now >= order.valid_until:
+            return None
+        return order if order.plan.kind in PLANS_HEEDED[self.state] else None
+
+    def _ordered(self, order: Order, streams: int) -> _Course | None:
+        name = f"order {order.seq}"
+        limit = self.orders.left()
+        if self._course is not None and self._course.name == name:
+            return replace(self._course, limit=limit)
+        plan = order.plan
+        if plan.rate_per_s <= 0:
+            return None
+        # An order that follows another keeps its distance, or the first slots of frequent orders
+        # would add up to more than their rate.
+        start = order.start_at
+        if self._last_slot_at is not None:
+            start = max(start, self._last_slot_at + 1.0 / plan.rate_per_s)
+        unlimited = self.state == "draining" and plan.count is None
+        end = self._window_end() if unlimited else None
+        slots = Slots(start, end, plan.rate_per_s)
+        reason: ShutdownReason = "drain" if self.state == "draining" else "shed"
+        return _Course(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
+
+    def _in_time(self, order: Order | None, streams: int) -> bool:
+        """Whether the order in force has every stream gone by the deadline without our help."""
+        if order is None or order.plan.kind != "drain" or order.plan.rate_per_s <= 0:
+            return False
+        left = self.orders.left()
+        enough = left is None or left >= streams
+        start = max(order.start_at, self._last_slot_at or order.start_at)
+        return enough and start + streams / order.plan.rate_per_s <= self._window_end()
+
+    def _local(self, now: float) -> _Course | None:
+        start = self._local_start()
+        if now < start:
+            return None
+        lapsed = self.orders.order
+        if lapsed is not None and lapsed.plan.kind != "shed":
+            start = max(start, min(now, lapsed.valid_until))
+        end = self._window_end()
+        if self.policy.local_window_s is not None:
+            end = min(end, max(start, self._local_start() + self.policy.local_window_s))
+        return self._even("local", start, end)
+
+    def _local_start(self) -> float:
+        at = self._prestop_at() + (PLAN_WAIT_S if self.policy.operator else 0.0)
+        if self.policy.back_loaded:
+            at = max(at, (self._prestop_at() + self._window_end()) / 2)
+        return min(at, self._window_end())
+
+    def _last_call_at(self, streams: int) -> float:
+        window = max(0.0, self._window_end() - self._prestop_at())
+        needed = min(window, streams / self.policy.accept_rate_per_s)
+        return self._window_end() - max(needed, min(LAST_CALL_S, window / 4))
+
+    def _even(self, name: str, start: float, end: float) -> _Course:
+        if self._course is not None and self._course.name == name:
+            slots = replace(self._course.slots, end=end)
+        else:
+            slots = Slots(max(start, self._last_slot_at or start), end, None)
+        policy = self.policy
+        return _Course(name, slots, "drain", policy.retry_ms, policy.accept_rate_per_s)
+
+    def _fixed(self, now: float) -> _Course:
+        policy = self.policy
+        retry_ms = policy.shutdown_retry_ms
+        reason: ShutdownReason = "stopping" if self.state == "stopping" else "drain"
+        return _Course("fixed", Slots(now, now, None), reason, retry_ms, policy.accept_rate_per_s)
+
+    def _stopping(self) -> _Course:
+        at = self._sigterm_at()
+        if self.policy.mode == "fixed":
+            return self._fixed(at)
+        course = self._even("stopping", at, at + self.policy.stop_window_s)
+        return replace(course, reason="stopping")
+
+    # When to look again.
+
+    def _hook_at(self, now: float) -> float | None:
+        if self.prestop_at is None:
+            return None
+        policy = self.policy
+        waits = [policy.linger_s, policy.window_s]
+        if policy.mode == "cut":
+            waits = [policy.prestop_sleep_s]
+        return min((self.prestop_at + w for w in waits if self.prestop_at + w > now), default=None)
+
+    def _wake_at(self, now: float, next_at: float | None, streams: int) -> float | None:
+        times = [self._hook_at(now), next_at]
+        order = self._order(now)
+        if order is not None:
+            times.append(order.valid_until)
+        if self.state == "draining" and streams:
+            times += [self._local_start(), self._last_call_at(streams), self._window_end()]
+        return min(
+            (at for at in times if at is not None and (at > now or at == next_at)), default=None
+        )
+
+    def _window_end(self) -> float:
+        assert self._deadline_at is not None
+        return self._deadline_at
+
+    def _prestop_at(self) -> float:
+        assert self.prestop_at is not None
+        return self.prestop_at
+
+    def _sigterm_at(self) -> float:
+        assert self.sigterm_at is not None
+        return self.sigterm_at

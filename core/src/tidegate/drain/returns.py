@@ -1,0 +1,59 @@
+"""When the clients come back: what time cannot spread, `retry:` spreads.
+
+A goodbye's `retry:` is one small fixed value, because the slots already do the spreading and
+jitter on top only adds peaks (measured). But when a deadline compresses the slots beyond the rate
+at which the fleet can take the clients, they must not all return together: each then gets a later
+return, one after the other at that rate, and never later than `spread_max_s` after its base.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tidegate.contract.stream_events import MIN_RETRY_MS
+
+TOLERANCE_S = 0.05
+"""A return this little early is left alone, so that a late timer does not scatter `retry:`."""
+
+BATCH_S = 0.02
+"""Streams whose returns lie this close share one `retry:` and one call of the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """So many streams are told to come back after `retry_ms`."""
+
+    count: int
+    retry_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """The tail of the clients sent away: when the last of them is due back (the caller's clock)."""
+
+    last_at: float = -math.inf
+
+    def spread(
+        self, now: float, count: int, base_s: float, rate_per_s: float, spread_max_s: float
+    ) -> tuple[tuple[Return, ...], Returns]:
+        """Returns for `count` streams let go `now`, at most `rate_per_s`, and the new tail.
+
+        Where `rate_per_s` would need more than `spread_max_s`, the returns lie even over that.
+        """
+        if count <= 0:
+            return (), self
+        first = max(now + base_s, self.last_at + 1.0 / rate_per_s)
+        if count == 1 and first - (now + base_s) < TOLERANCE_S:
+            first = now + base_s
+        latest = now + base_s + spread_max_s
+        first = min(first, latest)
+        gap = min(1.0 / rate_per_s, (latest - first) / max(1, count - 1))
+        per_batch = max(1, math.floor(BATCH_S / gap)) if gap > 0 else count
+        batches = tuple(
+            Return(
+                min(per_batch, count - i), max(MIN_RETRY_MS, round((first + i * gap - now) * 1000))
+            )
+            for i in range(0, count, per_batch)
+        )
+        return batches, Returns(first + (count - 1) * gap)

@@ -1,0 +1,102 @@
+"""One workload as the planner reads it: who is new, who is old, who is going.
+
+The classes are derived from the snapshot alone, at every look, so that it does not matter which
+look is the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.rollout.memory import Loads
+from tidegate.rollout.snapshot import Pod, Workload
+
+_GOING_STATES = frozenset({"draining", "drained", "stopping"})
+_KILL_MARGIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The pods of one workload by role, with their inferred loads.
+
+    `new`: ready pods of the wished revision. `old`: pods of another revision that nobody has
+    deleted yet. `going`: pods that are being deleted or say that they drain. `starting`: pods of
+    the wished revision that are not ready or not yet available.
+    """
+
+    workload: Workload
+    loads: Loads
+    new: tuple[Pod, ...]
+    old: tuple[Pod, ...]
+    going: tuple[Pod, ...]
+    starting: tuple[Pod, ...]
+
+    @property
+    def target(self) -> float:
+        """T = N/k, streams per pod when the workload is even."""
+        return self.loads.total / max(1, self.workload.replicas)
+
+    @property
+    def rolling(self) -> bool:
+        """Whether some pod is on its way out or will be."""
+        return bool(self.old or self.going)
+
+    @property
+    def ready(self) -> tuple[Pod, ...]:
+        """Pods that may be opened at all."""
+        return (*self.new, *(p for p in self.old if p.ready))
+
+    @property
+    def open(self) -> frozenset[str]:
+        """Pods that may be opened and are, as the API shows it."""
+        return frozenset(p.uid for p in self.ready if p.admitted)
+
+    @property
+    def more_to_come(self) -> bool:
+        """Whether room on pods that are not ready yet may be waited for."""
+        return bool(self.old) or len(self.new) < self.workload.replicas
+
+    def load(self, pod: Pod) -> float:
+        """What `pod` holds now."""
+        return self.loads.of[pod.uid]
+
+    def leaving(self) -> list[tuple[Pod, float]]:
+        """Going pods that still hold streams, and how many."""
+        held = [(p, self.load(p)) for p in self.going]
+        return [(p, n) for p, n in held if n >= 0.5]
+
+    def progressing(self) -> bool:
+        """Whether the rollout is on its way: somebody drains or starts (not paused, no canary)."""
+        return bool(self.leaving() or self.starting)
+
+
+def is_going(pod: Pod) -> bool:
+    """Whether a pod lets its streams go for good: deleted, or its sidecar says that it drains."""
+    return pod.deleting or (pod.report is not None and pod.report.state in _GOING_STATES)
+
+
+def sort_out(workload: Workload, loads: Loads) -> Fleet:
+    """Sort the pods of a workload by role."""
+    staying = [p for p in workload.pods if not is_going(p)]
+    wished = [p for p in staying if p.revision == workload.revision]
+    return Fleet(
+        workload=workload,
+        loads=loads,
+        new=tuple(p for p in wished if p.ready),
+        old=tuple(p for p in staying if p.revision != workload.revision),
+        going=tuple(p for p in workload.pods if is_going(p)),
+        starting=tuple(p for p in wished if not (p.ready and p.available)),
+    )
+
+
+def left_s(pod: Pod) -> float | None:
+    """Seconds until a going pod must be empty: what its sidecar says, or what the API says.
+
+    The sidecar's deadline already leaves its reserve; the API's is the kill.
+    """
+    bounds = []
+    if pod.report is not None and pod.report.deadline_in_s is not None:
+        bounds.append(pod.report.deadline_in_s - pod.report_age_s)
+    if pod.deadline_in_s is not None:
+        bounds.append(pod.deadline_in_s - _KILL_MARGIN_S)
+    return max(0.0, min(bounds)) if bounds else None

@@ -1,0 +1,165 @@
+"""Who may let go of streams now, and how fast: earliest deadline first within one budget.
+
+Draining pods are served one after the other, each at the full rate that its workload's open pods
+can take evenly; serving them side by side would only lengthen every one of them (earliest deadline
+first is optimal on one resource: Liu and Layland 1973). A pod that must wait is told so, because
+silence would start its own plan. When the deadlines ask for more than the budget, the least rate
+that meets all of them is used and nothing holds the pods concerned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.contract.report import PLAN_VALID_S, Plan
+from tidegate.rollout.memory import Segment
+
+FORCE_SHARE = 0.9
+"""Deadlines force once they ask for this share of the budget: later would need more than all."""
+
+_LEAST_LEFT_S = 0.5
+_SAME_RATE = 0.1
+_SAME_START_S = 0.15
+RENEW_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A pod that has streams to let go: how many, and how long it has before it must be done.
+
+    ``left_s`` is ``None`` for a pod without a deadline (a shed). `retry_ms` goes into its plan.
+    """
+
+    uid: str
+    streams: float
+    left_s: float | None
+    kind_shed: bool = False
+
+    @property
+    def due_s(self) -> float:
+        """Seconds to the deadline, for sorting."""
+        return math.inf if self.left_s is None else self.left_s
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The jobs of one workload and what holds them back.
+
+    `rate_per_s` is what its open pods can take evenly, `credit` how many streams may be let go at
+    all (``None``: any number), `ready` whether a drain may start: a pod to drain to is open and
+    the routers know.
+    """
+
+    workload: str
+    jobs: tuple[Job, ...]
+    rate_per_s: float
+    credit: float | None
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Plans per pod, what they order (absolute times), and whether deadlines broke the budget."""
+
+    plans: dict[str, Plan]
+    segments: dict[str, tuple[Segment, ...]]
+    forced_rate_per_s: float | None
+
+
+def urgency(jobs: Sequence[Job]) -> tuple[float, frozenset[str]]:
+    """The least rate that lets every job meet its deadline, and the jobs that ask for it.
+
+    In order of deadlines the first j jobs need (n₁ + … + nⱼ) / leftⱼ streams per second.
+    """
+    total, worst, critical = 0.0, 0.0, 0
+    ranked = sorted(jobs, key=lambda j: (j.due_s, j.uid))
+    for count, job in enumerate(ranked, start=1):
+        total += job.streams
+        asked = 0.0 if job.left_s is None else total / max(job.left_s, _LEAST_LEFT_S)
+        if asked > worst:
+            worst, critical = asked, count
+    return worst, frozenset(j.uid for j in ranked[:critical])
+
+
+def pace(lanes: Sequence[Lane], budget_per_s: float, retry_ms: int, now: float) -> Paced:
+    """Give each job of each lane a plan; the sum of rates stays within the budget.
+
+    Lanes are served by their earliest deadline; what the first cannot use (a slow tail), the next
+    one gets.
+    """
+    asked, critical = urgency([job for lane in lanes for job in lane.jobs])
+    force = asked >= FORCE_SHARE * budget_per_s
+    forced = critical if force else frozenset()
+    spare = max(budget_per_s, asked) if force else budget_per_s
+    plans: dict[str, Plan] = {}
+    segments: dict[str, tuple[Segment, ...]] = {}
+    order = sorted(lanes, key=lambda lane: min((j.due_s for j in lane.jobs), default=math.inf))
+    for lane in sorted(order, key=lambda lane: not any(j.uid in forced for j in lane.jobs)):
+        pressed = any(j.uid in forced for j in lane.jobs)
+        rate = spare if pressed else min(lane.rate_per_s, spare)
+        used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
+        spare -= used
+        plans |= lane_plans
+        segments[lane.workload] = lane_segments
+    return Paced(plans, segments, asked if force and asked > budget_per_s else None)
+
+
+def _serve(
+    lane: Lane, rate: float, forced: frozenset[str], retry_ms: int, now: float
+) -> tuple[float, dict[str, Plan], tuple[Segment, ...]]:
+    plans: dict[str, Plan] = {}
+    segments: list[Segment] = []
+    credit = math.inf if lane.credit is None else lane.credit
+    start_s = 0.0
+    for job in sorted(lane.jobs, key=lambda j: (j.uid not in forced, j.due_s, j.uid)):
+        press = job.uid in forced
+        count = job.streams if press else min(job.streams, credit)
+        if rate <= 0.0 or count < 1.0 or not (lane.ready or press):
+            if not job.kind_shed:
+                plans[job.uid] = Plan("wait", retry_ms=retry_ms, valid_for_s=PLAN_VALID_S)
+            continue
+        whole = count >= job.streams and not job.kind_shed
+        plans[job.uid] = Plan(
+            kind="shed" if job.kind_shed else "drain",
+            start_in_s=start_s,
+            rate_per_s=rate,
+            count=None if whole else int(count),
+            retry_ms=retry_ms,
+            valid_for_s=max(PLAN_VALID_S, start_s + PLAN_VALID_S),
+        )
+        begin = now + start_s
+        segments.append(Segment(job.uid, begin, begin + count / rate, rate))
+        credit -= count
+        start_s += count / rate
+    return (rate if segments else 0.0), plans, tuple(segments)
+
+
+def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
+    """Whether a pod must hear of `new`, having been told `sent` `age_s` ago.
+
+    A plan that only says again what the pod already does is repeated once a second, well before
+    it expires; a different kind, rate (by more than a tenth), start or count is said at once.
+    """
+    if new is None or sent is None:
+        return new is not sent
+    if new.kind != sent.kind or age_s >= RENEW_AFTER_S:
+        return True
+    if new.kind == "wait":
+        return False
+    if abs(new.rate_per_s - sent.rate_per_s) > _SAME_RATE * sent.rate_per_s:
+        return True
+    started, starts = sent.start_in_s <= age_s, new.start_in_s <= _SAME_START_S
+    same_start = (started and starts) or (
+        abs(new.start_in_s - (sent.start_in_s - age_s)) <= _SAME_START_S
+    )
+    return not same_start or not _same_count(new, sent, age_s)
+
+
+def _same_count(new: Plan, sent: Plan, age_s: float) -> bool:
+    """Whether a count means the same, given what has been let go since it was said."""
+    if new.count is None or sent.count is None:
+        return new.count is sent.count
+    gone = max(0.0, age_s - sent.start_in_s) * sent.rate_per_s
+    return abs(new.count - (sent.count - gone)) <= max(2.0, _SAME_RATE * sent.count)

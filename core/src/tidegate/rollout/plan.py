@@ -1,0 +1,111 @@
+"""plan(snapshot, policy, now, memory) -> Decision: one look at the fleet.
+
+For every workload: infer the loads, sort the pods by role, decide who is open and how fast may be
+drained (`steering`), or whether a fleet at rest must be evened out (`rebalance`). Then all drains
+share one budget (`pacing`). Nothing here depends on what happened, only on what is; the memory
+makes the figures sharper and may be dropped at any look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
+from tidegate.rollout import pacing, writing
+from tidegate.rollout.fleet import Fleet, sort_out
+from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
+from tidegate.rollout.resting import resting
+from tidegate.rollout.rolling import rolling
+from tidegate.rollout.snapshot import Action, Policy, SendPlan, Snapshot, Workload
+from tidegate.rollout.view import View
+
+MOVING_LOOK_S = 0.1
+RESTING_LOOK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now and when to look again.
+
+    A pod without a `SendPlan` has no plan. `report_every_s` is how soon the sidecars should tell
+    of changed counts. `look_again_in_s` is the latest moment for the next look.
+    """
+
+    actions: tuple[Action, ...]
+    look_again_in_s: float
+    memory: Memory
+    report_every_s: float = RESTING_REPORT_S
+
+
+def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Decision:
+    """Decide for all workloads of one policy; `now` is monotonic seconds.
+
+    Same input, same output; `memory` is the last decision's, or an empty one.
+    """
+    views = [
+        _view(w, policy, now, memory.workloads.get(w.name, WorkloadMemory()))
+        for w in snapshot.workloads
+    ]
+    lanes = [v.lane for v in views if v.lane is not None]
+    paced = pacing.pace(lanes, policy.budget_per_s, policy.retry_ms, now)
+    written = [writing.write(view, policy, now, paced) for view in views]
+    moving = any(map(_is_moving, views))
+    plans = (SendPlan(uid, p) for uid, p in sorted(paced.plans.items()))
+    return Decision(
+        actions=(*(action for actions, _ in written for action in actions), *plans),
+        look_again_in_s=MOVING_LOOK_S if moving else RESTING_LOOK_S,
+        memory=Memory(
+            {
+                view.fleet.workload.name: remembered.with_segments(
+                    now, paced.segments.get(view.fleet.workload.name, ())
+                )
+                for view, (_, remembered) in zip(views, written, strict=True)
+            }
+        ),
+        report_every_s=ROLLING_REPORT_S if moving else RESTING_REPORT_S,
+    )
+
+
+def _is_moving(view: View) -> bool:
+    stirred = view.memory.disturbed or view.fleet.rolling or view.fleet.loads.in_air > 0.0
+    return stirred or view.want != view.fleet.open
+
+
+def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
+    loads, memory = infer_loads(workload.pods, memory, now, policy.retry_ms / 1000)
+    fleet = sort_out(workload, loads)
+    memory = _noticed(fleet, memory, now)
+    steered = policy.steering and workload.steerable
+    decide = rolling if fleet.rolling else resting
+    return decide(fleet, policy, now, memory, steered=steered)
+
+
+def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
+    """The memory with what this look shows of disturbance, stall and rest."""
+    uids = frozenset(p.uid for p in fleet.workload.pods)
+    changed = bool(memory.uids) and uids != memory.uids
+    stirred = fleet.rolling or changed
+    at_rest = not stirred and not fleet.starting
+    stalled = fleet.rolling and not fleet.progressing()
+    return replace(
+        memory,
+        uids=uids,
+        disturbed=memory.disturbed or stirred,
+        shed_rounds=0 if stirred else memory.shed_rounds,
+        shedding_s=None if stirred else memory.shedding_s,
+        stalled_since_s=_since(memory.stalled_since_s, now, holds=stalled),
+        resting_since_s=_since(memory.resting_since_s, now, holds=at_rest),
+    )
+
+
+def _since(since_s: float | None, now: float, *, holds: bool) -> float | None:
+    """Since when something that `holds` now has held without a break."""
+    if not holds:
+        return None
+    return now if since_s is None else since_s
+
+
+def plans_of(decision: Decision) -> Mapping[str, SendPlan]:
+    """The plans of a decision per pod uid."""
+    return {a.uid: a for a in decision.actions if isinstance(a, SendPlan)}

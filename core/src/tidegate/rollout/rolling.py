@@ -1,0 +1,67 @@
+"""A workload in motion: a rollout, a scale-in, a node drain, a paused rollout, a canary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidegate.rollout.fleet import Fleet, left_s
+from tidegate.rollout.memory import WorkloadMemory
+from tidegate.rollout.pacing import Job, Lane
+from tidegate.rollout.snapshot import Policy
+from tidegate.rollout.steering import Candidate, steer
+from tidegate.rollout.view import View, landed, outlook, seen_open
+
+STALLED_AFTER_S = 10.0
+"""A rollout in which nobody drains or starts for this long is paused, or a canary."""
+
+
+def rolling(
+    fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory, *, steered: bool
+) -> View:
+    """Decide for a workload that some pods leave; `steered` says whether the labels are ours."""
+    jobs = tuple(Job(p.uid, n, left_s(p)) for p, n in fleet.leaving())
+    everyone = frozenset(p.uid for p in fleet.ready)
+    lane = Lane(fleet.workload.name, jobs, policy.budget_per_s, None, ready=True)
+    if not steered:
+        return View(fleet, memory, everyone, replace(lane, ready=bool(fleet.ready)))
+    if not fleet.new:
+        return View(fleet, memory, everyone, replace(lane, ready=False))
+    if memory.stalled_since_s is not None and now - memory.stalled_since_s >= STALLED_AFTER_S:
+        return View(fleet, memory, _stalled(fleet), lane)
+    memory = seen_open(memory, now, doomed_open=any(p.open for p in fleet.old))
+    steering = steer(
+        [Candidate(p.uid, fleet.load(p)) for p in fleet.new],
+        frozenset(p.uid for p in fleet.new if p.admitted),
+        outlook(fleet, policy, sum(j.streams for j in jobs)),
+    )
+    accepted = sum(
+        p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open
+    )
+    rate = min(steering.rate_per_s, accepted) if accepted > 0 else steering.rate_per_s
+    lane = replace(
+        lane,
+        rate_per_s=rate,
+        credit=_credit(fleet),
+        ready=landed(fleet, memory, policy, now),
+    )
+    return View(fleet, memory, steering.open, lane)
+
+
+def _stalled(fleet: Fleet) -> frozenset[str]:
+    """Paused, or a canary: the old pods serve on, and a new pod gets its share, never more."""
+    below = (p.uid for p in fleet.new if fleet.load(p) < fleet.target)
+    return frozenset((*(p.uid for p in fleet.old if p.ready), *below)) or frozenset(
+        p.uid for p in fleet.ready
+    )
+
+
+def _credit(fleet: Fleet) -> float | None:
+    """Streams that fit below the target now; unlimited once every new pod is there.
+
+    Draining only into free room while pods are still to come keeps a hot pod that leaves first
+    from flooding the few new ones.
+    """
+    if not fleet.more_to_come:
+        return None
+    room = sum(max(0.0, fleet.target - fleet.load(p)) for p in fleet.new)
+    return max(0.0, room - fleet.loads.in_air)

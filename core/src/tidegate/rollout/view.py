@@ -1,0 +1,55 @@
+"""One workload's part of a decision, and the guards that rollouts and shed rounds share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tidegate.rollout.fleet import Fleet
+from tidegate.rollout.memory import WorkloadMemory
+from tidegate.rollout.pacing import Lane
+from tidegate.rollout.snapshot import Policy
+from tidegate.rollout.steering import Outlook, horizon_s
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One workload, before the drains share the budget: who shall be open, and who lets go."""
+
+    fleet: Fleet
+    memory: WorkloadMemory
+    want: frozenset[str]
+    lane: Lane | None = None
+
+
+def outlook(fleet: Fleet, policy: Policy, left: float) -> Outlook:
+    """What is about to arrive on the new pods, with `left` streams still to be let go now."""
+    return Outlook(
+        target=fleet.target,
+        in_air=fleet.loads.in_air,
+        left=left if left > 0 else None,
+        budget_per_s=policy.budget_per_s,
+        horizon_s=horizon_s(policy.flip_interval_s, policy.flip_lag_s),
+        retry_s=policy.retry_ms / 1000,
+    )
+
+
+def seen_open(memory: WorkloadMemory, now: float, *, doomed_open: bool) -> WorkloadMemory:
+    """Remember when a pod that is to be emptied was last seen open."""
+    return replace(memory, doomed_open_s=now) if doomed_open else memory
+
+
+def landed(fleet: Fleet, memory: WorkloadMemory, policy: Policy, now: float) -> bool:
+    """Whether every router knows where not to send: no doomed pod open within the longest lag.
+
+    A pod deleted while it was open left the endpoints when its drain began. Who has never seen a
+    doomed pod open (a new leader) takes the labels for landed: waiting could go on for ever.
+    """
+    seen_s = memory.doomed_open_s
+    closed = seen_s is None or now - seen_s >= policy.flip_lag_s
+    left = all(
+        not p.admitted
+        or p.report is None
+        or (p.report.drain_started_s or 0.0) + p.report_age_s >= policy.flip_lag_s
+        for p in fleet.going
+    )
+    return closed and left and any(p.open for p in fleet.new)

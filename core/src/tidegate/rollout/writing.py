@@ -1,0 +1,81 @@
+"""What is written into the cluster beside the plans: labels, deletion costs, Events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidegate.rollout import ordering
+from tidegate.rollout.fleet import Fleet
+from tidegate.rollout.memory import WorkloadMemory
+from tidegate.rollout.pacing import Paced
+from tidegate.rollout.snapshot import Action, Note, Policy, SetAdmit, SetDeletionCost
+from tidegate.rollout.view import View
+
+
+def write(
+    view: View, policy: Policy, now: float, paced: Paced
+) -> tuple[list[Action], WorkloadMemory]:
+    """Everything to write for one workload, and the memory of having done so."""
+    flips, memory = _flips(view, policy, now)
+    costs, memory = _costs(view.fleet, memory, now)
+    refused, memory = _tell_refusal(view.fleet, memory)
+    forced, memory = _tell_forced(view, memory, paced)
+    return [*flips, *costs, *refused, *forced], memory
+
+
+def _flips(view: View, policy: Policy, now: float) -> tuple[list[Action], WorkloadMemory]:
+    """Label changes for this look: at most one batch per interval, and never an empty set.
+
+    Where the open and the wished set share no pod, the new ones are opened first and the old ones
+    closed by the next batch. A workload with nothing open is opened at once.
+    """
+    current, want = view.fleet.open, view.want
+    if current == want:
+        return [], view.memory
+    if current and now - view.memory.flipped_s < policy.flip_interval_s:
+        return [], view.memory
+    opening: list[Action] = [SetAdmit(uid, True) for uid in sorted(want - current)]
+    closing: list[Action] = [SetAdmit(uid, False) for uid in sorted(current - want)]
+    if not current & want:
+        return opening, view.memory
+    return [*opening, *closing], replace(view.memory, flipped_s=now)
+
+
+def _costs(
+    fleet: Fleet, memory: WorkloadMemory, now: float
+) -> tuple[list[SetDeletionCost], WorkloadMemory]:
+    """Deletion costs: of the doomed at the first look of a revision, of all now and then."""
+    if fleet.rolling:
+        due = memory.revision != fleet.workload.revision
+        pods = [p for p in fleet.old if p.report is not None]
+    else:
+        pods = [p for p in fleet.new if p.report is not None]
+        old_enough = now - memory.costs_written_s >= ordering.REWRITE_EVERY_S
+        due = old_enough or any(p.deletion_cost is None for p in pods)
+        due = due and memory.shedding_s is None and not memory.disturbed
+    costs = ordering.deletion_costs(pods, fleet.loads.of, due=due)
+    written_s = now if due else memory.costs_written_s
+    revision = fleet.workload.revision
+    return costs, replace(memory, costs_written_s=written_s, revision=revision)
+
+
+def _tell_refusal(fleet: Fleet, memory: WorkloadMemory) -> tuple[list[Action], WorkloadMemory]:
+    refusal = fleet.workload.refusal
+    if refusal == memory.refusal_told:
+        return [], memory
+    told = replace(memory, refusal_told=refusal)
+    if refusal is None:
+        return [], told
+    return [Note(fleet.workload.name, "SteeringRefused", refusal, warning=True)], told
+
+
+def _tell_forced(
+    view: View, memory: WorkloadMemory, paced: Paced
+) -> tuple[list[Action], WorkloadMemory]:
+    mine = view.lane is not None and any(j.uid in paced.plans for j in view.lane.jobs)
+    forced = paced.forced_rate_per_s if mine else None
+    if forced is None or memory.forced_told:
+        return [], replace(memory, forced_told=forced is not None)
+    message = f"deadlines ask for {forced:.0f} streams/s, more than the budget"
+    note = Note(view.fleet.workload.name, "BudgetExceeded", message, warning=True)
+    return [note], replace(memory, forced_told=True)

@@ -1,0 +1,189 @@
+"""The simulated cluster: a Deployment's pods, their Service, and the operator beside them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+from tidegate.drain.policy import DrainPolicy
+from tidegate.rollout.memory import Memory
+from tidegate.rollout.pacing import worth_sending
+from tidegate.rollout.plan import plan, plans_of
+from tidegate.rollout.snapshot import Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
+from tidegate_lab.fleet.deployment import Replica, rolling_step
+from tidegate_lab.simulate.pods import PodEvents, SimulatedPod
+from tidegate_lab.simulate.service import Service
+from tidegate_lab.simulate.settings import STOCK_SLEEP_S, Settings
+from tidegate_lab.simulate.timeline import Timeline
+
+API_S = 0.02
+"""How long a patch or an answer is under way."""
+
+
+def drain_policy(settings: Settings) -> DrainPolicy:
+    """How the pods of this policy let go."""
+    if settings.policy in ("stock", "stock+sleep"):
+        sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
+        return DrainPolicy(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
+    return DrainPolicy(
+        grace_s=settings.grace_s,
+        reserve_s=settings.reserve_s,
+        linger_s=settings.linger_s,
+        operator=settings.steered,
+        retry_ms=settings.retry_ms,
+        back_loaded=settings.back_loaded,
+    )
+
+
+class SimulatedFleet:
+    """One Deployment. `released` hears of every stream that a pod lets go or cuts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        timeline: Timeline,
+        rng: random.Random,
+        released: Callable[[SimulatedPod, int, float | None], None],
+    ) -> None:
+        self.settings = settings
+        self.pods: list[SimulatedPod] = []
+        self.revision = "old"
+        self._created = 0
+        self.ever_new: set[str] = set()
+        self.started_s: float | None = None
+        self.last_gone_s: float | None = None
+        self.service = Service(timeline, rng, settings.lag_s, lambda: self.pods)
+        self._timeline = timeline
+        self._events = PodEvents(released, self._gone)
+        self._drain = drain_policy(settings)
+        self._policy = Policy(
+            budget_per_s=settings.budget_per_s,
+            retry_ms=settings.retry_ms,
+            flip_lag_s=max(settings.lag_s, 0.1),
+        )
+        self._memory = Memory()
+        self._report_every_s = 15.0
+        self._look_at_s = float("inf")
+        for _ in range(settings.pods):
+            pod = self._create()
+            pod.become_ready()
+            pod.available_s = timeline.now_s
+        self.service.sync()
+
+    def roll(self) -> None:
+        """``kubectl rollout restart``: another revision is wished for."""
+        self.revision = "new"
+        self.started_s = self._timeline.now_s
+        self._reconcile()
+
+    @property
+    def settled(self) -> bool:
+        """Whether only pods of the wished revision are left and all of them serve."""
+        return len(self.pods) == self.settings.pods and all(
+            p.revision == self.revision and p.available_s is not None for p in self.pods
+        )
+
+    # The Deployment controller.
+
+    def _reconcile(self) -> None:
+        settings = self.settings
+        replicas = [self._replica(p) for p in self.pods if p.deleted_s is None]
+        step = rolling_step(
+            replicas, self.revision, settings.pods, settings.max_surge, settings.max_unavailable
+        )
+        for _ in range(step.create):
+            pod = self._create()
+            self._timeline.after(settings.ready_delay_s, partial(self._ready, pod))
+        for pod in [p for p in self.pods if p.name in step.delete]:
+            pod.delete()
+        if step.delete:
+            self.service.changed()
+            self._reconcile()
+        self.look()
+
+    def _replica(self, pod: SimulatedPod) -> Replica:
+        return Replica(
+            uid=pod.name,
+            revision=pod.revision,
+            ready=pod.ready_s is not None,
+            available=pod.available_s is not None,
+            deletion_cost=pod.deletion_cost or 0,
+            created_s=pod.created_s,
+            ready_s=pod.ready_s or 0.0,
+        )
+
+    def _create(self) -> SimulatedPod:
+        self._created += 1
+        name = f"{self.revision}-{self._created}"
+        pod = SimulatedPod(name, self.revision, self._drain, self._timeline, self._events)
+        self.pods.append(pod)
+        if self.revision == "new":
+            self.ever_new.add(name)
+        return pod
+
+    def _ready(self, pod: SimulatedPod) -> None:
+        pod.become_ready()
+        self.service.changed()
+        self._timeline.after(self.settings.min_ready_s, lambda: self._available(pod))
+        self.look()
+
+    def _available(self, pod: SimulatedPod) -> None:
+        pod.available_s = self._timeline.now_s
+        self._reconcile()
+
+    def _gone(self, pod: SimulatedPod) -> None:
+        self.pods.remove(pod)
+        self.last_gone_s = self._timeline.now_s
+        self.look()
+
+    # The operator.
+
+    def look(self) -> None:
+        """Something has changed: look soon (a tenth of a second, as in production)."""
+        if self.settings.steered:
+            self._look_by(self._timeline.now_s + API_S)
+
+    def _look_by(self, when_s: float) -> None:
+        if when_s < self._look_at_s:
+            self._look_at_s = when_s
+            self._timeline.at(when_s, self._look)
+
+    def _look(self) -> None:
+        now = self._timeline.now_s
+        if now < self._look_at_s:
+            return
+        self._look_at_s = float("inf")
+        memory = Memory() if self.settings.forget_every_look else self._memory
+        decision = plan(Snapshot((self._workload(),)), self._policy, now, memory)
+        self._memory = decision.memory
+        self._report_every_s = decision.report_every_s
+        plans = plans_of(decision)
+        for pod in [*self.pods]:
+            wanted = plans[pod.name].plan if pod.name in plans else None
+            sent, sent_s = pod.told
+            if worth_sending(wanted, sent, now - sent_s):
+                self._timeline.after(API_S, partial(pod.heard, wanted))
+        for action in decision.actions:
+            if isinstance(action, SetAdmit | SetDeletionCost):
+                self._timeline.after(API_S, partial(self._patch, action))
+        self._look_by(now + decision.look_again_in_s)
+
+    def _patch(self, action: SetAdmit | SetDeletionCost) -> None:
+        for pod in self.pods:
+            if pod.name == action.uid and isinstance(action, SetAdmit):
+                pod.admitted = action.admitted
+                self.service.changed()
+            elif pod.name == action.uid and isinstance(action, SetDeletionCost):
+                pod.deletion_cost = action.cost
+
+    def _workload(self) -> Workload:
+        settings = self.settings
+        return Workload(
+            name="simulated",
+            replicas=settings.pods,
+            revision=self.revision,
+            pods=tuple(p.shown(self._report_every_s) for p in self.pods),
+            max_surge=settings.max_surge,
+            max_unavailable=settings.max_unavailable,
+        )

@@ -1,0 +1,53 @@
+"""What a simulated rollout is made of; every duration in seconds, every rate per second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Policy = Literal["stock", "stock+sleep", "local", "tidegate"]
+POLICIES: tuple[Policy, ...] = ("stock", "stock+sleep", "local", "tidegate")
+
+STOCK_RETRY_S = 3.0
+"""How long a browser's EventSource waits when no `retry:` was sent (Chromium, WebKit)."""
+
+STOCK_SLEEP_S = 5.0
+"""The usual advice: ``preStop: sleep 5``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One rollout.
+
+    `ready_delay_s` from a pod's creation to ready, `min_ready_s` from there to available. `lag_s`
+    bounds how late a router takes up an endpoint change (uniform from 0). `skew` is the sigma of
+    a log-normal load per old pod (0: even chance; 0.4: max/mean about 1.8). `strays` is the share
+    of clients whose way in ignores the admit label. `rate_per_s` counts events of the log, each
+    for every client. Same settings, same result.
+    """
+
+    pods: int = 10
+    clients: int = 10_000
+    policy: Policy = "tidegate"
+    budget_per_s: float = 100.0
+    max_surge: int = 1
+    max_unavailable: int = 0
+    ready_delay_s: float = 10.0
+    min_ready_s: float = 0.0
+    grace_s: float = 120.0
+    reserve_s: float = 5.0
+    linger_s: float = 5.0
+    lag_s: float = 1.1
+    skew: float = 0.0
+    strays: float = 0.0
+    seed: int = 1
+    rate_per_s: float = 20.0
+    retry_ms: int = 750
+    back_loaded: bool = False
+    forget_every_look: bool = False
+    at_most_s: float = 3600.0
+
+    @property
+    def steered(self) -> bool:
+        """Whether an operator takes part."""
+        return self.policy == "tidegate"

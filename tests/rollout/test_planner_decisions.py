@@ -1,0 +1,185 @@
+"""What the planner does in the situations the design names."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from rollout.fleets import draining, fleet, pod
+
+from tidegate.rollout.memory import Memory
+from tidegate.rollout.plan import RESTING_LOOK_S, Decision, plan, plans_of
+from tidegate.rollout.snapshot import Note, Policy, SetAdmit, SetDeletionCost, Snapshot
+
+POLICY = Policy(budget_per_s=50.0)
+UNREADY = pod("n", 0, ready=False)
+
+
+def admits(decision: Decision) -> dict[str, bool]:
+    return {a.uid: a.admitted for a in decision.actions if isinstance(a, SetAdmit)}
+
+
+def kinds(decision: Decision) -> dict[str, str]:
+    return {uid: sent.plan.kind for uid, sent in plans_of(decision).items() if sent.plan}
+
+
+def after_looks(snapshot: Snapshot, seconds: float, policy: Policy = POLICY) -> Decision:
+    """The decision after looking at the same world for a while."""
+    now, memory = 100.0, Memory()
+    decision = plan(snapshot, policy, now, memory)
+    while now < 100.0 + seconds:
+        now += decision.look_again_in_s
+        decision = plan(snapshot, policy, now, decision.memory)
+    return decision
+
+
+def test_a_fleet_as_wished_is_left_alone() -> None:
+    even = fleet(pod("a", 100), pod("b", 101), pod("c", 99))
+    decision = after_looks(even, 20.0)
+    assert decision.actions == ()
+    assert decision.look_again_in_s == RESTING_LOOK_S
+
+
+def test_at_rest_every_ready_pod_is_opened() -> None:
+    decision = plan(fleet(pod("a", 100), pod("b", 100, admitted=False)), POLICY, 1.0, Memory())
+    assert admits(decision) == {"b": True}
+
+
+def test_without_a_ready_new_pod_the_old_ones_stay_open_and_drains_wait() -> None:
+    world = fleet(
+        pod("a", 100, "old", admitted=False), draining("b", 100), pod("n", 0, ready=False)
+    )
+    decision = plan(world, POLICY, 1.0, Memory())
+    assert admits(decision) == {"a": True}
+    assert kinds(decision) == {"b": "wait"}
+
+
+def test_the_first_new_pod_closes_the_old_ones() -> None:
+    world = fleet(pod("a", 100, "old"), pod("b", 100, "old"), pod("c", 100, "old"), pod("n", 0))
+    assert admits(plan(world, POLICY, 1.0, Memory())) == {"a": False, "b": False, "c": False}
+
+
+def test_a_drain_waits_until_the_flip_has_landed() -> None:
+    before = fleet(pod("a", 100, "old"), draining("b", 100), pod("n", 0), replicas=2)
+    after = fleet(pod("a", 100, "old", admitted=False), draining("b", 100), pod("n", 0), replicas=2)
+    first = plan(before, POLICY, 1.0, Memory())
+    early = plan(after, POLICY, 1.5, first.memory)
+    landed = plan(after, POLICY, 1.0 + POLICY.flip_lag_s, early.memory)
+    assert kinds(first) == kinds(early) == {"b": "wait"}
+    assert kinds(landed) == {"b": "drain"}
+
+
+def test_a_near_deadline_does_not_wait_for_anything() -> None:
+    world = fleet(pod("a", 100, "old"), draining("b", 100, left_s=1.0), pod("n", 0, ready=False))
+    decision = plan(world, POLICY, 1.0, Memory())
+    sent = plans_of(decision)["b"].plan
+    assert sent is not None
+    assert sent.kind == "drain"
+    assert sent.rate_per_s == pytest.approx(100.0)
+    assert [a.reason for a in decision.actions if isinstance(a, Note)] == ["BudgetExceeded"]
+
+
+def test_the_earliest_deadline_is_served_first_and_the_next_one_starts_where_it_ends() -> None:
+    world = fleet(
+        draining("late", 50, left_s=60.0),
+        draining("soon", 50, left_s=30.0),
+        *(pod(f"n{i}", 0) for i in range(3)),
+    )
+    told = plans_of(plan(world, POLICY, 1.0, Memory()))
+    assert told["soon"].plan is not None
+    assert told["late"].plan is not None
+    assert told["soon"].plan.start_in_s == 0.0
+    assert told["late"].plan.start_in_s == pytest.approx(1.0)
+
+
+def test_two_workloads_share_one_budget() -> None:
+    one, two = (
+        replace(
+            fleet(
+                draining(f"{name}-d", 50, left_s=left_s),
+                *(pod(f"{name}-{i}", 0) for i in range(3)),
+            ).workloads[0],
+            name=name,
+        )
+        for name, left_s in (("one", 60.0), ("two", 30.0))
+    )
+    decision = plan(Snapshot((one, two)), POLICY, 1.0, Memory())
+    assert kinds(decision) == {"two-d": "drain", "one-d": "wait"}
+
+
+def test_only_what_fits_below_the_target_is_let_go_while_pods_are_still_to_come() -> None:
+    world = fleet(pod("a", 80, "old", admitted=False), draining("b", 140), pod("n", 70), replicas=3)
+    sent = plans_of(plan(world, POLICY, 1.0, Memory()))["b"].plan
+    assert sent is not None
+    assert sent.count == int((80 + 140 + 70) / 3 - 70)
+
+
+def test_old_pods_get_their_load_as_deletion_cost_when_a_revision_begins() -> None:
+    world = fleet(
+        pod("a", 100, "old", deletion_cost=None),
+        pod("b", 40, "old", deletion_cost=100),
+        pod("n", 0),
+    )
+    costs = {
+        a.uid: a.cost
+        for a in plan(world, POLICY, 1.0, Memory()).actions
+        if isinstance(a, SetDeletionCost)
+    }
+    assert costs == {"a": 100, "b": 40}
+
+
+def test_a_paused_rollout_opens_the_old_pods_and_a_full_canary_gets_no_more() -> None:
+    world = fleet(
+        pod("a", 100, "old", admitted=False), pod("b", 98, "old", admitted=False), pod("n", 120)
+    )
+    assert "a" not in admits(after_looks(world, 5.0))
+    assert admits(after_looks(world, 15.0)) == {"a": True, "b": True}
+
+
+def test_a_refused_service_is_told_once_and_never_steered() -> None:
+    world = fleet(pod("a", 10, "old"), pod("n", 0), steerable=False, refusal="sessionAffinity")
+    first = plan(world, POLICY, 1.0, Memory())
+    again = plan(world, POLICY, 2.0, first.memory)
+    assert [a.message for a in first.actions if isinstance(a, Note)] == ["sessionAffinity"]
+    assert not admits(first)
+    assert not [a for a in again.actions if isinstance(a, Note)]
+
+
+def test_a_lopsided_fleet_sheds_from_the_full_to_the_empty() -> None:
+    world = fleet(pod("a", 200), pod("b", 50), pod("c", 50))
+    now, decision = 100.0, plan(world, POLICY, 100.0, Memory())
+    assert decision.actions == ()
+    while not admits(decision) and now < 120.0:
+        now += decision.look_again_in_s
+        decision = plan(world, POLICY, now, decision.memory)
+    assert admits(decision) == {"a": False}
+
+    closed = fleet(pod("a", 200, admitted=False), pod("b", 50), pod("c", 50))
+    told = decision
+    while not kinds(told) and now < 130.0:
+        now += told.look_again_in_s
+        told = plan(closed, POLICY, now, told.memory)
+    sent = plans_of(told)["a"].plan
+    assert sent is not None
+    assert (sent.kind, sent.count) == ("shed", 100)
+    assert sent.rate_per_s <= POLICY.budget_per_s
+
+
+def test_what_chance_explains_is_not_stirred() -> None:
+    assert after_looks(fleet(pod("a", 115), pod("b", 95), pod("c", 90)), 30.0).actions == ()
+
+
+def test_a_thousand_pods_are_planned_in_fifty_milliseconds() -> None:
+    one = fleet(
+        *(draining(f"d{i}", 100) for i in range(3)),
+        *(pod(f"n{i}", 90) for i in range(7)),
+        replicas=10,
+    ).workloads[0]
+    many = Snapshot(tuple(replace(one, name=f"w{i}") for i in range(100)))
+    spent = []
+    for _ in range(5):
+        started = time.process_time()
+        plan(many, POLICY, 1.0, Memory())
+        spent.append(time.process_time() - started)
+    assert min(spent) <= 0.05

@@ -1,0 +1,72 @@
+"""The goals of the simulation, for every seed tried, and that they can be missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tidegate.score.goals import SIMULATION_GOALS, judge
+from tidegate.score.observe import compare
+from tidegate.score.scorecard import Run
+from tidegate_lab.simulate.run import simulate
+from tidegate_lab.simulate.settings import Settings
+
+DEFAULT = Settings()
+
+
+def beside_stock(settings: Settings) -> Run:
+    """The run with the ratios that need a stock run of the same start."""
+    stock = simulate(replace(settings, policy="stock"))
+    return compare([stock, simulate(settings)], settings.max_surge, settings.max_unavailable)[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_every_goal_is_met(seed: int) -> None:
+    assert judge(beside_stock(replace(DEFAULT, seed=seed)).scorecard, SIMULATION_GOALS) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_skewed_start_ends_even(seed: int) -> None:
+    card = simulate(replace(DEFAULT, skew=0.4, seed=seed)).scorecard
+    assert card.balance_max_over_mean is not None
+    assert card.balance_min_over_mean is not None
+    assert card.moves_per_client == pytest.approx(1.0, abs=0.02)
+    assert card.balance_max_over_mean <= 1.03
+    assert card.balance_min_over_mean >= 0.96
+
+
+def test_strays_cost_little() -> None:
+    card = simulate(replace(DEFAULT, strays=0.05)).scorecard
+    assert card.balance_max_over_mean is not None
+    assert card.balance_min_over_mean is not None
+    assert card.balance_max_over_mean <= 1.06
+    assert card.balance_min_over_mean >= 0.94
+
+
+def test_a_planner_that_forgets_everything_at_every_look_still_moves_each_client_once() -> None:
+    card = simulate(replace(DEFAULT, forget_every_look=True)).scorecard
+    assert card.moves_per_client == pytest.approx(1.0, abs=0.02)
+    assert card.failed_connects == card.cut_without_goodbye == card.lost == 0
+
+
+def test_without_steering_the_goals_are_missed() -> None:
+    missed = {
+        m.goal.key
+        for m in judge(beside_stock(replace(DEFAULT, policy="local")).scorecard, SIMULATION_GOALS)
+    }
+    assert {"moves_per_client", "balance_max_over_mean", "rollout_over_limit"} <= missed
+
+
+def test_the_same_seed_gives_the_same_rollout() -> None:
+    small = replace(DEFAULT, clients=500, pods=5, budget_per_s=40.0)
+    assert simulate(small) == simulate(small)
+    assert simulate(small) != simulate(replace(small, seed=2))
+
+
+def test_a_grace_too_short_for_the_budget_cuts_nobody() -> None:
+    card = simulate(replace(DEFAULT, clients=2000, budget_per_s=10.0, grace_s=20.0)).scorecard
+    assert card.cut_without_goodbye == 0
+    assert card.lost == 0
+    assert card.peak_over_budget is not None
+    assert card.peak_over_budget > 1.2
