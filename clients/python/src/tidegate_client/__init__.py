@@ -1,0 +1,1 @@
+"""The Python client: follows a stream through rollouts, and moves before it is pushed."""
