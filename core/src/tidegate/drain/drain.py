@@ -166,11 +166,11 @@ class Drain:
             return self._fixed(now)
         if order is not None and order.deadline_at is not None:
             self._deadline_at = min(self._window_end(), order.deadline_at)
+        if order is None:
+            return self._local(now)
         self._last_call = self._last_call or now >= self._last_call_at(streams)
         if self._last_call and not self._in_time(order, streams):
             return self._even("last_call", self._last_call_at(streams), self._window_end())
-        if order is None:
-            return self._local(now)
         return None if order.plan.kind == "wait" else self._ordered(order, streams)
 
     def _order(self, now: float) -> Order | None:
@@ -198,9 +198,9 @@ class Drain:
         reason: ShutdownReason = "drain" if self.state == "draining" else "shed"
         return _Course(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
 
-    def _in_time(self, order: Order | None, streams: int) -> bool:
+    def _in_time(self, order: Order, streams: int) -> bool:
         """Whether the order in force has every stream gone by the deadline without our help."""
-        if order is None or order.plan.kind != "drain" or order.plan.rate_per_s <= 0:
+        if order.plan.kind != "drain" or order.plan.rate_per_s <= 0:
             return False
         left = self.orders.left()
         enough = left is None or left >= streams
@@ -223,7 +223,8 @@ class Drain:
         at = self._prestop_at() + (PLAN_WAIT_S if self.policy.operator else 0.0)
         if self.policy.back_loaded:
             at = max(at, (self._prestop_at() + self._window_end()) / 2)
-        return min(at, self._window_end())
+        # A window too short to wait in is used for what it is.
+        return min(at, self._last_call_at(0))
 
     def _last_call_at(self, streams: int) -> float:
         window = max(0.0, self._window_end() - self._prestop_at())

@@ -16,6 +16,9 @@ from tidegate.contract.stream_events import MIN_RETRY_MS
 TOLERANCE_S = 0.05
 """A return this little early is left alone, so that a late timer does not scatter `retry:`."""
 
+SLACK = 1.01
+"""How much faster than the rate returns may follow, so that a delay once had is made up for."""
+
 BATCH_S = 0.02
 """Streams whose returns lie this close share one `retry:` and one call of the engine."""
 
@@ -43,12 +46,13 @@ class Returns:
         """
         if count <= 0:
             return (), self
-        first = max(now + base_s, self.last_at + 1.0 / rate_per_s)
-        if count == 1 and first - (now + base_s) < TOLERANCE_S:
-            first = now + base_s
-        latest = now + base_s + spread_max_s
-        first = min(first, latest)
-        gap = min(1.0 / rate_per_s, (latest - first) / max(1, count - 1))
+        base_at, gap = now + base_s, 1.0 / (rate_per_s * SLACK)
+        latest = base_at + spread_max_s
+        first = min(max(base_at, self.last_at + gap), latest)
+        gap = min(gap, (latest - first) / max(1, count - 1))
+        tail = Returns(first + (count - 1) * gap)
+        if tail.last_at - base_at < TOLERANCE_S:
+            first, gap = base_at, 0.0
         per_batch = max(1, math.floor(BATCH_S / gap)) if gap > 0 else count
         batches = tuple(
             Return(
@@ -56,4 +60,4 @@ class Returns:
             )
             for i in range(0, count, per_batch)
         )
-        return batches, Returns(first + (count - 1) * gap)
+        return batches, tail

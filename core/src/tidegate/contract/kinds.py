@@ -1,0 +1,99 @@
+"""What a text setting may be: each kind parses it and can say in words what it allows.
+
+Annotations and environment variables are text. A table of settings names a kind for each, and the
+same kind writes the error, the help and the documentation.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`allowed` in words, and `parse`, which raises `ValueError` for anything else."""
+
+    allowed: str
+    parse: Callable[[str], object]
+
+    def accepts(self, text: str) -> bool:
+        """Whether `text` is allowed."""
+        try:
+            self.parse(text)
+        except ValueError:
+            return False
+        return True
+
+
+def integer(least: int, most: int, unit: str = "") -> Kind:
+    """A whole number in a range, both ends included."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise _refuse()
+        return value
+
+    return Kind(f"a whole number from {least} to {most}{_of(unit)}", parse)
+
+
+def number(least: float, most: float, unit: str = "") -> Kind:
+    """A finite number in a range, both ends included."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or not least <= value <= most:
+            raise _refuse()
+        return value
+
+    return Kind(f"a number from {least:g} to {most:g}{_of(unit)}", parse)
+
+
+def choice(*words: str) -> Kind:
+    """One of some words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise _refuse()
+        return text
+
+    return Kind(" or ".join(words), parse)
+
+
+def pattern(expression: str, allowed: str) -> Kind:
+    """Text that matches the expression as a whole."""
+    compiled = re.compile(expression)
+
+    def parse(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise _refuse()
+        return text
+
+    return Kind(allowed, parse)
+
+
+def url(*schemes: str, words: tuple[str, ...] = ()) -> Kind:
+    """An address with one of `schemes` and a host, or one of `words`."""
+
+    def parse(text: str) -> str:
+        if text in words:
+            return text
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
+            raise _refuse()
+        return text
+
+    forms = [*words, *(f"{scheme}://HOST:PORT" for scheme in schemes)]
+    return Kind(" or ".join(forms), parse)
+
+
+def _refuse() -> ValueError:
+    return ValueError("not allowed")
+
+
+def _of(unit: str) -> str:
+    return f" {unit}" if unit else ""

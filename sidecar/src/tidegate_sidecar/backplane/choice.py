@@ -1,0 +1,31 @@
+"""Which backplane the settings name. NATS is imported only where it is used."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.settings import Settings
+
+_KEPT_RINGS = 2
+"""The store keeps more than a ring, so that a pod that fills it races with nothing."""
+
+
+def make_backplane(settings: Settings, clock: Callable[[], float]) -> Backplane:
+    """The backplane of `settings`, not started. `clock` in seconds, monotonic."""
+    if settings.backplane == "memory":
+        return MemoryBackplane(clock, epoch_seed=time.time_ns() // 1000)
+    from tidegate_sidecar.backplane.jetstream import JetStreamBackplane
+    from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
+
+    told = JetStreamSettings(
+        url=settings.backplane,
+        stream=settings.backplane_stream,
+        ring_events=settings.streams.ring_events,
+        keep_events=settings.streams.ring_events * _KEPT_RINGS,
+        keep_bytes=settings.streams.ring_bytes * _KEPT_RINGS,
+    )
+    return JetStreamBackplane(told, clock, instance=uuid.uuid4().hex)

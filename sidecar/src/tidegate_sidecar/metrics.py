@@ -1,0 +1,131 @@
+"""`/metrics`: collected from the parts when asked, counted here only where nobody else counts.
+
+Names follow Prometheus' conventions (base units, ``_total`` for counters). A registry of our own:
+two sidecars in one process would not see each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tidegate.contract.report import POD_STATES
+from tidegate.drain.drain import Drain
+from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.streams import Streams
+
+
+class _Parts(Collector):
+    """Reads drain, streams and backplane at the moment of the scrape."""
+
+    def __init__(self, drain: Drain, streams: Streams, backplane: Backplane) -> None:
+        self._drain = drain
+        self._streams = streams
+        self._backplane = backplane
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family that lives elsewhere."""
+        yield from self._of_streams()
+        yield from self._of_drain()
+        yield from self._of_backplane()
+
+    def _of_streams(self) -> Iterable[Metric]:
+        streams = self._streams
+        yield _gauge("tidegate_streams", "Open streams.", streams.open_count)
+        yield _gauge(
+            "tidegate_streams_lingering",
+            "Streams that have had their goodbye and are still open.",
+            streams.lingering_count,
+        )
+        yield _counter("tidegate_streams_arrived", "Streams accepted.", streams.arrived_total)
+        ended = CounterMetricFamily("tidegate_streams_ended", "Streams ended.", labels=["cause"])
+        for cause, count in streams.ended_total.items():
+            ended.add_metric([cause], count)
+        yield ended
+        yield from _counters("tidegate_engine", "Counted by the engine", streams.counters)
+
+    def _of_drain(self) -> Iterable[Metric]:
+        state = GaugeMetricFamily("tidegate_pod_state", "The pod's state.", labels=["state"])
+        for name in POD_STATES:
+            state.add_metric([name], float(name == self._drain.state))
+        yield state
+        orders = self._drain.orders
+        yield _gauge("tidegate_admitted", "Whether the operator admits the pod.", orders.admitted)
+        answers = CounterMetricFamily(
+            "tidegate_operator_answers", "Answers of the operator.", labels=["reception"]
+        )
+        for reception, count in orders.received.items():
+            answers.add_metric([reception], count)
+        yield answers
+
+    def _of_backplane(self) -> Iterable[Metric]:
+        backplane = self._backplane
+        yield _gauge(
+            "tidegate_backplane_degraded", "Whether entries may be late.", backplane.degraded
+        )
+        delay_s = backplane.canary_delay_s
+        if delay_s is not None:
+            yield _gauge(
+                "tidegate_backplane_canary_seconds", "The last way through the log.", delay_s
+            )
+        yield from _counters("tidegate_backplane", "Counted by the backplane", backplane.counters)
+
+
+class Metrics:
+    """The registry, and the counters of the HTTP ports and the reporter."""
+
+    def __init__(self, drain: Drain, streams: Streams, backplane: Backplane) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Parts(drain, streams, backplane))
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._published = Counter(
+            "tidegate_published", "Events taken from the application.", registry=self.registry
+        )
+        self._refused = Counter(
+            "tidegate_requests_refused",
+            "Requests of callers that were wrong, by error.",
+            ["port", "error"],
+            registry=self.registry,
+        )
+        self._reports = Counter(
+            "tidegate_reports", "Reports to the operator.", ["result"], registry=self.registry
+        )
+
+    def published(self) -> None:
+        """An event was acknowledged."""
+        self._published.inc()
+
+    def refused(self, port: str, error: str) -> None:
+        """A request was answered with an error of ours; `error` is its code."""
+        self._refused.labels(port, error).inc()
+
+    def reported(self, result: str) -> None:
+        """A report was answered, superseded or failed."""
+        self._reports.labels(result).inc()
+
+    def render(self) -> bytes:
+        """The text format."""
+        return generate_latest(self.registry)
+
+
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=float(value))
+
+
+def _counter(name: str, documentation: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, documentation, value=float(value))
+
+
+def _counters(prefix: str, documentation: str, values: Mapping[str, int]) -> Iterable[Metric]:
+    for name, value in values.items():
+        yield _counter(f"{prefix}_{name}", f"{documentation}: {name}.", value)

@@ -1,0 +1,81 @@
+"""What this pod says of itself: the report to the operator, and the fuller `/status`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tidegate
+from tidegate.contract.report import Report
+from tidegate.drain.drain import Drain
+from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.settings import Settings
+from tidegate_sidecar.streams import Streams
+
+
+class Pod:
+    """Reads the drain, the streams and the backplane; changes nothing but the report's number."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        drain: Drain,
+        streams: Streams,
+        backplane: Backplane,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._drain = drain
+        self._streams = streams
+        self._backplane = backplane
+        self._clock = clock
+        self._reports = 0
+
+    def counts(self) -> tuple[int, int]:
+        """What a new report would be sent for: streams arrived and ended, in total."""
+        return self._streams.arrived_total, sum(self._streams.ended_total.values())
+
+    def next_report(self) -> Report:
+        """The next report, with its own sequence number."""
+        self._reports += 1
+        return self._report()
+
+    def status(self) -> dict[str, Any]:
+        """What the next report would say, and what it leaves out."""
+        streams, drain = self._streams, self._drain
+        return {
+            **self._report().to_json(),
+            "pod": self._settings.identity.pod_name,
+            "drain": drain.policy.mode,
+            "refusing": streams.refusing,
+            "closing": streams.closing,
+            "admitted": drain.orders.admitted,
+            "answers": dict(drain.orders.received),
+            "lingering": streams.lingering_count,
+            "ended_by_cause": dict(streams.ended_total),
+            "engine": dict(streams.counters),
+            "backplane": {
+                "degraded": self._backplane.degraded,
+                "canary_delay_s": self._backplane.canary_delay_s,
+                **self._backplane.counters,
+            },
+        }
+
+    def _report(self) -> Report:
+        now, drain = self._clock(), self._drain
+        arrived, ended = self.counts()
+        started, deadline = drain.prestop_at, drain.deadline_at
+        return Report(
+            uid=self._settings.identity.pod_uid,
+            seq=self._reports,
+            streams=self._streams.open_count,
+            arrived_total=arrived,
+            ended_total=ended,
+            state=drain.state,
+            plan_seq=drain.orders.seq,
+            rate_limit_per_s=self._settings.streams.accept_rate_per_s,
+            version=tidegate.__version__,
+            drain_started_s=None if started is None else max(0.0, now - started),
+            deadline_in_s=None if deadline is None else max(0.0, deadline - now),
+            degraded="backplane" if self._backplane.degraded else None,
+        )

@@ -1,0 +1,232 @@
+"""One sidecar: puts the parts together, runs them, and ends them in the right order.
+
+Beginning: listen first (bouncing), then fill the ring, then be ready. End: the streams are let go
+with the listeners open, then the servers are told to exit, then the backplane is left. A peer that
+does not read is cut off when its time is up; nothing else is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+from tidegate.contract import env
+from tidegate.drain.drain import Drain
+from tidegate.stream.log import EventLog
+from tidegate_sidecar.admin import AdminPort
+from tidegate_sidecar.backplane.choice import make_backplane
+from tidegate_sidecar.credentials import TokenFile, trust
+from tidegate_sidecar.drainer import Drainer
+from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+from tidegate_sidecar.hub import Hub
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.public import make_public_app
+from tidegate_sidecar.publish import PublishPort
+from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.servers import QuietServer, bind, make_server, until_started
+from tidegate_sidecar.settings import Settings
+
+PUBLISH_KEEP_ALIVE_S: Final = 75
+"""The application keeps its connection between events."""
+
+OTHER_KEEP_ALIVE_S: Final = 5
+
+LEAVE_LIMIT_S: Final = 0.5
+"""How long leaving the backplane may take; what was acknowledged is safe already."""
+
+_EMPTY_EPOCH: Final = "0"
+"""The ring's epoch until the backplane has said its own; no stream ever sees it."""
+
+_log = logging.getLogger("tidegate.process")
+
+
+class Sidecar:
+    """The process. `run` serves until SIGTERM or SIGINT and returns the exit status."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def run(self, announce: TextIO) -> int:
+        """Serve. Writes one JSON line with the ports to `announce` once all of them listen.
+
+        Raises `SettingsError` for a port that is taken.
+        """
+        with contextlib.ExitStack() as stack:
+            sockets = self._bind(stack)
+            self._build()
+            return await self._serve(sockets, announce)
+
+    def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
+        at = self._settings.listening
+        wanted = (
+            (at.host, at.public_port, env.PUBLIC_PORT),
+            (at.host, at.admin_port, env.ADMIN_PORT),
+            (at.publish_host, at.publish_port, env.PUBLISH_PORT),
+        )
+        sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
+        tune_listener(sockets[0])
+        return sockets
+
+    def _build(self) -> None:
+        settings, clock = self._settings, time.monotonic
+        loop = asyncio.get_running_loop()
+        streams = settings.streams
+        ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
+        name = settings.identity.pod_name
+        self._engine = Engine(
+            engine_settings(settings), ring, pod_name=name, clock=clock, loop=loop
+        )
+        self._backplane = make_backplane(settings, clock)
+        self._drain = Drain(settings.drain)
+        self._drainer = Drainer(self._drain, self._engine, clock, loop)
+        self._hub = Hub(self._engine, self._drainer.filled)
+        self._metrics = Metrics(self._drain, self._engine, self._backplane)
+        self._pod = Pod(settings, self._drain, self._engine, self._backplane, clock)
+        self._reporter = self._make_reporter()
+
+    def _servers(self) -> list[QuietServer]:
+        settings = self._settings
+        public = make_public_app(self._engine.asgi_app, self._metrics)
+        admin = AdminPort(
+            self._pod, self._hub, self._drainer, self._metrics, settings.identity.token
+        )
+        publish = PublishPort(
+            self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
+        )
+        # h11 bounds the size of a request's head by itself; the admin port is not worth speed.
+        return [
+            make_server(public, self._engine.protocol_class(), keep_alive_s=OTHER_KEEP_ALIVE_S),
+            make_server(admin.app(), "h11", keep_alive_s=OTHER_KEEP_ALIVE_S),
+            make_server(publish.app(), "httptools", keep_alive_s=PUBLISH_KEEP_ALIVE_S),
+        ]
+
+    async def _serve(self, sockets: list[socket.socket], announce: TextIO) -> int:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        servers = self._servers()
+        serving = [
+            asyncio.create_task(server.serve(sockets=[listener]))
+            for server, listener in zip(servers, sockets, strict=True)
+        ]
+        self._engine.start()
+        await until_started(servers, serving)
+        _announce(announce, sockets)
+        await self._backplane.start(self._hub)
+        reporting = self._report()
+        ended = asyncio.gather(*serving)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not stop.is_set():
+            _log.error("a server ended by itself")
+        await self._end(servers, ended, reporting)
+        return 0 if stop.is_set() else 1
+
+    def _make_reporter(self) -> Reporter | None:
+        operator = self._settings.operator
+        if operator is None:
+            return None
+        clock, own = time.monotonic, self._settings.identity.token
+        file = operator.token_file
+        return Reporter(
+            operator.url,
+            (lambda: own) if file is None else TokenFile(file, clock),
+            self._pod,
+            self._drainer,
+            self._metrics,
+            clock,
+            tls=trust(operator.ca_file),
+        )
+
+    def _report(self) -> asyncio.Task[None] | None:
+        if self._reporter is None:
+            return None
+        task = asyncio.create_task(self._reporter.run(), name="reporter")
+        task.add_done_callback(_tell_of_death)
+        return task
+
+    async def _end(
+        self,
+        servers: list[QuietServer],
+        ended: asyncio.Future[Any],
+        reporting: asyncio.Task[None] | None,
+    ) -> None:
+        _log.info("stopping", extra={"streams": self._engine.open_count})
+        await self._drainer.sigterm()
+        aborted = self._engine.abort_lingering()
+        if aborted:
+            _log.warning("ended %d streams whose clients did not read", aborted)
+        if reporting is not None:
+            reporting.cancel()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(ended, return_exceptions=True)
+        self._drainer.stop()
+        self._engine.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_LIMIT_S):
+                await self._backplane.stop()
+        if reporting is not None:
+            await asyncio.gather(reporting, return_exceptions=True)
+        _log.info("stopped")
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """The engine's part of the settings."""
+    streams, limits = settings.streams, settings.limits
+    return EngineSettings(
+        assign_retry=streams.retry,
+        retry_base_ms=streams.retry_base_ms,
+        crash_spread_max_ms=streams.spread_max_ms,
+        accept_rate_per_s=streams.accept_rate_per_s,
+        heartbeat_s=streams.heartbeat_s,
+        cursor_every_s=streams.cursor_every_s,
+        write_timeout_s=streams.write_timeout_s,
+        handshake_timeout_s=streams.handshake_timeout_s,
+        replay=streams.replay,
+        replay_max_events=streams.replay_max_events,
+        replay_max_bytes=streams.replay_max_bytes,
+        replay_bytes_per_s=streams.replay_bytes_per_s,
+        max_streams=limits.max_streams,
+        max_streams_per_client=limits.max_streams_per_client,
+        max_topics_per_stream=limits.max_topics_per_stream,
+        max_header_bytes=limits.max_header_bytes,
+    )
+
+
+def _tell_of_death(task: asyncio.Task[None]) -> None:
+    """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("%s ended", task.get_name(), exc_info=task.exception())
+
+
+def _announce(announce: TextIO, sockets: list[socket.socket]) -> None:
+    public, admin, publish = (listener.getsockname()[1] for listener in sockets)
+    line = {"event": "listening", "public": public, "admin": admin, "publish": publish}
+    announce.write(json.dumps(line) + "\n")
+    announce.flush()
+
+
+def run_sidecar(settings: Settings) -> int:
+    """Run a sidecar on uvloop where there is one; returns the exit status."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(Sidecar(settings).run(sys.stdout))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

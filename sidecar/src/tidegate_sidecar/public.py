@@ -1,0 +1,42 @@
+"""What the public port serves beside streams: a word for people, and 404 for the rest.
+
+Streams are recognised before ASGI is reached (the engine's protocol class); what the engine could
+not take over there comes back to it here. Publish and admin are not on this port.
+"""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tidegate.contract import names
+from tidegate_sidecar import answers
+from tidegate_sidecar.metrics import Metrics
+
+_SUBSCRIBE = names.PATH_SUBSCRIBE.partition("{")[0]
+_WORDS = (
+    "Tidegate streams Server-Sent Events here:\n"
+    f"  GET {names.PATH_SUBSCRIBE}\n"
+    f"  GET {names.PATH_EVENTS}?{names.QUERY_TOPIC}=NAME\n"
+)
+
+
+def make_public_app(streams: ASGIApp, metrics: Metrics) -> ASGIApp:
+    """The ASGI application; `streams` serves the paths of streams."""
+
+    async def root(_: Request) -> Response:
+        return PlainTextResponse(_WORDS)
+
+    rest: Starlette = answers.make_app(
+        [Route("/", root)], lambda error: metrics.refused("public", error)
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path", ""))
+        is_stream = path == names.PATH_EVENTS or path.startswith(_SUBSCRIBE)
+        await (streams if is_stream else rest)(scope, receive, send)
+
+    return app

@@ -1,0 +1,50 @@
+"""A reader that remembers, with bounded waits."""
+
+import asyncio
+import time
+
+
+class Recorder:
+    def __init__(self):
+        self.epochs = []  # (epoch, position) of each reset
+        self.entries = []
+        self.position = None
+        self.is_filled = False
+        self.slow_s = 0.0
+
+    def reset(self, epoch, position):
+        self.epochs.append((epoch, position))
+        self.position = position
+
+    async def read(self, entries, position):
+        if self.slow_s:
+            await asyncio.sleep(self.slow_s)
+        self.entries += entries
+        assert position >= self.position
+        self.position = position
+
+    def filled(self):
+        assert not self.is_filled, "filled is said once"
+        self.is_filled = True
+
+    @property
+    def epoch(self):
+        return self.epochs[-1][0]
+
+    @property
+    def data(self):
+        return [entry.data for entry in self.entries]
+
+    @property
+    def seqs(self):
+        return [entry.seq for entry in self.entries]
+
+    async def until(self, condition, limit_s=15.0):
+        await until(lambda: condition(self), limit_s)
+
+
+async def until(condition, limit_s=15.0):
+    give_up_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < give_up_at, "the condition did not come true in time"
+        await asyncio.sleep(0.01)

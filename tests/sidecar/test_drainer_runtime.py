@@ -1,0 +1,103 @@
+"""The shell around the drain: exact slots, hooks that end, nothing that a failure stops."""
+
+import asyncio
+import time
+
+from sidecar.fakes import FakeStreams
+
+from tidegate.contract.report import Answer, Plan
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate_sidecar.drainer import Drainer
+
+
+def drainer(streams, **policy):
+    policy = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0} | policy
+    drain = Drain(DrainPolicy(**policy))
+    return Drainer(drain, streams, time.monotonic, asyncio.get_running_loop())
+
+
+async def test_slots_are_kept_without_drift():
+    streams = FakeStreams(100, clock=time.monotonic)
+    pod = drainer(streams)
+    pod.filled()
+    started = time.monotonic()
+    await asyncio.wait_for(pod.prestop(), 3)
+    late = [at - started - (i + 0.5) / 100 for i, (at, _) in enumerate(streams.gone)]
+    assert len(late) == 100
+    assert min(late) > -0.005
+    assert sorted(late)[50] < 0.01, "half of them within 10 ms even on a busy machine"
+    assert time.monotonic() - started < 1.3
+
+
+async def test_it_bounces_closes_and_tells_of_changes():
+    streams = FakeStreams(1)
+    pod = drainer(streams)
+    assert (streams.refusing, streams.closing) == ("starting", False)
+    pod.filled()
+    assert (streams.refusing, streams.closing) == (None, False)
+    assert pod.changed.is_set()
+    pod.answered(Answer(1, admitted=False))
+    assert (streams.refusing, streams.closing) == (None, True), "routers lag: still accepted"
+    pod.answered(Answer(2, admitted=True))
+    assert not streams.closing
+    await asyncio.wait_for(pod.prestop(), 3)
+    assert (streams.refusing, streams.closing) == ("drain", True)
+
+
+async def test_hooks_all_end_when_the_last_stream_is_gone():
+    streams = FakeStreams(3)
+    pod = drainer(streams, grace_s=600.0)
+    pod.filled()
+    hooks = [asyncio.create_task(pod.prestop()) for _ in range(3)]
+    await asyncio.sleep(0)
+    streams.open_count = 0  # the clients have left by themselves
+    await asyncio.wait_for(asyncio.gather(*hooks), 1)
+    assert pod.drain.state == "drained"
+    pod.stop()
+
+
+async def test_a_plan_is_carried_out():
+    streams = FakeStreams(50)
+    pod = drainer(streams, grace_s=60.0, operator=True)
+    pod.filled()
+    hook = asyncio.create_task(pod.prestop())
+    await asyncio.sleep(0)
+    pod.answered(Answer(1, True, Plan("drain", rate_per_s=1000, retry_ms=321)))
+    await asyncio.wait_for(hook, 2)
+    assert {(g.reason, g.retry_ms) for _, g in streams.gone} == {("drain", 321)}
+
+
+async def test_sigterm_returns_when_all_are_gone_or_the_limit_is_over():
+    streams = FakeStreams(20)
+    pod = drainer(streams)
+    pod.filled()
+    started = time.monotonic()
+    await pod.sigterm()
+    assert 0.9 <= time.monotonic() - started < 1.4
+    stuck = FakeStreams(1)
+    stuck.lingering_count = 1
+    pod = drainer(stuck, stop_window_s=0.1, stop_limit_s=0.3)
+    started = time.monotonic()
+    await pod.sigterm()
+    assert 0.3 <= time.monotonic() - started < 0.6
+
+
+async def test_a_goodbye_that_fails_does_not_stop_the_others():
+    class Failing(FakeStreams):
+        failed = False
+
+        def let_go(self, count, goodbye):
+            if not self.failed:
+                self.failed = True
+                raise RuntimeError("one stream's error")
+            return super().let_go(count, goodbye)
+
+    seen = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context))
+    streams = Failing(10)
+    pod = drainer(streams)
+    pod.filled()
+    await asyncio.wait_for(pod.prestop(), 3)
+    assert len(streams.gone) == 10
+    assert len(seen) == 1

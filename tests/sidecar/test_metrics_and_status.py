@@ -1,0 +1,121 @@
+"""What the pod shows of itself to Prometheus, to the operator and to people."""
+
+import time
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sidecar.fakes import BrokenBackplane, FakeStreams
+
+from tidegate.contract.report import Report
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate_sidecar.admin import AdminPort
+from tidegate_sidecar.hub import Hub
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.settings import read_settings
+
+
+class Ring:
+    def __init__(self):
+        self.calls = []
+
+    def publish_many(self, entries):
+        self.calls.append(("publish", [e.seq for e in entries]))
+
+    def advance(self, seq):
+        self.calls.append(("advance", seq))
+
+    def reset_epoch(self, epoch, position=0):
+        self.calls.append(("reset", epoch, position))
+
+    async def caught_up(self):
+        self.calls.append(("caught up",))
+
+
+@pytest.fixture
+def parts():
+    streams = FakeStreams(5)
+    streams.ended_total = {"client": 2, "drain": 1}
+    backplane = BrokenBackplane(None)
+    drain = Drain(DrainPolicy())
+    pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, time.monotonic)
+    return drain, streams, Metrics(drain, streams, backplane), pod
+
+
+def test_every_metric_has_help_a_prefix_and_parses(parts):
+    _, _, metrics, _ = parts
+    metrics.published()
+    metrics.refused("publish", "bad_json")
+    families = {f.name: f for f in text_string_to_metric_families(metrics.render().decode())}
+    ours = {name for name in families if name.startswith("tidegate_")}
+    assert {
+        "tidegate_streams", "tidegate_streams_ended", "tidegate_pod_state", "tidegate_published",
+        "tidegate_backplane_degraded", "tidegate_backplane_unavailable", "tidegate_engine_events",
+        "tidegate_operator_answers", "tidegate_requests_refused",
+    } <= ours  # fmt: skip
+    assert all(family.documentation for family in families.values())
+    assert {s.labels["cause"]: s.value for s in families["tidegate_streams_ended"].samples} == {
+        "client": 2,
+        "drain": 1,
+    }
+    (state,) = (s for s in families["tidegate_pod_state"].samples if s.value)
+    assert state.labels["state"] == "starting"
+
+
+def test_two_in_one_process_do_not_meet(parts):
+    _, _, one, _ = parts
+    other = Metrics(Drain(DrainPolicy()), FakeStreams(), BrokenBackplane(None))
+    one.published()
+    assert other.registry.get_sample_value("tidegate_published_total") == 0
+
+
+def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
+    drain, _, _, pod = parts
+    drain.filled()
+    drain.prestop(time.monotonic())
+    status = pod.status()
+    report = Report.from_json(status)
+    assert (report.state, report.streams, report.ended_total) == ("draining", 5, 3)
+    assert report.degraded == "backplane"
+    assert 24 < report.deadline_in_s <= 25
+    assert report.drain_started_s < 1
+    assert (pod.next_report().seq, pod.next_report().seq) == (1, 2)
+    assert status["backplane"]["unavailable"] == 3
+
+
+async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):
+    _, _, metrics, pod = parts
+    filled = []
+    ring = Ring()
+    hub = Hub(ring, lambda: filled.append(True))
+    app = AdminPort(pod, hub, None, metrics, token="").app()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://admin"
+    ) as client:
+        assert (await client.get("/readyz")).status_code == 503
+        hub.filled()
+        hub.reset("e2", 7)
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/metrics")).text.startswith("# HELP")
+        assert (await client.post("/readyz")).status_code == 405
+    assert filled == [True]
+
+
+async def test_the_hub_passes_positions_without_events_and_waits_for_the_streams():
+    from tidegate.contract.publish import To
+    from tidegate.stream.log import LogEntry
+
+    ring = Ring()
+    hub = Hub(ring, lambda: None)
+    entries = [LogEntry(seq, To(everyone=True), "x") for seq in (4, 5)]
+    hub.reset("e", 3)
+    await hub.read(entries, 5)
+    await hub.read([], 6)
+    hub.filled()
+    await hub.read([], 7)
+    assert ring.calls == [
+        ("reset", "e", 3), ("publish", [4, 5]), ("advance", 6), ("advance", 7), ("caught up",),
+    ]  # fmt: skip

@@ -1,0 +1,143 @@
+"""The publish port: ids for good events, a named field for bad ones, nothing lost in between."""
+
+import json
+import time
+
+import httpx
+import pytest
+import pytest_asyncio
+from backplane.recorders import Recorder
+from sidecar.fakes import BrokenBackplane, FakeStreams
+
+from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.publish import PublishPort
+
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+class Port:
+    def __init__(self, backplane, streams):
+        self.metrics = Metrics(Drain(DrainPolicy()), streams, backplane)
+        app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://publish")
+
+    def refusals(self, error):
+        labels = {"port": "publish", "error": error}
+        return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
+
+
+@pytest_asyncio.fixture
+async def log():
+    log = MemoryBackplane(time.monotonic, epoch_seed=1)
+    log.recorder = Recorder()
+    await log.start(log.recorder)
+    yield log
+    await log.stop()
+
+
+@pytest.fixture
+def port(log):
+    return Port(log, FakeStreams(3, clients=["42", "a:b"]))
+
+
+async def test_one_event_is_answered_with_its_id(port, log):
+    answer = await port.http.post("/publish", json={"to": "all", "data": {"x": 1}, "event": "e"})
+    assert (answer.status_code, answer.json()) == (202, {"id": "1-1"})
+    await log.recorder.until(lambda r: r.data == ['{"x":1}'])
+    assert port.metrics.registry.get_sample_value("tidegate_published_total") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error", "field"),
+    [
+        (b"{", 400, "bad_json", None),
+        (b"[" * 200, 400, "bad_json", None),
+        (b"\xff\xfe", 400, "bad_json", None),
+        (b'{"to":"all"}', 400, "missing_field", "data"),
+        (b'{"to":"everyone","data":""}', 400, "bad_to", "to"),
+        (b'{"to":{"client":"a/b"},"data":""}', 400, "bad_client", "to.client"),
+        (b'{"to":{"topics":[""]},"data":""}', 400, "bad_topic", "to.topics"),
+        (b'{"to":"all","data":"","event":"a\\nb"}', 400, "bad_event", "event"),
+        (b'{"to":"all","data":"","key":"a\\u0000"}', 400, "bad_key", "key"),
+        (b'{"to":"all","data":"%s"}' % (b"x" * 101), 413, "event_too_large", "data"),
+        (b" " * 70_000, 413, "body_too_large", None),
+    ],
+    ids=lambda v: str(v)[:24],
+)
+async def test_a_callers_mistake_is_named_and_counted(port, body, status, error, field):
+    answer = await port.http.post("/publish", content=body)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert answer.json()["field"] == field
+    assert answer.json()["detail"]
+    assert port.refusals(error) == 1
+
+
+async def test_the_largest_event_fits_however_it_is_escaped(port):
+    body = '{"to":"all","data":"' + "\\u0001" * 100 + '"}'
+    assert (await port.http.post("/publish", content=body)).status_code == 202
+
+
+async def test_lines_answer_for_themselves_in_order(port, log):
+    lines = [{"to": "all", "data": str(i)} for i in range(2500)]
+    lines[3] = {"to": "nobody", "data": "x"}
+    body = "\n".join(json.dumps(line) for line in lines) + "\n\n"
+    answer = await port.http.post("/publish", content=body, headers=NDJSON)
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert answer.status_code == 202
+    assert results[3]["error"] == "bad_to"
+    good = [r["id"] for i, r in enumerate(results) if i != 3]
+    assert good == [f"1-{seq}" for seq in range(1, 2500)]
+    await log.recorder.until(lambda r: len(r.entries) == 2499)
+    assert log.recorder.data == [line["data"] for line in lines if line["to"] == "all"]
+
+
+async def test_a_batch_without_a_good_line_is_not_a_success(port):
+    answer = await port.http.post("/publish", content="{}\n[]\n", headers=NDJSON)
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 2
+    answer = await port.http.post("/publish", content="\n\n", headers=NDJSON)
+    assert (answer.status_code, answer.json()["error"]) == (400, "empty_batch")
+
+
+async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry():
+    port = Port(BrokenBackplane(BackplaneUnavailableError("away", 1.2)), FakeStreams())
+    one = {"to": "all", "data": ""}
+    answer = await port.http.post("/publish", json=one)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["error"] == "unavailable"
+    batch = await port.http.post("/publish", content=json.dumps(one) + "\n{}", headers=NDJSON)
+    assert [json.loads(line)["error"] for line in batch.text.splitlines()] == [
+        "unavailable",
+        "missing_field",
+    ]
+    assert port.refusals("unavailable") == 2
+
+
+async def test_clients_are_listed_counted_and_ended(port):
+    assert (await port.http.get("/clients")).json() == {
+        "clients": {"42": 1, "a:b": 1},
+        "streams": 3,
+    }
+    listed = (await port.http.get("/clients/a:b")).json()
+    assert listed["streams"] == [
+        {"stream": "s1", "topics": ["a"], "age_s": 1.5, "cursor": "e-3", "lagging": False}
+    ]
+    assert (await port.http.delete("/clients/a:b")).json() == {"ended": 1}
+    assert (await port.http.delete("/clients/a:b")).json() == {"ended": 0}
+    assert (await port.http.get("/clients/a:b")).status_code == 404
+    bad = await port.http.get("/clients/a%2Fb")
+    assert (bad.status_code, bad.json()["field"]) == (400, "client_id")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/publish", 405), ("GET", "/nope", 404), ("PUT", "/clients/42", 405)],
+)
+async def test_what_is_not_served_is_json_too(port, method, path, status):
+    answer = await port.http.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "detail", "field"}

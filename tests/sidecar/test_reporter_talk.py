@@ -1,0 +1,214 @@
+"""The conversation with the operator, over a real socket and with a stand-in for the operator."""
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from sidecar.fakes import FakeStreams
+
+from tidegate.contract.report import Answer, Plan, Report
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.drainer import Drainer
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.settings import read_settings
+
+
+class Operator:
+    """Answers each report by `script(report, number)`: an Answer, raw bytes, or ``None``: hold."""
+
+    def __init__(self, script):
+        self.script = script
+        self.reports = []
+        self.heads = []
+        self.connections = 0
+        self.hung_up = 0
+        self.serving = 0
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        self.serving += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = next(x for x in head.splitlines() if x.lower().startswith("content-l"))
+                body = await reader.readexactly(int(length.partition(":")[2]))
+                self.heads.append(head)
+                self.reports.append((time.monotonic(), Report.from_json(json.loads(body))))
+                answer = self.script(self.reports[-1][1], len(self.reports))
+                if answer is None:
+                    assert await reader.read(1) == b""
+                    self.hung_up += 1
+                    return
+                if isinstance(answer, Answer):
+                    text = json.dumps(answer.to_json()).encode()
+                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self.serving -= 1
+            writer.close()
+
+    async def until(self, condition, limit_s=8.0):
+        give_up_at = time.monotonic() + limit_s
+        while not condition(self):
+            assert time.monotonic() < give_up_at, [r for _, r in self.reports]
+            await asyncio.sleep(0.005)
+
+    @property
+    def states(self):
+        return [report.state for _, report in self.reports]
+
+
+class World:
+    pass
+
+
+@asynccontextmanager
+async def talking(script, url=None):
+    world = World()
+    world.operator = Operator(script)
+    server = await asyncio.start_server(world.operator.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = url or f"http://127.0.0.1:{port}"
+    settings = read_settings(
+        {"TIDEGATE_OPERATOR_URL": url, "TIDEGATE_POD_UID": "u-1", "TIDEGATE_POD_TOKEN": "tok"},
+        "host",
+    )
+    loop = asyncio.get_running_loop()
+    world.streams = FakeStreams(10)
+    drain = Drain(settings.drain)
+    backplane = MemoryBackplane(time.monotonic, 1)
+    world.drainer = Drainer(drain, world.streams, time.monotonic, loop)
+    world.metrics = Metrics(drain, world.streams, backplane)
+    pod = Pod(settings, drain, world.streams, backplane, time.monotonic)
+    reporter = Reporter(
+        url, lambda: "tok", pod, world.drainer, world.metrics, time.monotonic, jitter=lambda: 0.0
+    )
+    world.drainer.filled()
+    world.task = asyncio.create_task(reporter.run())
+    yield world
+    world.task.cancel()
+    await asyncio.gather(world.task, return_exceptions=True)
+    world.drainer.stop()
+    server.close()
+    await world.operator.until(lambda o: not o.serving)
+
+
+async def test_it_says_who_it_is_and_holds_one_request():
+    async with talking(lambda report, n: None) as world:
+        await world.operator.until(lambda o: o.reports)
+        await asyncio.sleep(0.3)
+        (report,) = [r for _, r in world.operator.reports]
+        assert (report.uid, report.state, report.streams, report.seq) == ("u-1", "ready", 10, 1)
+        head = world.operator.heads[0].lower()
+        assert head.startswith("post /v1/report http/1.1")
+        assert "authorization: bearer tok" in head
+
+
+async def test_an_answer_is_taken_and_the_next_report_tells_its_seq_on_the_same_connection():
+    answer = Answer(7, False, None, 15.0)
+    async with talking(lambda report, n: answer if n == 1 else None) as world:
+        await world.operator.until(lambda o: len(o.reports) == 2)
+        assert world.operator.reports[1][1].plan_seq == 7
+        assert world.streams.closing
+        assert world.operator.connections == 1
+
+
+async def test_a_change_of_state_ends_the_held_request_at_once():
+    async with talking(lambda report, n: None) as world:
+        await world.operator.until(lambda o: o.reports)
+        hook = asyncio.create_task(world.drainer.prestop())
+        asked_at = time.monotonic()
+        await world.operator.until(lambda o: "draining" in o.states)
+        at = next(at for at, r in world.operator.reports if r.state == "draining")
+        assert at - asked_at < 0.5
+        await world.operator.until(lambda o: o.hung_up >= 1)
+        hook.cancel()
+
+
+async def test_at_preStop_it_gives_up_after_a_second_and_tries_once_more():
+    async with talking(lambda report, n: None) as world:
+        await world.operator.until(lambda o: o.reports)
+        hook = asyncio.create_task(world.drainer.prestop())
+        await world.operator.until(lambda o: o.states.count("draining") == 2, 4)
+        first, second = [at for at, r in world.operator.reports if r.state == "draining"][:2]
+        assert 0.9 < second - first < 1.6
+        hook.cancel()
+
+
+async def test_changed_counts_are_told_when_the_interval_is_over_and_not_before():
+    every = Answer(1, True, None, 0.3)
+    async with talking(lambda report, n: every if n == 1 else None) as world:
+        await world.operator.until(lambda o: len(o.reports) == 2)
+        sent_at = world.operator.reports[1][0]
+        world.streams.arrived_total += 1
+        await world.operator.until(lambda o: len(o.reports) == 3)
+        assert world.operator.reports[2][0] - sent_at >= 0.25
+        assert world.operator.reports[2][1].arrived_total == 11
+        await asyncio.sleep(0.4)
+        assert len(world.operator.reports) == 3, "nothing new, nothing said"
+
+
+async def test_a_plan_reaches_the_streams():
+    def script(report, n):
+        if report.state != "draining":
+            return None
+        return Answer(n, True, Plan("drain", rate_per_s=500, retry_ms=99), 0.25)
+
+    async with talking(script) as world:
+        await asyncio.wait_for(_drained(world), 5)
+        assert {g.retry_ms for _, g in world.streams.gone} == {99}
+
+
+async def _drained(world):
+    hook = asyncio.create_task(world.drainer.prestop())
+    await world.operator.until(lambda o: "drained" in o.states)
+    hook.cancel()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"seq": -1}',
+        b"SSH-2.0-what\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * 999_999,
+    ],
+    ids=["503", "not JSON", "not an answer", "not HTTP", "too large"],
+)
+async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad):
+    good = Answer(1, False)
+    async with talking(lambda report, n: bad if n == 1 else good if n == 2 else None) as world:
+        await world.operator.until(lambda o: len(o.reports) >= 3)
+        gap_s = world.operator.reports[1][0] - world.operator.reports[0][0]
+        assert gap_s >= 0.12, "it backs off"
+        assert world.streams.closing
+        failed = world.metrics.registry.get_sample_value(
+            "tidegate_reports_total", {"result": "failed"}
+        )
+        assert failed == 1
+
+
+async def test_an_operator_that_is_not_there_costs_nothing_but_a_count():
+    async with talking(lambda report, n: None, url="http://127.0.0.1:1") as world:
+        give_up_at = time.monotonic() + 5
+        while not world.metrics.registry.get_sample_value(
+            "tidegate_reports_total", {"result": "failed"}
+        ):
+            assert time.monotonic() < give_up_at
+            await asyncio.sleep(0.01)
+        assert not world.task.done()
+        assert world.streams.open_count == 10
+
+
+def test_the_policy_knows_of_the_operator():
+    assert read_settings({"TIDEGATE_OPERATOR_URL": "http://op:1"}, "h").drain.operator
+    assert not DrainPolicy().operator
