@@ -10,7 +10,7 @@ from tidegate.drain.policy import DrainPolicy
 
 @given(n=st.integers(1, 400), grace=st.floats(6, 300))
 def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace):
-    pod = VirtualPod(DrainPolicy(grace_s=grace, reserve_s=5), n)
+    pod = VirtualPod(DrainPolicy(grace_s=grace, reserve_s=5, back_loaded=False), n)
     pod.drain.prestop(pod.now)
     pod.run_until(grace)
     window = grace - 5
@@ -30,7 +30,7 @@ def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace):
 def test_a_nearer_deadline_compresses_and_streams_that_leave_stretch(
     n, window, shrink, keep, every
 ):
-    pod = VirtualPod(DrainPolicy(grace_s=window + 5, reserve_s=5), n)
+    pod = VirtualPod(DrainPolicy(grace_s=window + 5, reserve_s=5, back_loaded=False), n)
     pod.drain.prestop(pod.now)
     pod.run_until(window * shrink, every)
     left = round(pod.streams * keep)
@@ -54,7 +54,7 @@ def drain_plan_now(n, within_s):
 
 @given(n=st.integers(0, 500), every=st.one_of(st.none(), st.floats(0.005, 5.0)))
 def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every):
-    pod = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5), n)
+    pod = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5, back_loaded=False), n)
     pod.drain.prestop(pod.now)
     pod.run_until(25, every)
     assert pod.streams == 0
@@ -62,7 +62,7 @@ def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every):
 
 
 def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
-    pod = VirtualPod(DrainPolicy(grace_s=105, reserve_s=5), 1000)
+    pod = VirtualPod(DrainPolicy(grace_s=105, reserve_s=5, back_loaded=False), 1000)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
     pod.now += 5
@@ -75,7 +75,7 @@ def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
 
 
 def test_back_loaded_begins_in_the_middle():
-    pod = VirtualPod(DrainPolicy(grace_s=45, reserve_s=5, back_loaded=True), 100)
+    pod = VirtualPod(DrainPolicy(grace_s=45, reserve_s=5), 100)
     pod.drain.prestop(pod.now)
     pod.run_until(40)
     assert pod.times[0] == pytest.approx(20.1)

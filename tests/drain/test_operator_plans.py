@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tidegate.contract.report import Plan
 from tidegate.drain.policy import DrainPolicy
 
-WITH_OPERATOR = DrainPolicy(grace_s=65, reserve_s=5, operator=True)
+WITH_OPERATOR = DrainPolicy(grace_s=65, reserve_s=5, operator=True, back_loaded=False)
 
 
 def draining(n, policy=WITH_OPERATOR):

@@ -12,7 +12,7 @@ from tidegate_sidecar.drainer import Drainer
 
 
 def drainer(streams, **policy):
-    policy = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0} | policy
+    policy = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0, "back_loaded": False} | policy
     drain = Drain(DrainPolicy(**policy))
     return Drainer(drain, streams, time.monotonic, asyncio.get_running_loop())
 

@@ -123,7 +123,7 @@ async def test_the_hook_wants_the_pods_token():
 
 
 async def test_SIGTERM_in_mid_drain_answers_the_hook_and_ends_the_rest():
-    async with SidecarProcess(TIDEGATE_GRACE_S="60") as sidecar:
+    async with SidecarProcess(TIDEGATE_GRACE_S="60", TIDEGATE_LOCAL_WINDOW_S="50") as sidecar:
         streams = [await sidecar.stream() for _ in range(40)]
         hook = asyncio.create_task(sidecar.get("admin", "/drain/pod"))
         await streams[0].until(b"event: shutdown")

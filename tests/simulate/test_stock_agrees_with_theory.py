@@ -60,7 +60,10 @@ def test_a_five_pod_rollout_is_as_a_real_cluster_showed_it() -> None:
     assert 1.35 <= mean(stock, "moves_per_client") <= 1.40
     assert 150 <= mean(stock, "peak_moves_1s") <= 190
     assert 29.0 <= mean(stock, "rollout_s") <= 32.0
-    assert mean(runs("local", reserve_s=12.0), "moves_per_client") == pytest.approx(1.072, abs=0.02)
+    assert mean(
+        runs("local", reserve_s=12.0, back_loaded=False), "moves_per_client"
+    ) == pytest.approx(1.072, abs=0.02)
+    assert mean(runs("local", reserve_s=12.0), "moves_per_client") == pytest.approx(1.0, abs=0.01)
     steered = runs("tidegate")
     assert 1.0 <= mean(steered, "moves_per_client") <= 1.044
     assert mean(steered, "rollout_s") == pytest.approx(33.1, rel=0.1)

@@ -115,8 +115,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting(
         env.LOCAL_WINDOW_S,
         "",
-        or_empty(number(1, _DAY_S, "seconds"), "all of grace - reserve"),
-        "Window of the pod's own plan, for nodes that leave early (spot).",
+        or_empty(number(1, _DAY_S, "seconds"), "the second half of grace - reserve"),
+        "The pod's own plan starts at once and takes this long, for nodes that leave early (spot).",
     ),
     Setting(
         env.DRAIN,

@@ -221,7 +221,7 @@ class Drain:
 
     def _local_start(self) -> float:
         at = self._prestop_at() + (PLAN_WAIT_S if self.policy.operator else 0.0)
-        if self.policy.back_loaded:
+        if self.policy.back_loaded and self.policy.local_window_s is None:
             at = max(at, (self._prestop_at() + self._window_end()) / 2)
         # A window too short to wait in is used for what it is.
         return min(at, self._last_call_at(0))

@@ -43,7 +43,7 @@ class Settings:
     seed: int = 1
     rate_per_s: float = 20.0
     retry_ms: int = 750
-    back_loaded: bool = False
+    back_loaded: bool = True
     forget_every_look: bool = False
     at_most_s: float = 3600.0
 
