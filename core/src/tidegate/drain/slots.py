@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-CATCH_UP_S = 0.25
+CATCH_UP_S = 0.05
 """How far behind a schedule may be and still catch up at once. Hides a busy event loop."""
 
 _ROUNDING = 1e-9

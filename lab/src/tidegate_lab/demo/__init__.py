@@ -1,0 +1,1 @@
+"""`tidegate demo`: three rolling updates of the same fleet, side by side, judged by the goals."""

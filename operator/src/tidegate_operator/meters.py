@@ -1,0 +1,42 @@
+"""The operator's metrics, in a registry of their own so that two operators share nothing."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Meters:
+    """What the operator counts; one instance per operator."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reports = Counter(
+            "tidegate_operator_reports", "Reports accepted.", registry=self.registry
+        )
+        self.refused = Counter(
+            "tidegate_operator_reports_refused",
+            "Reports refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "tidegate_operator_answers", "Answers written.", registry=self.registry
+        )
+        self.held = Gauge(
+            "tidegate_operator_reports_held", "Reports held open now.", registry=self.registry
+        )
+        self.actions = Counter(
+            "tidegate_operator_actions",
+            "Actions executed, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.action_errors = Counter(
+            "tidegate_operator_action_errors",
+            "Actions that failed, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.plan_seconds = Histogram(
+            "tidegate_operator_plan_seconds", "Time to plan one scope.", registry=self.registry
+        )

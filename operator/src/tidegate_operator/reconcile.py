@@ -1,0 +1,173 @@
+"""The loop: look at the world, plan, act, look again.
+
+It has no logic per event. A report or a change of a pod only brings the next look forward; what
+is to be done comes from `plan`, which sees the whole scope each time. What fails is logged,
+counted and seen again by the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tidegate.contract.report import RESTING_REPORT_S
+from tidegate.rollout.memory import Memory
+from tidegate.rollout.plan import Decision, plan
+from tidegate.rollout.snapshot import (
+    Action,
+    Note,
+    Pod,
+    Policy,
+    SendPlan,
+    SetAdmit,
+    SetDeletionCost,
+    Snapshot,
+)
+from tidegate_operator.cluster import Cluster, ClusterError, Scope
+from tidegate_operator.meters import Meters
+from tidegate_operator.reports import PodDecision, ReportBook
+
+MIN_INTERVAL_S = 0.1
+"""At most ten looks a second, however many reports arrive."""
+
+ACTION_TIMEOUT_S = 2.0
+"""A write that takes longer is given up: a hanging one must not stop the steering."""
+
+Planner = Callable[[Snapshot, Policy, float, Memory], Decision]
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Runs the planner over every scope of a cluster. `clock` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        book: ReportBook,
+        clock: Callable[[], float],
+        meters: Meters,
+        planner: Planner = plan,
+    ) -> None:
+        self._cluster = cluster
+        self._book = book
+        self._clock = clock
+        self._meters = meters
+        self._planner = planner
+        self._memories: dict[str, Memory] = {}
+        self._nudged = asyncio.Event()
+        book.on_report = self.nudge
+
+    def nudge(self) -> None:
+        """Something has changed: look again as soon as the minimum interval allows."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Look, act and wait, until cancelled."""
+        while True:
+            self._nudged.clear()
+            look_again_in_s = await self.look_once()
+            await asyncio.sleep(MIN_INTERVAL_S)
+            rest_s = look_again_in_s - MIN_INTERVAL_S
+            if rest_s <= 0 or self._nudged.is_set():
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudged.wait(), rest_s)
+
+    async def look_once(self) -> float:
+        """Plan every scope once and act on it; returns when to look again, in seconds."""
+        scopes = [self._with_reports(scope) for scope in self._cluster.snapshots()]
+        self._forget_the_gone(scopes)
+        look_again_in_s = RESTING_REPORT_S
+        work = []
+        for scope in scopes:
+            with self._meters.plan_seconds.time():
+                decision = self._planner(
+                    scope.snapshot,
+                    scope.policy,
+                    self._clock(),
+                    self._memories.get(scope.name, Memory()),
+                )
+            self._memories[scope.name] = decision.memory
+            look_again_in_s = min(look_again_in_s, decision.look_again_in_s)
+            self._tell_the_pods(scope, decision)
+            work.append(self._execute(scope.snapshot, decision.actions))
+        await asyncio.gather(*work)
+        return look_again_in_s
+
+    def _with_reports(self, scope: Scope) -> Scope:
+        def with_report(pod: Pod) -> Pod:
+            known = self._book.latest(pod.uid)
+            return pod if known is None else replace(pod, report=known[0], report_age_s=known[1])
+
+        workloads = tuple(
+            replace(workload, pods=tuple(with_report(pod) for pod in workload.pods))
+            for workload in scope.snapshot.workloads
+        )
+        return replace(scope, snapshot=Snapshot(workloads))
+
+    def _forget_the_gone(self, scopes: Sequence[Scope]) -> None:
+        names = {scope.name for scope in scopes}
+        uids = {pod.uid for scope in scopes for pod in pods_of(scope.snapshot)}
+        self._book.keep_only(uids)
+        self._memories = {name: kept for name, kept in self._memories.items() if name in names}
+
+    def _tell_the_pods(self, scope: Scope, decision: Decision) -> None:
+        """Put the decision for every pod into the report book, where its request waits."""
+        admitted = {a.uid: a.admitted for a in decision.actions if isinstance(a, SetAdmit)}
+        plans = {a.uid: a.plan for a in decision.actions if isinstance(a, SendPlan)}
+        for pod in pods_of(scope.snapshot):
+            wanted = PodDecision(
+                admitted.get(pod.uid, pod.admitted), plans.get(pod.uid), decision.report_every_s
+            )
+            self._book.decide(pod.uid, wanted)
+
+    async def _execute(self, snapshot: Snapshot, actions: Sequence[Action]) -> None:
+        for phase in phases(snapshot, actions):
+            await asyncio.gather(*[self._execute_one(action) for action in phase])
+
+    async def _execute_one(self, action: Action) -> None:
+        write = self._write(action)
+        if write is None:
+            return
+        kind = type(action).__name__
+        try:
+            await asyncio.wait_for(write, ACTION_TIMEOUT_S)
+        except (ClusterError, TimeoutError) as error:
+            self._meters.action_errors.labels(kind=kind).inc()
+            log.warning("%s failed: %s", action, error or "timed out")
+        else:
+            self._meters.actions.labels(kind=kind).inc()
+
+    def _write(self, action: Action) -> Coroutine[Any, Any, None] | None:
+        match action:
+            case SetAdmit(uid, admitted):
+                return self._cluster.set_admit(uid, admitted)
+            case SetDeletionCost(uid, cost):
+                return self._cluster.set_deletion_cost(uid, cost)
+            case Note(workload, reason, message, warning):
+                return self._cluster.event(workload, reason, message, warning)
+        return None  # SendPlan goes through the report book
+
+
+def pods_of(snapshot: Snapshot) -> list[Pod]:
+    """Every pod of every workload."""
+    return [pod for workload in snapshot.workloads for pod in workload.pods]
+
+
+def phases(snapshot: Snapshot, actions: Sequence[Action]) -> list[list[Action]]:
+    """What may be written at once, in order.
+
+    Everything is concurrent (stragglers of a batch wait for the next sync of kube-proxy), except
+    where no open pod stays open: then the new ones are opened before the old ones are closed, so
+    that the Service is never empty.
+    """
+    closing = {a.uid for a in actions if isinstance(a, SetAdmit) and not a.admitted}
+    open_now = {pod.uid for pod in pods_of(snapshot) if pod.open}
+    if not closing or open_now - closing:
+        return [list(actions)]
+    off: list[Action] = [a for a in actions if isinstance(a, SetAdmit) and not a.admitted]
+    return [[a for a in actions if a not in off], off]

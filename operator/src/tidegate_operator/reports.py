@@ -1,0 +1,123 @@
+"""The report book: what each pod said last, and the request it keeps open for the answer.
+
+A sidecar posts its report and waits; `answer` holds that request until the decision for the pod
+has changed, its plan must be renewed, or `HOLD_S` have passed. A newer report of the same pod
+supersedes the held one. Sequence numbers go on from the highest one the pod has reported, so that
+a new leader's answers are never taken for stale ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from tidegate.contract.report import HOLD_S, RESTING_REPORT_S, Answer, Plan, Report
+from tidegate.rollout.pacing import worth_sending
+
+
+@dataclass(frozen=True, slots=True)
+class PodDecision:
+    """What the operator currently wants of one pod."""
+
+    admitted: bool = True
+    plan: Plan | None = None
+    report_every_s: float = RESTING_REPORT_S
+
+
+@dataclass(slots=True)
+class _Page:
+    report: Report
+    received_s: float
+    decision: PodDecision = PodDecision()
+    decided: bool = False
+    answered: PodDecision | None = None
+    answered_s: float = 0.0
+    seq: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ReportBook:
+    """The latest report of every pod. All calls are made on one event loop.
+
+    `clock` gives monotonic seconds; `on_report` is called after every accepted report.
+    """
+
+    def __init__(self, clock: Callable[[], float], hold_s: float = HOLD_S) -> None:
+        self._clock = clock
+        self._hold_s = hold_s
+        self._pages: dict[str, _Page] = {}
+        self._closed = False
+        self.on_report: Callable[[], None] = _nobody_listens
+
+    def latest(self, uid: str) -> tuple[Report, float] | None:
+        """The pod's last report and its age in seconds."""
+        page = self._pages.get(uid)
+        return None if page is None else (page.report, self._clock() - page.received_s)
+
+    def decide(self, uid: str, decision: PodDecision) -> None:
+        """What the pod shall be told; wakes its held request if that is news."""
+        page = self._pages.get(uid)
+        if page is None:
+            return
+        page.decision, page.decided = decision, True
+        if self._is_news(page):
+            page.news.set()
+
+    def keep_only(self, uids: Collection[str]) -> None:
+        """Forget every pod not in `uids`."""
+        for uid in self._pages.keys() - set(uids):
+            self._pages.pop(uid).news.set()
+
+    def close(self) -> None:
+        """Let every held request go with what is known; later ones are answered at once."""
+        self._closed = True
+        for page in self._pages.values():
+            page.news.set()
+
+    async def answer(self, report: Report) -> Answer:
+        """Take a report and come back with the answer, at the latest after the hold time.
+
+        Without news the answer repeats the last sequence number: it only says that somebody is
+        there.
+        """
+        page = self._take(report)
+        mine = page.news
+        if not self._is_news(page) and not self._closed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(mine.wait(), self._hold_s)
+        if page.news is mine and self._is_news(page):
+            page.seq += 1
+            page.answered, page.answered_s = page.decision, self._clock()
+            mine.clear()
+        told = page.answered or page.decision
+        return Answer(page.seq, told.admitted, told.plan, told.report_every_s)
+
+    def _take(self, report: Report) -> _Page:
+        now = self._clock()
+        page = self._pages.get(report.uid)
+        if page is None:
+            page = _Page(report, now)
+            self._pages[report.uid] = page
+        elif report.seq >= page.report.seq or report.seq <= 1:  # 1: the process started anew
+            page.report, page.received_s = report, now
+        if report.plan_seq < page.seq:  # the last answer never arrived: say it again
+            page.answered = None
+        page.seq = max(page.seq, report.plan_seq)
+        page.news.set()
+        page.news = asyncio.Event()
+        self.on_report()
+        return page
+
+    def _is_news(self, page: _Page) -> bool:
+        told, wanted = page.answered, page.decision
+        if told is None:
+            return page.decided
+        if (told.admitted, told.report_every_s) != (wanted.admitted, wanted.report_every_s):
+            return True
+        return worth_sending(wanted.plan, told.plan, self._clock() - page.answered_s)
+
+
+def _nobody_listens() -> None:
+    return None

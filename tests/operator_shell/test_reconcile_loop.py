@@ -1,0 +1,157 @@
+"""The loop: it acts on what the planner says, survives failing writes, and looks again in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
+
+from tidegate.contract.report import Plan
+from tidegate.rollout.memory import Memory
+from tidegate.rollout.plan import Decision
+from tidegate.rollout.snapshot import (
+    Action,
+    Note,
+    Policy,
+    SendPlan,
+    SetAdmit,
+    SetDeletionCost,
+    Snapshot,
+    Workload,
+)
+from tidegate_operator.meters import Meters
+from tidegate_operator.reconcile import Reconciler, phases
+from tidegate_operator.reports import ReportBook
+
+
+class Script:
+    """A planner that says what it is told to, and remembers what it saw."""
+
+    def __init__(self, *actions: Action, look_again_in_s: float = 5.0) -> None:
+        self.actions = actions
+        self.look_again_in_s = look_again_in_s
+        self.seen: list[Snapshot] = []
+
+    def __call__(self, snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Decision:
+        self.seen.append(snapshot)
+        return Decision(self.actions, self.look_again_in_s, memory, report_every_s=0.25)
+
+
+def reconciler(cluster: FakeCluster, planner: Script) -> tuple[Reconciler, ReportBook, Meters]:
+    clock, meters = Clock(), Meters()
+    book = ReportBook(clock)
+    return Reconciler(cluster, book, clock, meters, planner), book, meters
+
+
+async def looks(script: Script, count: int) -> None:
+    await eventually(lambda: len(script.seen) >= count)
+
+
+async def test_actions_reach_the_cluster_and_reports_the_planner() -> None:
+    cluster = FakeCluster([pod("a"), pod("b")])
+    script = Script(SetAdmit("a", False), SetDeletionCost("b", 7), Note("web", "Why", "so", True))
+    loop, book, _ = reconciler(cluster, script)
+    held = asyncio.create_task(book.answer(report("a", streams=42)))
+    await asyncio.sleep(0)
+    await loop.look_once()
+    assert sorted(cluster.writes) == [("admit", "a", False), ("cost", "b", 7)]
+    assert cluster.events == ["Why"]
+    seen = {p.uid: p.report for p in script.seen[0].workloads[0].pods}
+    assert seen["a"] is not None
+    assert seen["a"].streams == 42
+    assert seen["b"] is None
+    answer = await held
+    assert (answer.admitted, answer.plan, answer.report_every_s) == (False, None, 0.25)
+
+
+async def test_a_plan_is_the_answer_of_its_pod() -> None:
+    cluster = FakeCluster([pod("a", ready=False, deleting=True)])
+    plan = Plan("drain", rate_per_s=50.0)
+    loop, book, _ = reconciler(cluster, Script(SendPlan("a", plan)))
+    held = asyncio.create_task(book.answer(report("a", state="draining")))
+    await asyncio.sleep(0)
+    await loop.look_once()
+    assert (await held).plan == plan
+
+
+async def test_a_failing_write_does_not_stop_the_others() -> None:
+    cluster = FakeCluster([pod("a"), pod("b"), pod("c")], failing={"a"})
+    loop, _, meters = reconciler(cluster, Script(SetAdmit("a", False), SetAdmit("b", False)))
+    await loop.look_once()
+    assert [p.admitted for p in cluster.pods] == [True, False, True]
+    errors = meters.registry.get_sample_value(
+        "tidegate_operator_action_errors_total", {"kind": "SetAdmit"}
+    )
+    assert errors == 1
+
+
+async def test_the_loop_goes_on_and_a_report_brings_the_next_look_forward() -> None:
+    cluster = FakeCluster([pod("a")])
+    script = Script(look_again_in_s=3600.0)
+    loop, book, _ = reconciler(cluster, script)
+    running = asyncio.create_task(loop.run())
+    try:
+        await looks(script, 1)
+        held = asyncio.create_task(book.answer(report("a")))
+        await looks(script, 2)
+        await held
+        before = len(script.seen)
+        loop.nudge()
+        await looks(script, before + 1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_looks_keep_a_least_distance() -> None:
+    script = Script(look_again_in_s=0.0)
+    loop, _, _ = reconciler(FakeCluster([pod("a")]), script)
+    began_s = asyncio.get_running_loop().time()
+    running = asyncio.create_task(loop.run())
+    await looks(script, 4)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert asyncio.get_running_loop().time() - began_s >= 0.29
+
+
+async def test_the_real_planner_is_idle_on_a_fleet_at_rest_and_acts_in_a_rollout() -> None:
+    cluster = FakeCluster([pod("a", "old"), pod("b", "old")], revision="old")
+    clock = Clock()
+    book = ReportBook(clock)
+    book.close()
+    loop = Reconciler(cluster, book, clock, Meters())
+    for uid in ("a", "b"):
+        await book.answer(report(uid))
+    await loop.look_once()
+    assert [write for write in cluster.writes if write[0] == "admit"] == []
+    cluster.revision = "new"
+    cluster.pods.append(pod("c", available=False))
+    await book.answer(report("c", streams=0))
+    for _ in range(4):
+        clock.now += 1.5
+        await loop.look_once()
+    assert {p.uid: p.admitted for p in cluster.pods} == {"a": False, "b": False, "c": True}
+
+
+def snapshot(*pods: object) -> Snapshot:
+    return Snapshot((Workload("web", 2, "new", tuple(pods)),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("build", "phase_count"),
+    [
+        (lambda: snapshot(pod("a"), pod("b"), pod("c", admitted=False)), 1),
+        (lambda: snapshot(pod("a"), pod("c", admitted=False)), 2),
+    ],
+    ids=["one stays open", "none would stay open"],
+)
+def test_the_service_is_never_empty_between_two_writes(
+    build: Callable[[], Snapshot], phase_count: int
+) -> None:
+    actions: list[Action] = [SetAdmit("a", False), SetAdmit("c", True)]
+    written = phases(build(), actions)
+    assert len(written) == phase_count
+    assert sorted(str(a) for phase in written for a in phase) == sorted(map(str, actions))
+    assert SetAdmit("c", True) in written[0]

@@ -1,0 +1,114 @@
+"""The report API over real HTTP: who may report, what is refused, and the held request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
+
+from tidegate.contract.errors import SettingsError
+from tidegate.contract.report import Plan
+from tidegate_operator.meters import Meters
+from tidegate_operator.report_api import report_app
+from tidegate_operator.reports import PodDecision, ReportBook
+from tidegate_operator.serving import ReportServer
+
+TOKEN = {"Authorization": "Bearer token-a"}
+
+
+@pytest.fixture
+def book() -> ReportBook:
+    return ReportBook(Clock(), hold_s=30.0)
+
+
+@pytest.fixture
+def meters() -> Meters:
+    return Meters()
+
+
+@pytest.fixture
+async def http(book: ReportBook, meters: Meters) -> AsyncIterator[httpx.AsyncClient]:
+    cluster = FakeCluster([pod("a")])
+    server = ReportServer(report_app(cluster, book, meters), "127.0.0.1")
+    port = await server.start()
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False
+        ) as client:
+            yield client
+    finally:
+        book.close()
+        await server.stop()
+
+
+async def test_a_report_is_held_until_there_is_a_decision(
+    http: httpx.AsyncClient, book: ReportBook
+) -> None:
+    posted = asyncio.create_task(http.post("/v1/report", json=report("a").to_json(), headers=TOKEN))
+    await eventually(lambda: book.latest("a") is not None)
+    book.decide("a", PodDecision(plan=Plan("wait")))
+    answer = (await posted).json()
+    assert answer["seq"] == 1
+    assert answer["plan"]["kind"] == "wait"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "error", "field"),
+    [
+        ({}, report("a").to_json(), 401, "unauthorized", None),
+        ({"Authorization": "Bearer x"}, report("a").to_json(), 401, "unauthorized", None),
+        (TOKEN, report("b").to_json(), 403, "wrong_pod", "uid"),
+        (TOKEN, {**report("a").to_json(), "streams": -1}, 400, "bad_report", "streams"),
+        (TOKEN, {**report("a").to_json(), "schema": 99}, 400, "bad_report", "schema"),
+        (TOKEN, [1], 400, "bad_report", None),
+        (TOKEN, {"x": "y" * 70_000}, 413, "too_large", None),
+    ],
+)
+async def test_what_is_refused(
+    http: httpx.AsyncClient,
+    headers: dict[str, str],
+    body: object,
+    status: int,
+    error: str,
+    field: str | None,
+) -> None:
+    answer = await http.post("/v1/report", json=body, headers=headers)
+    assert answer.status_code == status
+    said = answer.json()
+    assert (said["error"], said["field"]) == (error, field)
+    assert said["detail"]
+
+
+async def test_not_json(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/report", content=b"{", headers=TOKEN)
+    assert (answer.status_code, answer.json()["error"]) == (400, "bad_json")
+
+
+async def test_life_and_metrics(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/livez")).status_code == 200
+    await http.post("/v1/report", content=b"{", headers=TOKEN)
+    text = (await http.get("/metrics")).text
+    assert 'tidegate_operator_reports_refused_total{reason="bad_json"} 1.0' in text
+
+
+async def test_a_sidecar_that_hangs_up_frees_its_place(
+    http: httpx.AsyncClient, meters: Meters
+) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        await http.post("/v1/report", json=report("a").to_json(), headers=TOKEN, timeout=0.2)
+    held = meters.registry.get_sample_value
+    await eventually(lambda: held("tidegate_operator_reports_held") == 0)
+
+
+async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
+    app = report_app(FakeCluster([]), book, Meters())
+    first = ReportServer(app, "127.0.0.1")
+    port = await first.start()
+    try:
+        with pytest.raises(SettingsError, match=str(port)):
+            await ReportServer(app, "127.0.0.1", port).start()
+    finally:
+        await first.stop()
