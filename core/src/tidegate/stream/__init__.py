@@ -1,1 +1,4 @@
-"""Placeholder."""
+"""What a stream is, without sockets: the log, audiences, resuming, and who may come in.
+
+The shell keeps a cursor per stream and asks this room what that stream lacks.
+"""

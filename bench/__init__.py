@@ -1,0 +1,1 @@
+"""The engine's smoke benchmark: ``python -m bench``."""

@@ -1,0 +1,119 @@
+"""The server under test: the engine behind uvicorn, with a publisher driven over standard input.
+
+One JSON command per line, one JSON answer per line: ``saturate`` appends one event per turn of
+the loop, ``pace`` at a rate, ``fill`` appends to one topic, ``stats``
+tells the counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from tidegate.contract.publish import To
+from tidegate.stream.log import EventLog, LogEntry
+from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+
+EVENT_BYTES = 100
+"""The size of an event's data."""
+
+MUTABLE_CLIENT = "mutable"
+"""The client whose streams will not be read."""
+
+_EVERYONE = To(everyone=True)
+
+
+class Publisher:
+    """Appends events; positions have seven digits, so that every event has the same size."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._seqs = itertools.count(1_000_001)
+
+    async def saturate(self, seconds: float) -> int:
+        """One event per turn of the loop, for `seconds`; returns how many."""
+        end = time.monotonic() + seconds
+        count = 0
+        while time.monotonic() < end:
+            self._engine.publish(self._stamped())
+            count += 1
+            await asyncio.sleep(0)
+        await self._engine.caught_up()
+        return count
+
+    async def pace(self, seconds: float, rate_per_s: float) -> int:
+        """`rate_per_s` events per second, for `seconds`; returns how many."""
+        start = time.monotonic()
+        count = int(seconds * rate_per_s)
+        for number in range(count):
+            await asyncio.sleep(start + number / rate_per_s - time.monotonic())
+            self._engine.publish(self._stamped())
+        return count
+
+    async def fill(self, topic: str, total_bytes: int) -> int:
+        """`total_bytes` for the streams of `topic`, in large events; returns how many."""
+        size = 4096
+        for _ in range(total_bytes // size):
+            self._engine.publish(LogEntry(next(self._seqs), To(topics=(topic,)), "x" * size))
+            await self._engine.caught_up()
+        return total_bytes // size
+
+    def _stamped(self) -> LogEntry:
+        data = f'{{"ns":{time.monotonic_ns():020d}'
+        return LogEntry(next(self._seqs), _EVERYONE, data.ljust(EVENT_BYTES - 1, " ") + "}")
+
+
+async def _answer(engine: Engine, publisher: Publisher, command: dict[str, Any]) -> Any:
+    do = command.pop("do")
+    if do == "stats":
+        lagging = sum(stream.lagging for stream in engine.streams_of(MUTABLE_CLIENT))
+        return dict(engine.counters, open=engine.open_count, lagging=lagging)
+    verbs: dict[str, Callable[..., Awaitable[int]]] = {
+        "saturate": publisher.saturate,
+        "pace": publisher.pace,
+        "fill": publisher.fill,
+    }
+    return await verbs[do](**command)
+
+
+async def _main() -> None:
+    loop = asyncio.get_running_loop()
+    log = EventLog("bench", 1_000_000)
+    settings = EngineSettings(max_streams_per_client=100_000)
+    engine = Engine(settings, log, pod_name="bench-0", clock=time.monotonic, loop=loop)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    tune_listener(listener)
+    config = uvicorn.Config(
+        engine.asgi_app,
+        http=engine.protocol_class(),
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        backlog=4096,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    engine.start()
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+    publisher = Publisher(engine)
+    while line := await commands.readline():
+        print(json.dumps(await _answer(engine, publisher, json.loads(line))), flush=True)
+    engine.stop()
+    server.should_exit = True
+    await serving
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

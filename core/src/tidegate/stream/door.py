@@ -1,0 +1,240 @@
+"""The door: accept, refuse, bounce or defer a request, decided in one pure place.
+
+A stream can come in two ways: its connection is taken over right behind the HTTP parser, or it
+runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It says
+*defer* where a connection must not be taken over; the ordinary way never hears that.
+
+* a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
+* the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
+  dies for good on any other status (WHATWG 9.2.3, "fail the connection");
+* otherwise the stream is **accepted**, with its first bytes and the position it starts at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import Connected, Gap, Shutdown, ShutdownReason
+from tidegate.stream.log import EventLog
+from tidegate.stream.requests import StreamRequest, Wanted, is_stream_path, read_request
+from tidegate.stream.resume import ReplayLimits, resume
+from tidegate.stream.retries import RetryPolicy
+from tidegate.wire.cursors import parse_cursor
+from tidegate.wire.encode import encode_connected, encode_gap, encode_shutdown
+from tidegate.wire.http import Headers
+
+STREAM_HEADERS: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"connection", b"close"),
+)
+"""A kept connection would bring the reconnect back to the same pod, past any routing."""
+
+DeferReason = Literal[
+    "not_a_stream",
+    "method",
+    "http_version",
+    "body",
+    "upgrade",
+    "expect",
+    "pipelined",
+    "response_unfinished",
+    "write_buffer_used",
+]
+
+Way = Literal["takeover", "asgi"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """What one pod and one client may have: counts, and bytes of request head."""
+
+    max_streams: int = 100_000
+    max_streams_per_client: int = 16
+    max_topics_per_stream: int = 64
+    max_header_bytes: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """The pod at this moment: why it refuses (``None``: it does not), and what it holds.
+
+    `arrivals` numbers the newcomer; `streams_of` counts the open streams of a client.
+    """
+
+    refusing: ShutdownReason | None
+    bounce_retry_ms: int
+    streams: int
+    arrivals: int
+    streams_of: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Let the stream in.
+
+    `first` are its first bytes (not framed); events above `position` follow. `headers_only`: the
+    answer to HEAD, after which nothing follows.
+    """
+
+    wanted: Wanted
+    first: bytes
+    position: int
+    gap: Gap | None
+    spread_ms: int
+    headers_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """Answer 200 with `body` (not framed) and end: the pod's state, see `reason`."""
+
+    body: bytes
+    reason: ShutdownReason
+    headers_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer `status` with the JSON of `error`: the caller's mistake."""
+
+    error: CallerError
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.error.status
+
+    @property
+    def body(self) -> bytes:
+        """The JSON body."""
+        return json.dumps(self.error.to_json()).encode()
+
+    @property
+    def headers(self) -> Headers:
+        """The response headers; the connection closes, as after every refused stream."""
+        headers: Headers = (
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"connection", b"close"),
+        )
+        return (*headers, (b"allow", b"GET, HEAD")) if self.status == 405 else headers
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Leave the connection to the web server; the ordinary way decides again."""
+
+    reason: DeferReason
+
+
+Decision = Accept | Bounce | Refuse | Defer
+
+
+class Door:
+    """Decides on stream requests for one pod.
+
+    `log` is only read. `pod_name` and `heartbeat_ms` are announced in `connected`.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        *,
+        pod_name: str,
+        heartbeat_ms: int,
+        limits: DoorLimits,
+        retries: RetryPolicy,
+        replays: ReplayLimits,
+    ) -> None:
+        self._log = log
+        self._pod_name = pod_name
+        self._heartbeat_ms = heartbeat_ms
+        self._limits = limits
+        self._retries = retries
+        self._replays = replays
+
+    def decide(self, request: StreamRequest, pod: PodView, way: Way) -> Decision:
+        """Decide on one request; `way` is how it would be served if accepted."""
+        if not is_stream_path(request.path):
+            if way == "takeover":
+                return Defer("not_a_stream")
+            return Refuse(CallerError("not_found", "no such path", "path", status=404))
+        if way == "takeover" and (reason := _unsafe(request)) is not None:
+            return Defer(reason)
+        try:
+            self._check_head(request)
+            wanted = read_request(request, self._limits.max_topics_per_stream)
+            headers_only = request.method == "HEAD"
+            if (bounced := self._pod_refuses(pod)) is not None:
+                return _bounce(bounced, pod.bounce_retry_ms, headers_only)
+            self._check_client(wanted, pod)
+        except CallerError as error:
+            return Refuse(error)
+        return self._accept(wanted, pod, headers_only)
+
+    def _check_head(self, request: StreamRequest) -> None:
+        if request.header_bytes > self._limits.max_header_bytes:
+            raise headers_too_large(self._limits.max_header_bytes)
+        if request.method not in ("GET", "HEAD"):
+            raise CallerError("bad_method", "a stream is asked for by GET", "method", status=405)
+
+    def _check_client(self, wanted: Wanted, pod: PodView) -> None:
+        limit = self._limits.max_streams_per_client
+        if wanted.client is not None and pod.streams_of(wanted.client) >= limit:
+            detail = f"at most {limit} streams per client"
+            raise CallerError("too_many_streams", detail, "client_id", status=429)
+
+    def _pod_refuses(self, pod: PodView) -> ShutdownReason | None:
+        if pod.refusing is not None:
+            return pod.refusing
+        return "overloaded" if pod.streams >= self._limits.max_streams else None
+
+    def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool) -> Accept:
+        cursor = parse_cursor(wanted.last_event_id)
+        start = resume(self._log, wanted.topics, wanted.client, cursor, self._replays)
+        retry = self._retries.assign(pod.arrivals, pod.streams)
+        connected = Connected(
+            pod=self._pod_name,
+            stream=f"{pod.arrivals:x}",
+            heartbeat_ms=self._heartbeat_ms,
+            spread_ms=retry.spread_ms,
+            replay=cursor is not None and start.position < self._log.head,
+        )
+        first = encode_connected(connected, self._log.cursor(start.position), retry.retry_ms)
+        if start.gap is not None:
+            first += encode_gap(start.gap)
+        return Accept(wanted, first, start.position, start.gap, retry.spread_ms, headers_only)
+
+
+def headers_too_large(limit: int) -> CallerError:
+    """The refusal of a request head above `limit` bytes (RFC 6585, 431)."""
+    return CallerError("headers_too_large", f"at most {limit} bytes", "headers", status=431)
+
+
+def _bounce(reason: ShutdownReason, retry_ms: int, headers_only: bool) -> Bounce:
+    goodbye = Shutdown(reason, reconnect_after_ms=retry_ms, deadline_ms=0)
+    return Bounce(encode_shutdown(goodbye, None), reason, headers_only)
+
+
+def _unsafe(request: StreamRequest) -> DeferReason | None:
+    """Why this connection must not be taken over, first reason first."""
+    if request.method != "GET":
+        return "method"
+    if request.http_version not in ("1.1", "1.0"):
+        return "http_version"
+    checks: tuple[tuple[bool, DeferReason], ...] = (
+        (request.has_body, "body"),
+        (request.upgrades, "upgrade"),
+        (request.expects, "expect"),
+        (request.pipelined, "pipelined"),
+        (request.response_unfinished, "response_unfinished"),
+        (request.write_buffer_used, "write_buffer_used"),
+    )
+    return next((reason for unsafe, reason in checks if unsafe), None)

@@ -1,0 +1,207 @@
+"""The event log: a bounded ring of encoded events, and an index from audience to positions.
+
+Each event is encoded and framed as an HTTP chunk once, when it is appended; whatever is written
+later, live or replayed, is a join of those chunks. The index knows per topic, per client and for
+everybody which positions concern them, so that what a stream lacks is found by binary search and
+a merge, never by a scan.
+
+Positions are the backplane's global sequence numbers. They only grow but need not be dense: what
+a position without an event means is for the backplane to know (`EventLog.advance`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tidegate.contract.publish import To
+from tidegate.stream.positions import Positions
+from tidegate.wire.cursors import Cursor, check_epoch
+from tidegate.wire.encode import encode_event
+from tidegate.wire.http import frame
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One event as the backplane hands it over; `seq` ≥ 1 only grows within an epoch."""
+
+    seq: int
+    to: To
+    data: str
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What to write next: framed `data` of `count` events, and where the cursor then stands.
+
+    `complete` says that nothing is lacking after it.
+    """
+
+    data: bytes
+    count: int
+    position: int
+    complete: bool
+
+
+class EventLog:
+    """The ring, bounded by `max_events` and by `max_bytes` of encoded events.
+
+    `epoch` is 1 to 40 of ``0-9 A-Z a-z . _ -``; `position` is the position before the first event
+    to come. `head` is the newest position known, `floor` the oldest from which a stream can go on
+    without a hole.
+    """
+
+    def __init__(
+        self,
+        epoch: str,
+        position: int = 0,
+        *,
+        max_events: int = 10_000,
+        max_bytes: int = 16 << 20,
+    ) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self.reset(epoch, position)
+
+    def reset(self, epoch: str, position: int = 0) -> None:
+        """Forget everything and start a new epoch at `position`."""
+        self.epoch = check_epoch(epoch)
+        self.head = self.floor = position
+        self.bytes = 0
+        self._chunks: dict[int, bytes] = {}
+        self._order: deque[tuple[int, To]] = deque()
+        self._everyone = Positions()
+        self._topics: dict[str, Positions] = {}
+        self._clients: dict[str, Positions] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def cursor(self, position: int) -> str:
+        """The id that stands for `position`."""
+        return str(Cursor(self.epoch, position))
+
+    def append(self, entry: LogEntry) -> bytes | None:
+        """Add an event; returns it encoded and framed, or ``None`` for one that is known already.
+
+        A repeated or reordered delivery by the backplane is recognised by its position. Raises
+        `CallerError` for text that cannot be sent; the log is unchanged then.
+        """
+        if entry.seq <= self.head:
+            return None
+        event_id = self.cursor(entry.seq)
+        chunk = frame(encode_event(entry.data, event=entry.event, event_id=event_id))
+        self.head = entry.seq
+        self._chunks[entry.seq] = chunk
+        self.bytes += len(chunk)
+        self._order.append((entry.seq, entry.to))
+        for positions in self._index(entry.to):
+            positions.append(entry.seq)
+        while len(self._order) > self._max_events or self.bytes > self._max_bytes:
+            self._evict()
+        return chunk
+
+    def advance(self, seq: int) -> None:
+        """Note that the log has reached `seq` without an event for anybody."""
+        self.head = max(self.head, seq)
+
+    def lacking(
+        self,
+        topics: tuple[str, ...],
+        client: str | None,
+        position: int,
+        *,
+        max_events: int,
+        max_bytes: int,
+    ) -> Batch:
+        """The oldest events above `position` for an audience, bounded (at least one, if any).
+
+        `position` must not be below `floor`: what has left the ring is a gap, see `resume`.
+        """
+        seqs, more = self._oldest(topics, client, position, max_events)
+        chunks: list[bytes] = []
+        size = 0
+        for seq in seqs:
+            chunk = self._chunks[seq]
+            size += len(chunk)
+            if chunks and size > max_bytes:
+                return Batch(b"".join(chunks), len(chunks), position, False)
+            chunks.append(chunk)
+            position = seq
+        if not more:
+            position = max(position, self.head)
+        return Batch(b"".join(chunks), len(chunks), position, not more)
+
+    def newest_start(
+        self,
+        topics: tuple[str, ...],
+        client: str | None,
+        position: int,
+        *,
+        max_events: int,
+        max_bytes: int,
+    ) -> int:
+        """The lowest start ≥ `position` after which everything fits both bounds."""
+        limit = max_events + 1
+        seqs = _merged(p.last_after(position, limit) for p in self._heard_by(topics, client))
+        size = 0
+        for count, seq in enumerate(reversed(seqs), start=1):
+            size += len(self._chunks[seq])
+            if count > max_events or size > max_bytes:
+                return seq
+        return position
+
+    def _oldest(
+        self, topics: tuple[str, ...], client: str | None, position: int, limit: int
+    ) -> tuple[list[int], bool]:
+        sources = [p.first_after(position, limit) for p in self._heard_by(topics, client)]
+        seqs = _merged(sources)
+        # A source cut short has given `limit` positions, so what it lacks lies beyond the result.
+        more = len(seqs) > limit or any(len(source) == limit for source in sources)
+        return seqs[:limit], more
+
+    def _heard_by(self, topics: tuple[str, ...], client: str | None) -> Iterator[Positions]:
+        if len(self._everyone):
+            yield self._everyone
+        for topic in topics:
+            if (positions := self._topics.get(topic)) is not None:
+                yield positions
+        if client is not None and (positions := self._clients.get(client)) is not None:
+            yield positions
+
+    def _index(self, to: To) -> Iterator[Positions]:
+        if to.everyone:
+            yield self._everyone
+        if to.client is not None:
+            yield self._clients.setdefault(to.client, Positions())
+        for topic in to.topics:
+            yield self._topics.setdefault(topic, Positions())
+
+    def _evict(self) -> None:
+        seq, to = self._order.popleft()
+        self.floor = seq
+        self.bytes -= len(self._chunks.pop(seq))
+        if to.everyone:
+            self._everyone.drop(seq)
+        if to.client is not None:
+            _drop(self._clients, to.client, seq)
+        for topic in to.topics:
+            _drop(self._topics, topic, seq)
+
+
+def _drop(index: dict[str, Positions], name: str, seq: int) -> None:
+    positions = index.get(name)
+    if positions is not None:
+        positions.drop(seq)
+        if not len(positions):
+            del index[name]
+
+
+def _merged(sources: Iterable[list[int]]) -> list[int]:
+    """Ascending, each position once: an event may reach an audience by several topics."""
+    filled = [source for source in sources if source]
+    if len(filled) <= 1:
+        return filled[0] if filled else []
+    return sorted(set().union(*filled))

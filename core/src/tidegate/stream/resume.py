@@ -1,0 +1,99 @@
+"""Where a stream goes on: replay from its cursor, live at the head, or behind a gap.
+
+Nothing is dropped in silence. Whatever cannot be replayed, because it has left the ring, exceeds
+the bound for one stream or belongs to another life of the log, is told as one `gap` with its
+range and reason, and the stream goes on at the oldest position from which everything fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.contract.stream_events import Gap, GapReason
+from tidegate.stream.log import EventLog
+from tidegate.wire.cursors import Cursor, ForeignCursor
+
+MAX_AHEAD_EVENTS = 100_000
+"""How far a cursor may be ahead of this pod. A client comes from a pod that has read the shared
+log further; beyond this the id was made up or the log has lost its end, and waiting for it would
+be silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayLimits:
+    """The most that one stream gets replayed; `enabled` false honours no cursor at all."""
+
+    enabled: bool = True
+    max_events: int = 1000
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The position a stream starts at (events above it follow), and what it has lost before."""
+
+    position: int
+    gap: Gap | None = None
+
+
+def resume(
+    log: EventLog,
+    topics: tuple[str, ...],
+    client: str | None,
+    cursor: Cursor | ForeignCursor | None,
+    limits: ReplayLimits,
+) -> Resumption:
+    """Decide for a new stream that came with `cursor` (``None``: it has seen nothing)."""
+    if cursor is None:
+        return Resumption(log.head)
+    if isinstance(cursor, ForeignCursor):
+        return _behind_gap(log, topics, client, cursor.text, log.floor, "foreign", limits)
+    if cursor.epoch != log.epoch:
+        return _behind_gap(log, topics, client, str(cursor), log.floor, "epoch", limits)
+    if cursor.seq > log.head + MAX_AHEAD_EVENTS:
+        return _behind_gap(log, topics, client, str(cursor), log.head, "foreign", limits)
+    if cursor.seq >= log.head:
+        return Resumption(cursor.seq)
+    if cursor.seq < log.floor:
+        return _behind_gap(log, topics, client, str(cursor), log.floor, "expired", limits)
+    start = _start(log, topics, client, cursor.seq, limits)
+    if start == cursor.seq:
+        return Resumption(start)
+    return Resumption(start, Gap(str(cursor), log.cursor(start), "expired"))
+
+
+def catch_up(
+    log: EventLog,
+    topics: tuple[str, ...],
+    client: str | None,
+    position: int,
+    limits: ReplayLimits,
+) -> Resumption:
+    """Decide for an open stream at `position` that was too slow: a gap if the ring has moved on."""
+    if position >= log.floor:
+        return Resumption(position)
+    seen = log.cursor(position)
+    return _behind_gap(log, topics, client, seen, log.floor, "lagged", limits)
+
+
+def _behind_gap(
+    log: EventLog,
+    topics: tuple[str, ...],
+    client: str | None,
+    seen: str,
+    oldest: int,
+    reason: GapReason,
+    limits: ReplayLimits,
+) -> Resumption:
+    start = _start(log, topics, client, oldest, limits)
+    return Resumption(start, Gap(seen, log.cursor(start), reason))
+
+
+def _start(
+    log: EventLog, topics: tuple[str, ...], client: str | None, oldest: int, limits: ReplayLimits
+) -> int:
+    if not limits.enabled:
+        return log.head
+    return log.newest_start(
+        topics, client, oldest, max_events=limits.max_events, max_bytes=limits.max_bytes
+    )

@@ -1,0 +1,300 @@
+"""The engine's face: it puts the parts together and is what the rest of the sidecar calls.
+
+`Registry` knows who is here, `Sweep` gives them what they lack, `Departures` ends them, `Patrol`
+does what time demands, `Door` decides who comes in, by takeover or the ordinary way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import ShutdownReason
+from tidegate.stream.door import Accept, Bounce, Decision, Defer, Door, PodView, Refuse, Way
+from tidegate.stream.log import EventLog, LogEntry
+from tidegate.stream.requests import StreamRequest
+from tidegate.wire.http import frame
+from tidegate_sidecar.engine.departures import Departures
+from tidegate_sidecar.engine.handshakes import Handshakes
+from tidegate_sidecar.engine.intake import Intake
+from tidegate_sidecar.engine.ordinary import OrdinaryWay
+from tidegate_sidecar.engine.patrol import Patrol
+from tidegate_sidecar.engine.registry import Registry
+from tidegate_sidecar.engine.settings import EngineSettings
+from tidegate_sidecar.engine.stream import Phase, Stream, StreamTransport, final_cursor
+from tidegate_sidecar.engine.sweep import Sweep
+from tidegate_sidecar.engine.takeover import TakeoverProtocol
+from tidegate_sidecar.engine.tally import Tally
+from tidegate_sidecar.streams import Goodbye, StreamInfo
+
+
+class Engine:
+    """All streams of one pod; implements `tidegate_sidecar.streams.Streams`.
+
+    `clock` gives monotonic seconds, `loop` is the one loop on which everything is called. `log`
+    belongs to the engine from here on.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        log: EventLog,
+        *,
+        pod_name: str,
+        clock: Callable[[], float],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.settings = settings
+        self.refusing: ShutdownReason | None = None
+        self.closing = False
+        self.bounce_retry_ms = settings.retry_base_ms if settings.assign_retry else 0
+        self.tally = Tally()
+        self.handshakes = Handshakes(settings.handshake_timeout_s)
+        self.asgi_app = OrdinaryWay(self)
+        self._log = log
+        self._clock = clock
+        self._registry = Registry()
+        self._door = Door(
+            log,
+            pod_name=pod_name,
+            heartbeat_ms=round(settings.heartbeat_s * 1000),
+            limits=settings.door_limits,
+            retries=settings.retry_policy,
+            replays=settings.replay_limits,
+        )
+        self._sweep = Sweep(
+            log,
+            self.tally,
+            replay_limits=settings.replay_limits,
+            replay_bytes_per_s=settings.replay_bytes_per_s,
+            clock=clock,
+            loop=loop,
+            fail=self._write_failed,
+        )
+        self._departures = Departures(
+            log,
+            self._registry,
+            self._sweep,
+            clock=clock,
+            close_timeout_s=settings.write_timeout_s,
+        )
+        self._intake = Intake(log, self._registry, self._sweep, self.tally)
+        self._patrol = Patrol(
+            settings,
+            log,
+            self._registry,
+            self.tally,
+            clock=clock,
+            loop=loop,
+            cut=self._departures.cut,
+            chores=self._chores,
+        )
+
+    # Publishing
+
+    def publish(self, entry: LogEntry) -> None:
+        """Append one event and have it delivered; one that is known already changes nothing."""
+        self._intake.publish(entry)
+
+    def publish_many(self, entries: Iterable[LogEntry]) -> None:
+        """Append events in the order of their positions."""
+        for entry in entries:
+            self._intake.publish(entry)
+
+    def advance(self, seq: int) -> None:
+        """Note a position that the log has passed without an event (a canary, a deleted one)."""
+        self._log.advance(seq)
+
+    def reset_epoch(self, epoch: str, position: int = 0) -> None:
+        """Start a new epoch: every stream gets a `gap` and goes on at `position`."""
+        self._intake.reset_epoch(epoch, position)
+
+    async def caught_up(self) -> None:
+        """Wait until everything published is delivered, to those who take it.
+
+        Streams with a full socket and replays are not waited for. A backplane reader that awaits
+        this between batches cannot outrun the sweep.
+        """
+        await self._sweep.idle()
+
+    # The doors
+
+    def protocol_class(self) -> type[TakeoverProtocol]:
+        """The HTTP protocol to give to ``uvicorn.Config(http=...)``, bound to this engine."""
+        return type("EngineProtocol", (TakeoverProtocol,), {"engine": self})
+
+    def decide(self, request: StreamRequest, way: Way) -> Decision:
+        """Ask the door and count its answer."""
+        pod = PodView(
+            refusing=self.refusing,
+            bounce_retry_ms=self.bounce_retry_ms,
+            streams=self._registry.open.count,
+            arrivals=self._registry.arrived_total,
+            streams_of=self._registry.streams_of,
+        )
+        decision = self._door.decide(request, pod, way)
+        if isinstance(decision, Bounce):
+            self.tally.bounces += 1
+        elif isinstance(decision, Refuse):
+            self.tally.refusals += 1
+        elif isinstance(decision, Defer):
+            self.tally.deferred += 1
+        return decision
+
+    def refuse(self, error: CallerError) -> Refuse:
+        """A refusal that the takeover has found itself, counted."""
+        self.tally.refusals += 1
+        return Refuse(error)
+
+    def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
+        """Enter a new stream on `transport`; `open_with` must follow before anything else runs."""
+        wanted = accepted.wanted
+        stream = Stream(
+            self,
+            transport,
+            self._registry.audiences.of(wanted.topics, self._log.head),
+            number=self._registry.arrived_total,
+            client=wanted.client,
+            handover=wanted.handover,
+            spread_ms=accepted.spread_ms,
+            cursor=accepted.position,
+            now=self._clock(),
+        )
+        self._registry.admit(stream)
+        return stream
+
+    def open_with(self, stream: Stream, accepted: Accept, head: bytes) -> None:
+        """Write `head` (a response head or nothing), the first bytes and what fits of a replay."""
+        data = head + frame(accepted.first) + self._sweep.newcomer(stream, stream.accepted_s)
+        self.tally.gaps += accepted.gap is not None
+        self.tally.bytes += len(data)
+        try:
+            stream.transport.write(data)
+        except Exception:  # noqa: BLE001 - one stream's error ends that stream only
+            self._write_failed(stream)
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to watch the time: heartbeats, timeouts, deadlines."""
+        self.handshakes.expire(self._clock())
+        self._patrol.start()
+
+    def stop(self) -> None:
+        """Cut what is left and stop all timers; nothing is scheduled afterwards."""
+        self._patrol.stop()
+        self._sweep.stop()
+        self.cut_all()
+        self.abort_lingering()
+
+    def abort_lingering(self) -> int:
+        """Cut what was let go and is still up, so that no peer holds the process; returns it."""
+        return self._departures.abort_lingering()
+
+    # The Streams port
+
+    @property
+    def open_count(self) -> int:
+        """Streams that have not had their goodbye."""
+        return self._registry.open.count
+
+    @property
+    def lingering_count(self) -> int:
+        """Streams that have had their goodbye, or are ending, and are still up."""
+        return self._registry.lingering.count + len(self._registry.closing)
+
+    @property
+    def arrived_total(self) -> int:
+        """Streams ever accepted; minus all of `ended_total` it is `open_count`."""
+        return self._registry.arrived_total
+
+    @property
+    def ended_total(self) -> Mapping[str, int]:
+        """Streams ever ended by cause; a stream has ended with its goodbye."""
+        return self._registry.ended_total
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Engine counters, see `Tally`."""
+        return self.tally.to_mapping()
+
+    def let_go(self, count: int, goodbye: Goodbye) -> int:
+        """Say goodbye to up to `count` streams, oldest first; returns how many it was."""
+        done = 0
+        while done < count and (stream := self._registry.open.oldest) is not None:
+            self._departures.goodbye(stream, goodbye)
+            done += 1
+        return done
+
+    def end_client(self, client: str, goodbye: Goodbye) -> int:
+        """Say goodbye to every stream of `client`; returns how many it had."""
+        streams = [*self._registry.clients.get(client, ())]
+        for stream in streams:
+            self._departures.goodbye(stream, goodbye)
+        return len(streams)
+
+    def cut_all(self) -> int:
+        """End every stream without a goodbye, at once; returns how many there were."""
+        streams = [*self._registry.open, *self._registry.lingering]
+        for stream in streams:
+            self._departures.cut(stream, "cut")
+        return len(streams)
+
+    def clients(self) -> Mapping[str, int]:
+        """Open streams per client id."""
+        return {client: len(streams) for client, streams in self._registry.clients.items()}
+
+    def streams_of(self, client: str) -> Sequence[StreamInfo]:
+        """The open streams of `client`."""
+        now = self._clock()
+        return [
+            StreamInfo(
+                stream=stream.name,
+                client=stream.client,
+                topics=stream.audience.topics,
+                age_s=now - stream.accepted_s,
+                cursor=final_cursor(self._log, stream),
+                lagging=not stream.live,
+            )
+            for stream in self._registry.clients.get(client, ())
+        ]
+
+    # What streams tell (`Host`)
+
+    def client_spoke(self, stream: Stream) -> None:
+        """Bytes behind the request: whatever they are, this is not a stream's client."""
+        if stream.phase in (Phase.OPEN, Phase.LINGERING):
+            self._departures.end(stream, "client")
+
+    def stalled(self, stream: Stream) -> None:
+        """The socket is full: no pass comes to this stream until it drains."""
+        stream.live = False
+        stream.stall = (stream.transport.get_write_buffer_size(), self._clock())
+        self.tally.stalls += 1
+
+    def flowing(self, stream: Stream) -> None:
+        """The socket has drained."""
+        stream.stall = None
+        if stream.phase is Phase.OPEN:
+            self._sweep.late(stream)
+
+    def lost(self, stream: Stream, error: Exception | None) -> None:
+        """The connection is gone."""
+        self._registry.gone(stream, _cause(error))
+
+    # Within
+
+    def _write_failed(self, stream: Stream) -> None:
+        self._departures.cut(stream, "error")
+
+    def _chores(self, now: float) -> None:
+        self.tally.handshake_timeouts += self.handshakes.expire(now)
+        self._departures.expire(now)
+
+
+def _cause(error: Exception | None) -> str:
+    """Why a connection was lost: its client left, or did not answer any more."""
+    if error is None or isinstance(error, ConnectionError):
+        return "client"
+    return "dead" if isinstance(error, TimeoutError) else "error"

@@ -1,0 +1,53 @@
+"""What comes in from the backplane: events into the log, and word to whom they concern."""
+
+from __future__ import annotations
+
+from tidegate.contract.errors import CallerError
+from tidegate.stream.log import EventLog, LogEntry
+from tidegate_sidecar.engine.registry import Registry
+from tidegate_sidecar.engine.stream import final_cursor
+from tidegate_sidecar.engine.sweep import Sweep
+from tidegate_sidecar.engine.tally import Tally
+
+
+class Intake:
+    """Appends to `log` and wakes the `sweep`; nothing is written to a stream here."""
+
+    def __init__(self, log: EventLog, registry: Registry, sweep: Sweep, tally: Tally) -> None:
+        self._log = log
+        self._registry = registry
+        self._sweep = sweep
+        self._tally = tally
+
+    def publish(self, entry: LogEntry) -> None:
+        """Append one event and mark its audiences, or the streams of its client."""
+        try:
+            chunk = self._log.append(entry)
+        except CallerError:
+            # The publish port refuses such text; what came past it must not stop the log.
+            self._tally.unsendable_events += 1
+            self._log.advance(entry.seq)
+            return
+        if chunk is None:
+            self._tally.repeated_events += 1
+            return
+        self._tally.events += 1
+        if entry.to.client is not None:
+            for stream in self._registry.clients.get(entry.to.client, ()):
+                self._sweep.late(stream)
+            return
+        for audience in self._registry.audiences.addressed(entry.to):
+            audience.append(entry.seq, chunk)
+            self._sweep.news(audience)
+
+    def reset_epoch(self, epoch: str, position: int) -> None:
+        """Start a new epoch: every stream is told of the gap and goes on at `position`."""
+        for stream in self._registry.open:
+            if stream.lost is None:
+                stream.lost = (final_cursor(self._log, stream), "epoch")
+            stream.cursor = position
+        self._log.reset(epoch, position)
+        for audience in self._registry.audiences:
+            audience.clear(position)
+        for stream in self._registry.open:
+            self._sweep.late(stream)

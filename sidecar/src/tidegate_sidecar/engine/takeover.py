@@ -1,0 +1,205 @@
+"""The fast way in: an HTTP protocol for uvicorn that hands stream connections to the engine.
+
+It is uvicorn's own httptools protocol with one question added: once a request's head is complete,
+the door decides. A connection that is accepted changes its protocol to a slim `Stream` before any
+task or request object is made for it, and never comes back. It must be entirely ours for that:
+GET, no body, no upgrade, nothing pipelined, no response unfinished, nothing buffered; whatever is
+not goes on as if this module did not exist.
+
+Two limits of the request head, which httptools does not have, are kept here for all requests: its
+size, and the time it may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tidegate.contract.errors import CallerError
+from tidegate.contract.names import HEADER_LAST_EVENT_ID
+from tidegate.stream.door import Accept, Bounce, Decision, Defer, Refuse, headers_too_large
+from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_sidecar.engine.answers import (
+    CHUNKED_HEAD,
+    UNFRAMED_HEAD,
+    UnframingTransport,
+    bounce_answer,
+    refusal_answer,
+)
+from tidegate_sidecar.engine.ordinary import ABORT
+
+if TYPE_CHECKING:
+    from tidegate_sidecar.engine.engine import Engine
+    from tidegate_sidecar.engine.stream import StreamTransport
+
+_LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
+_HEAD_END = b"\r\n\r\n"
+
+
+class TakeoverProtocol(HttpToolsProtocol):
+    """One connection until it becomes a stream or closes; `engine` is set by a subclass."""
+
+    engine: Engine
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head = b""
+        self._reading_head = True
+        self._message_ended = False
+        self._mixed = False
+        self._left = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first request head."""
+        super().connection_made(transport)
+        self.engine.handshakes.begin(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.engine.handshakes.done(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, keeping the head's raw bytes until it is complete."""
+        if self._left:
+            return
+        self._message_ended = False
+        if self._reading_head:
+            self._head += data
+        super().data_received(data)
+        if self._left:
+            self._part_from_parser()
+        elif self._reading_head and len(self._head) > self.engine.settings.max_header_bytes:
+            self.engine.handshakes.done(self)
+            self._answer(self._too_large())
+            self._part_from_parser()
+
+    def on_message_begin(self) -> None:
+        """Notice a request that has begun behind another one in the same bytes."""
+        if self._left:
+            return
+        if self._message_ended:
+            # From here on the raw bytes kept are not those of the head being read.
+            self._mixed = True
+        super().on_message_begin()
+        self.engine.handshakes.begin(self)
+
+    def on_headers_complete(self) -> None:
+        """Ask the door, and take the connection over or let the request go on."""
+        if self._left:
+            return
+        self._reading_head = False
+        self.engine.handshakes.done(self)
+        decision = self._decide()
+        if isinstance(decision, Defer):
+            self._go_on()
+        else:
+            self._answer(decision)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of an ordinary request's body."""
+        if not self._left:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """An ordinary request is complete; what follows is another head."""
+        if self._left:
+            return
+        self._reading_head = True
+        self._message_ended = True
+        self._head = b""
+        super().on_message_complete()
+
+    def handshake_expired(self) -> None:
+        """The request head has taken too long."""
+        if not self._left and not self.transport.is_closing():
+            self.transport.close()
+
+    def _decide(self) -> Decision:
+        path, _, query = self.url.partition(b"?")
+        too_large = len(self._head) > self.engine.settings.max_header_bytes
+        if not too_large and not is_stream_path(path):
+            return Defer("not_a_stream")
+        request = self._request(path, query)
+        if too_large and not request.response_unfinished and not request.write_buffer_used:
+            return self._too_large()
+        decision = self.engine.decide(request, "takeover")
+        if isinstance(decision, Defer) and request.http_version == "1.0":
+            # The web server would send chunks, which an HTTP/1.0 client takes for text.
+            detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
+            return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
+        return decision
+
+    def _request(self, path: bytes, query: bytes) -> StreamRequest:
+        last_event_id = b""
+        has_body = expects = upgrades = False
+        for name, value in self.headers:
+            if name == _LAST_EVENT_ID:
+                last_event_id = value
+            elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                has_body = True
+            elif name == b"expect":
+                expects = True
+            elif name == b"upgrade":
+                upgrades = True
+        head_end = self._head.find(_HEAD_END) + len(_HEAD_END)
+        return StreamRequest(
+            method=self.parser.get_method().decode("latin-1"),
+            http_version=self.parser.get_http_version(),
+            path=path,
+            query=query.partition(b"#")[0],
+            last_event_id=last_event_id,
+            header_bytes=head_end,
+            has_body=has_body,
+            upgrades=upgrades,
+            expects=expects,
+            pipelined=self._mixed or head_end != len(self._head),
+            response_unfinished=self.cycle is not None and not self.cycle.response_complete,
+            write_buffer_used=self.transport.get_write_buffer_size() > 0,
+        )
+
+    def _go_on(self) -> None:
+        # Without it a peer that does not read could hold its connection for ever: closing waits.
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        super().on_headers_complete()
+        if self.engine.closing and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _answer(self, decision: Accept | Bounce | Refuse) -> None:
+        chunked = self.parser.get_http_version() != "1.0"
+        transport = self.transport
+        self._leave()
+        if isinstance(decision, Accept):
+            self._become_stream(decision, transport, chunked)
+            return
+        if isinstance(decision, Bounce):
+            transport.write(bounce_answer(decision, chunked=chunked))
+        else:
+            transport.write(refusal_answer(decision))
+        transport.close()
+
+    def _become_stream(self, accepted: Accept, transport: asyncio.Transport, chunked: bool) -> None:
+        head = CHUNKED_HEAD
+        over: StreamTransport = transport
+        if not chunked:
+            transport.write(UNFRAMED_HEAD)
+            head, over = b"", UnframingTransport(transport)
+        stream = self.engine.admit(over, accepted)
+        transport.set_protocol(stream)
+        # Any byte left behind pauses the stream: what it lacks is in the ring, not here.
+        transport.set_write_buffer_limits(high=0)
+        self.engine.open_with(stream, accepted, head)
+
+    def _too_large(self) -> Refuse:
+        return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
+
+    def _leave(self) -> None:
+        self._left = True
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+
+    def _part_from_parser(self) -> None:
+        # They hold each other, and no connection_lost will come to part them.
+        self.parser = None  # type: ignore[assignment]

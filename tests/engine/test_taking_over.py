@@ -1,0 +1,216 @@
+"""What must not be taken over goes the ordinary way, and what was taken over stays safe."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from engine.enginekit import serving, until
+
+from tidegate_sidecar.engine import EngineSettings
+
+Run = Callable[[Any], None]
+
+GET = b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n"
+OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+        b"GET /events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"GET /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /events HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"\r\n\r\n" + GET,
+    ],
+    ids=["expect", "body", "chunked body", "upgrade", "leading blank lines"],
+)
+def test_what_is_unsafe_streams_the_ordinary_way(run: Run, request_bytes: bytes) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await (await served.send(request_bytes)).connected()
+            assert served.engine.counters["deferred"] == 1
+            served.publish("x")
+            await until(lambda: client.data == ["x"])
+
+    run(main())
+
+
+async def beside(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+BESIDE = b"GET /beside HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_behind_an_ordinary_answer_on_a_kept_connection(run: Run) -> None:
+    async def main() -> None:
+        async with serving(beside=beside) as served:
+            client = await served.send(BESIDE)
+            await until(lambda: client.raw.endswith(b"ok"))
+            client.raw = b""
+            client.writer.write(GET)
+            await client.connected()
+            assert served.engine.counters["deferred"] == 0
+            assert "transfer-encoding: chunked" in client.head
+
+    run(main())
+
+
+def test_a_head_whose_start_came_behind_another_request(run: Run) -> None:
+    """The last line of the second head is split so that the third one seems to end it."""
+
+    async def main() -> None:
+        async with serving(beside=beside) as served:
+            client = await served.send(BESIDE + GET[:-2])
+            await until(lambda: client.raw.endswith(b"ok"))
+            client.raw = b""
+            client.writer.write(GET[-2:] + GET)
+            await client.connected()
+            assert served.engine.counters["deferred"] >= 1
+            assert served.engine.open_count == 1
+
+    run(main())
+
+
+def test_behind_an_answer_that_is_not_finished(run: Run) -> None:
+    async def main() -> None:
+        waiting = asyncio.Event()
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            await waiting.wait()
+            await beside(scope, receive, send)
+
+        async with serving(beside=slow) as served:
+            client = await served.send(BESIDE, GET)
+            await until(lambda: served.engine.counters["deferred"] == 1)
+            assert served.engine.open_count == 0
+            waiting.set()
+            await until(lambda: b"ok" in client.raw)
+            client.raw = client.raw.partition(b"ok")[2]
+            await client.connected()
+
+    run(main())
+
+
+def test_a_pipelined_request_is_answered_in_turn(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await (await served.send(GET + GET)).connected()
+            assert served.engine.counters["deferred"] >= 1
+            assert served.engine.open_count == 1
+            served.publish("x")
+            await until(lambda: client.data == ["x"])
+
+    run(main())
+
+
+@pytest.mark.parametrize("at", range(1, len(GET), 5))
+def test_a_head_in_two_packets_is_taken_over(run: Run, at: int) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await (await served.send(GET[:at], GET[at:])).connected()
+            assert served.engine.counters["deferred"] == 0
+            assert client.status == 200
+
+    run(main())
+
+
+def test_bytes_after_the_takeover_end_the_stream(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            stays = await served.stream("/events")
+            speaks = await served.stream("/events")
+            speaks.writer.write(OTHER)
+            await until(lambda: speaks.ended)
+            assert speaks.ended_cleanly
+            assert served.engine.ended_total == {"client": 1}
+            served.publish("x")
+            await until(lambda: stays.data == ["x"])
+
+    run(main())
+
+
+def test_a_client_that_half_closes_has_left(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await served.stream("/events")
+            client.writer.write_eof()
+            await until(lambda: client.ended)
+            await until(lambda: served.engine.open_count == 0)
+
+    run(main())
+
+
+def test_a_head_without_an_end_is_refused_at_the_limit(run: Run) -> None:
+    async def main() -> None:
+        async with serving(EngineSettings(max_header_bytes=1000)) as served:
+            client = await served.send(b"GET /other HTTP/1.1\r\n", b"X: " + b"y" * 2000)
+            await until(lambda: client.ended)
+            assert client.status == 431
+            assert json.loads(client.body)["error"] == "headers_too_large"
+            assert served.engine.counters["refusals"] == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [b"", GET[:20]], ids=["nothing", "half a head"])
+def test_a_slow_handshake_is_closed(run: Run, sent: bytes) -> None:
+    async def main() -> None:
+        async with serving(EngineSettings(handshake_timeout_s=0.2)) as served:
+            stream = await served.stream("/events")
+            client = await served.send(sent)
+            await until(lambda: client.ended)
+            assert served.engine.counters["handshake_timeouts"] == 1
+            served.publish("x")
+            await until(lambda: stream.data == ["x"])
+
+    run(main())
+
+
+def test_an_http_1_0_request_that_cannot_be_taken_over_is_refused(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await served.send(b"GET /events HTTP/1.0\r\nContent-Length: 1\r\n\r\nx")
+            await until(lambda: client.ended)
+            assert client.status == 400
+
+    run(main())
+
+
+def test_garbage_is_a_400_and_no_harm(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await served.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20)
+            await until(lambda: client.ended)
+            assert client.status == 400
+            assert served.engine.open_count == 0
+
+    run(main())
+
+
+def test_a_closing_pod_closes_after_every_answer(run: Run) -> None:
+    async def main() -> None:
+        async with serving(beside=beside) as served:
+            served.engine.closing = True
+            client = await served.send(BESIDE)
+            await until(lambda: client.ended)
+            assert client.status == 200
+            assert "connection: close" in client.head
+
+    run(main())
+
+
+def test_many_at_once_all_get_in(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            clients = await asyncio.gather(*(served.stream("/events") for _ in range(200)))
+            served.publish("x")
+            await until(lambda: all(client.data == ["x"] for client in clients))
+            assert served.engine.counters["deferred"] == 0
+
+    run(main())

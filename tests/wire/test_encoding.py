@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import Connected, Gap, Shutdown
+from tidegate.wire.decode import Decoder, Event, Retry
+from tidegate.wire.encode import (
+    HEARTBEAT,
+    encode_connected,
+    encode_cursor,
+    encode_event,
+    encode_gap,
+    encode_retry,
+    encode_shutdown,
+)
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "wire" / "encode.json"
+
+
+@pytest.mark.parametrize("vector", json.loads(VECTORS.read_text()), ids=lambda v: v["name"])
+def test_encodes_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    given = vector["given"]
+    encoded = encode_event(
+        given["data"],
+        event=given.get("event"),
+        event_id=given.get("id"),
+        retry_ms=given.get("retry_ms"),
+    )
+    assert encoded.decode() == vector["text"]
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\0", "\r\n"], ids=repr)
+@pytest.mark.parametrize("field", ["event", "event_id"])
+def test_refuses_what_would_break_a_line(field: str, character: str) -> None:
+    broken: dict[str, Any] = {field: f"a{character}b"}
+    with pytest.raises(CallerError, match="CR, LF or NUL") as raised:
+        encode_event("x", **broken)
+    assert raised.value.field == field.removeprefix("event_")
+
+
+def test_refuses_half_a_surrogate_pair() -> None:
+    with pytest.raises(CallerError, match="surrogate"):
+        encode_event("a\ud800")
+    with pytest.raises(CallerError, match="surrogate"):
+        encode_event("x", event="\udfff")
+
+
+@pytest.mark.parametrize("retry_ms", [0, -1])
+def test_never_sends_a_hot_loop(retry_ms: int) -> None:
+    with pytest.raises(CallerError):
+        encode_retry(retry_ms)
+
+
+def test_connected_carries_retry_and_position() -> None:
+    connected = Connected("web-1", "1f", 15_000, 250, replay=True)
+    items = Decoder().feed(encode_connected(connected, "e-7", 1250))
+    assert items[0] == Retry(1250)
+    assert isinstance(items[1], Event)
+    assert (items[1].type, items[1].id) == ("connected", "e-7")
+    assert json.loads(items[1].data) == connected.to_json()
+
+
+def test_connected_without_a_retry() -> None:
+    encoded = encode_connected(Connected("p", "0", 1, 0, replay=False), "e-0")
+    assert b"retry" not in encoded
+
+
+def test_gap_ends_where_the_stream_goes_on() -> None:
+    [event] = Decoder().feed(encode_gap(Gap("e-1", "e-9", "lagged")))
+    assert isinstance(event, Event)
+    assert (event.type, event.id) == ("gap", "e-9")
+    assert json.loads(event.data) == {"from": "e-1", "to": "e-9", "reason": "lagged"}
+
+
+def test_cursor_may_bring_a_new_retry() -> None:
+    assert Decoder().feed(encode_cursor("e-3", 4000)) == [
+        Retry(4000),
+        Event("cursor", "{}", "e-3"),
+    ]
+
+
+def test_goodbye_tells_when_to_come_back_twice() -> None:
+    retry, event = Decoder().feed(encode_shutdown(Shutdown("drain", 750, 0), "e-3"))
+    assert retry == Retry(750)
+    assert isinstance(event, Event)
+    assert json.loads(event.data) == {
+        "reason": "drain",
+        "reconnect_after_ms": 750,
+        "deadline_ms": 0,
+    }
+
+
+def test_goodbye_to_a_handover_client_has_no_retry_and_a_bounce_no_id() -> None:
+    assert b"retry:" not in encode_shutdown(Shutdown("drain", 0, 5000), "e-3")
+    assert b"id:" not in encode_shutdown(Shutdown("overloaded", 1000, 0), None)
+
+
+def test_heartbeat_is_a_comment_that_dispatches_nothing() -> None:
+    decoder = Decoder()
+    decoder.feed(b"id: 1\ndata: x\n\n")
+    assert not [item for item in decoder.feed(HEARTBEAT) if isinstance(item, Event)]
+    assert b"\n\n" not in HEARTBEAT
