@@ -76,19 +76,36 @@ def pattern(expression: str, allowed: str) -> Kind:
     return Kind(allowed, parse)
 
 
-def url(*schemes: str, words: tuple[str, ...] = ()) -> Kind:
-    """An address with one of `schemes` and a host, or one of `words`."""
+def url(*schemes: str) -> Kind:
+    """An address with one of `schemes` and a host."""
 
     def parse(text: str) -> str:
-        if text in words:
-            return text
         parts = urlsplit(text)
         if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
             raise _refuse()
         return text
 
-    forms = [*words, *(f"{scheme}://HOST:PORT" for scheme in schemes)]
-    return Kind(" or ".join(forms), parse)
+    return Kind(" or ".join(f"{scheme}://HOST:PORT" for scheme in schemes), parse)
+
+
+def several(kind: Kind) -> Kind:
+    """One or more of a kind, separated by commas; read as the text it is."""
+
+    def parse(text: str) -> str:
+        for part in text.split(","):
+            kind.parse(part.strip())
+        return text
+
+    return Kind(f"{kind.allowed}, several separated by commas", parse)
+
+
+def or_word(word: str, kind: Kind) -> Kind:
+    """The word, or what `kind` allows."""
+
+    def parse(text: str) -> object:
+        return text if text == word else kind.parse(text)
+
+    return Kind(f"{word} or {kind.allowed}", parse)
 
 
 def _refuse() -> ValueError:

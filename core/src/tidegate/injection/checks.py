@@ -1,0 +1,211 @@
+"""What stands against a sidecar in this pod, each with the text of the fix; and what only warns.
+
+A denial is for what would hurt: a pod that could not start, or whose streams would be lost at the
+next rollout without anybody being told. Everything else is a warning, which `kubectl` prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from tidegate.contract import kube, names
+from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
+from tidegate.injection.quantities import parse_quantity
+from tidegate.injection.wishes import Wishes
+
+PORT_KEYS: Final = ("port", "admin-port", "publish-port")
+
+RESERVE_DEFAULT_S: Final = 5.0
+"""The sidecar's own default, a test compares them."""
+
+SHORT_WINDOW_S: Final = 10.0
+"""Less than this for letting streams go deserves a warning."""
+
+_NO_SIDECAR = f"or leave {kube.ANNOTATION_INJECT} out"
+
+Check = Callable[[PodObject, Wishes], str | None]
+
+
+def denials(pod: PodObject, wishes: Wishes) -> list[str]:
+    """Every reason not to start this pod as it is."""
+    found = (check(pod, wishes) for check in _CHECKS)
+    return [sentence for sentence in found if sentence]
+
+
+def warnings(pod: PodObject, wishes: Wishes) -> list[str]:
+    """What the owner should know, although the pod starts."""
+    found = (check(pod, wishes) for check in _WARNINGS)
+    return [sentence for sentence in found if sentence]
+
+
+def ports(wishes: Wishes) -> list[tuple[str, int]]:
+    """The sidecar's three ports by key."""
+    return [(key, int(wishes.text(key))) for key in PORT_KEYS]
+
+
+def drain_times(pod: PodObject, wishes: Wishes) -> tuple[int, float]:
+    """Grace and reserve of the injected pod, in seconds.
+
+    Half of a grace period that is shorter than the usual reserve is kept for the application.
+    """
+    asked = wishes.text("grace-s")
+    grace = int(asked) if asked else max(1, grace_s(pod))
+    reserve = wishes.text("reserve-s")
+    if reserve:
+        return grace, float(reserve)
+    return grace, min(RESERVE_DEFAULT_S, grace / 2)
+
+
+def _host_network(pod: PodObject, _: Wishes) -> str | None:
+    if not (pod.get("spec") or {}).get("hostNetwork"):
+        return None
+    return (
+        "the pod uses hostNetwork, where the sidecar's ports would be the node's: "
+        f"remove hostNetwork, {_NO_SIDECAR}"
+    )
+
+
+def _windows(pod: PodObject, _: Wishes) -> str | None:
+    spec = pod.get("spec") or {}
+    wanted = ((spec.get("os") or {}).get("name"), *_node_systems(spec))
+    if "windows" not in wanted:
+        return None
+    return f"the pod runs on Windows, for which there is no sidecar: {_NO_SIDECAR[3:]}"
+
+
+def _node_systems(spec: dict[str, Any]) -> Iterator[str | None]:
+    selector = spec.get("nodeSelector") or {}
+    yield selector.get("kubernetes.io/os")
+    yield selector.get("beta.kubernetes.io/os")
+
+
+def _own_ports(_: PodObject, wishes: Wishes) -> str | None:
+    numbers = [number for _, number in ports(wishes)]
+    if len(set(numbers)) == len(numbers):
+        return None
+    keys = ", ".join(kube.KEY_PREFIX + key for key in PORT_KEYS)
+    return f"the sidecar's three ports must differ: change one of {keys}"
+
+
+def _port_clash(pod: PodObject, wishes: Wishes) -> str | None:
+    taken = {number: name for name, number in _tcp_ports(pod)}
+    for key, number in ports(wishes):
+        if number in taken:
+            return (
+                f"container {taken[number]} already has port {number}: "
+                f"set {kube.KEY_PREFIX}{key} to a free one"
+            )
+    return None
+
+
+def _tcp_ports(pod: PodObject) -> Iterator[tuple[str, int]]:
+    for container in long_running(pod):
+        for port in container.get("ports") or []:
+            if port.get("protocol", "TCP") == "TCP":
+                yield str(container.get("name")), int(port["containerPort"])
+
+
+def _name_clash(pod: PodObject, _: Wishes) -> str | None:
+    containers = [*spec_list(pod, "containers"), *spec_list(pod, "initContainers")]
+    if any(c.get("name") == kube.CONTAINER_SIDECAR for c in containers):
+        return f"the pod has a container {kube.CONTAINER_SIDECAR} already: rename it"
+    if any(v.get("name") == kube.VOLUME_OPERATOR for v in spec_list(pod, "volumes")):
+        return f"the pod has a volume {kube.VOLUME_OPERATOR} already: rename it"
+    for container in containers:
+        for port in container.get("ports") or []:
+            if port.get("name") in (kube.CONTAINER_PORT_STREAMS, kube.CONTAINER_PORT_ADMIN):
+                return (
+                    f"container {container.get('name')} has a port named {port['name']}, "
+                    "by which Services find the sidecar: rename it"
+                )
+    return None
+
+
+def _backplane(_: PodObject, wishes: Wishes) -> str | None:
+    if wishes.text("backplane") or wishes.text("backplane-secret"):
+        return None
+    return (
+        "the cluster has no backplane, and without one pods do not share events: install the chart "
+        "with nats.enabled=true or sidecar.backplane.url, or set "
+        f"{kube.KEY_PREFIX}backplane: memory for an application of one pod"
+    )
+
+
+def _two_backplanes(_: PodObject, wishes: Wishes) -> str | None:
+    if not (wishes.is_own("backplane") and wishes.is_own("backplane-secret")):
+        return None
+    prefix = kube.KEY_PREFIX
+    return f"{prefix}backplane and {prefix}backplane-secret contradict each other: keep one"
+
+
+def _reserve(pod: PodObject, wishes: Wishes) -> str | None:
+    grace, reserve = drain_times(pod, wishes)
+    if reserve < grace:
+        return None
+    return (
+        f"{kube.KEY_PREFIX}reserve-s {reserve:g} leaves nothing of a grace period of {grace} s: "
+        f"lower it, or raise {kube.KEY_PREFIX}grace-s"
+    )
+
+
+def _resources(_: PodObject, wishes: Wishes) -> str | None:
+    for resource in ("cpu", "memory"):
+        request, limit = wishes.text(f"{resource}-request"), wishes.text(f"{resource}-limit")
+        if limit and parse_quantity(request) > parse_quantity(limit):
+            return (
+                f"{kube.KEY_PREFIX}{resource}-request {request} is above "
+                f"{kube.KEY_PREFIX}{resource}-limit {limit}: raise the limit"
+            )
+    return None
+
+
+def _not_steered(pod: PodObject, _: Wishes) -> str | None:
+    if names.LABEL_ADMIT in metadata_map(pod, "labels"):
+        return None
+    return (
+        f'the pod template has no label {names.LABEL_ADMIT}: "true": '
+        "streams drain evenly but are not steered to new pods"
+    )
+
+
+def _short_window(pod: PodObject, wishes: Wishes) -> str | None:
+    grace, reserve = drain_times(pod, wishes)
+    if grace - reserve >= SHORT_WINDOW_S:
+        return None
+    return (
+        f"a grace period of {grace} s leaves {grace - reserve:g} s to let streams go: "
+        f"set {kube.KEY_PREFIX}grace-s"
+    )
+
+
+def _guaranteed(pod: PodObject, wishes: Wishes) -> str | None:
+    if not all(_is_guaranteed(c) for c in [*long_running(pod), *spec_list(pod, "initContainers")]):
+        return None
+    equal = all(wishes.text(f"{r}-request") == wishes.text(f"{r}-limit") for r in ("cpu", "memory"))
+    if equal:
+        return None
+    return (
+        "the pod's QoS class was Guaranteed and becomes Burstable: give the sidecar limits equal "
+        f"to its requests ({kube.KEY_PREFIX}cpu-limit, {kube.KEY_PREFIX}memory-limit)"
+    )
+
+
+def _is_guaranteed(container: dict[str, Any]) -> bool:
+    resources = container.get("resources") or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    return all(limits.get(r) and requests.get(r, limits[r]) == limits[r] for r in ("cpu", "memory"))
+
+
+_CHECKS: Final[tuple[Check, ...]] = (
+    _host_network,
+    _windows,
+    _own_ports,
+    _port_clash,
+    _name_clash,
+    _backplane,
+    _two_backplanes,
+    _reserve,
+    _resources,
+)
+_WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed)

@@ -1,0 +1,103 @@
+"""The injector's one decision: a pod comes in, a patch or a denial goes out.
+
+Idempotent: a pod that already has its sidecar is left alone (webhooks are called again when
+another one has changed the pod, and people re-create pods from what `kubectl get` printed), except
+that the sidecar is put last again, because native sidecars stop in reverse order and ours must be
+stopped before a mesh's proxy is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tidegate.contract import kube, names
+from tidegate.injection.checks import denials, drain_times, warnings
+from tidegate.injection.patch import Operation, PatchBuilder
+from tidegate.injection.pods import PodObject, injected_index, metadata_map, spec_list
+from tidegate.injection.settings import InjectionSettings
+from tidegate.injection.sidecar import backplane_stream, operator_volume, sidecar_container
+from tidegate.injection.wishes import Wishes, bad_values, read_wishes, unknown_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """The pod may start: the operations (RFC 6902; none where nothing is to do), and warnings."""
+
+    patch: tuple[Operation, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The pod must not start as it is; `reason` says why and what to change."""
+
+    reason: str
+
+
+def inject(
+    pod: PodObject, settings: InjectionSettings, *, namespace: str, token: str
+) -> Injected | Denied:
+    """Decide about one pod of `namespace`, as the API server sends it at CREATE.
+
+    `token` is fresh and random for each call: the preStop hook shows it to the sidecar, so that
+    nobody else on the pod network can start a drain. It stands in the pod's spec, in the hook's
+    header and in the sidecar's own variables only; who may read the spec may delete the pod, too.
+    """
+    annotations, labels = metadata_map(pod, "annotations"), metadata_map(pod, "labels")
+    wishes = read_wishes(annotations, settings.defaults)
+    wrong = bad_values(wishes)
+    if wrong:
+        return Denied("; ".join(wrong))
+    if wishes.text("inject") != "true":
+        return Injected()
+    index = injected_index(pod)
+    if index is not None:
+        return Injected(_kept_last(pod, index))
+    reasons = denials(pod, wishes)
+    if reasons:
+        return Denied("; ".join(reasons))
+    told = (*unknown_keys(annotations, labels), *warnings(pod, wishes))
+    return Injected(_patch(pod, namespace, wishes, settings, token), told)
+
+
+def _kept_last(pod: PodObject, index: int) -> tuple[Operation, ...]:
+    builder = PatchBuilder(pod)
+    if index != len(spec_list(pod, "initContainers")) - 1:
+        builder.move_to_end(("spec", "initContainers"), index)
+    return builder.operations
+
+
+def _patch(
+    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+) -> tuple[Operation, ...]:
+    builder = PatchBuilder(pod)
+    builder.put(("metadata", "labels", names.LABEL_INJECTED), "true")
+    annotate = ("metadata", "annotations")
+    containers = spec_list(pod, "containers")
+    if containers and kube.ANNOTATION_DEFAULT_CONTAINER not in metadata_map(pod, "annotations"):
+        builder.put((*annotate, kube.ANNOTATION_DEFAULT_CONTAINER), containers[0]["name"])
+    if wishes.text("grace-s"):
+        grace, _ = drain_times(pod, wishes)
+        builder.put(("spec", "terminationGracePeriodSeconds"), grace)
+    if settings.operator_url is not None:
+        if settings.operator_ca_pem is not None:
+            builder.put((*annotate, kube.ANNOTATION_OPERATOR_CA), settings.operator_ca_pem)
+        builder.append(("spec", "volumes"), operator_volume(pod, wishes, settings))
+    _put_pull_secrets(builder, pod, settings)
+    container = sidecar_container(pod, namespace, wishes, settings, token)
+    builder.append(("spec", "initContainers"), container)
+    status = {
+        "image": settings.image,
+        "stream": backplane_stream(pod, namespace, wishes),
+        "version": settings.version,
+    }
+    builder.put((*annotate, kube.ANNOTATION_STATUS), json.dumps(status, sort_keys=True))
+    return builder.operations
+
+
+def _put_pull_secrets(builder: PatchBuilder, pod: PodObject, settings: InjectionSettings) -> None:
+    present = {secret.get("name") for secret in spec_list(pod, "imagePullSecrets")}
+    for name in settings.image_pull_secrets:
+        if name not in present:
+            builder.append(("spec", "imagePullSecrets"), {"name": name})

@@ -1,0 +1,187 @@
+"""The container that is added, and the volume through which it knows the operator.
+
+A native sidecar (init container with restartPolicy Always, KEP-753): it starts before the
+application, is stopped after it, and its preStop hook runs beside the application's own from the
+moment the pod is deleted, so that application containers need no change.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tidegate.contract import env, kube, names
+from tidegate.injection.annotations import TABLE
+from tidegate.injection.checks import drain_times
+from tidegate.injection.pods import PodObject, stream_name
+from tidegate.injection.settings import InjectionSettings
+from tidegate.injection.wishes import Wishes
+
+TOKEN_LIFETIME_S: Final = 3600
+TOKEN_LIFETIME_IN_GRACES: Final = 5
+"""A token is renewed when 80 % of its life is over and not at all while the pod terminates
+(KEP-4438), so a fifth of its life must be longer than the grace period."""
+
+STARTUP_LIMIT_S: Final = 60
+LIVENESS_PERIOD_S: Final = 10
+LIVENESS_FAILURES: Final = 6
+"""A minute without an answer: killing the sidecar cuts every stream, so a busy one gets time."""
+
+
+def sidecar_container(
+    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+) -> dict[str, Any]:
+    """The container; `token` is what its preStop hook will have to show."""
+    admin_port = int(wishes.text("admin-port"))
+    container: dict[str, Any] = {
+        "name": kube.CONTAINER_SIDECAR,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "restartPolicy": "Always",
+        "ports": [
+            _port(kube.CONTAINER_PORT_STREAMS, int(wishes.text("port"))),
+            _port(kube.CONTAINER_PORT_ADMIN, admin_port),
+        ],
+        "env": _variables(pod, namespace, wishes, settings, token),
+        "resources": _resources(wishes),
+        "securityContext": _security_context(settings),
+        **_probes(admin_port),
+        "lifecycle": {"preStop": {"httpGet": _hook(admin_port, token)}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if settings.operator_url is not None:
+        mount = {
+            "name": kube.VOLUME_OPERATOR,
+            "mountPath": kube.MOUNT_OPERATOR,
+            "readOnly": True,
+        }
+        container["volumeMounts"] = [mount]
+    return container
+
+
+def operator_volume(pod: PodObject, wishes: Wishes, settings: InjectionSettings) -> dict[str, Any]:
+    """The projected token that tells the operator which pod it is, and the operator's CA.
+
+    The CA comes from an annotation by downward API: a Secret of the operator's namespace cannot
+    be mounted from here, and a variable could not follow a rotation.
+    """
+    grace, _ = drain_times(pod, wishes)
+    lifetime_s = max(TOKEN_LIFETIME_S, TOKEN_LIFETIME_IN_GRACES * grace)
+    token = {
+        "path": kube.FILE_TOKEN,
+        "audience": kube.TOKEN_AUDIENCE,
+        "expirationSeconds": lifetime_s,
+    }
+    sources: list[dict[str, Any]] = [{"serviceAccountToken": token}]
+    if settings.operator_ca_pem is not None:
+        field = {"fieldPath": f"metadata.annotations['{kube.ANNOTATION_OPERATOR_CA}']"}
+        sources.append({"downwardAPI": {"items": [{"path": kube.FILE_CA, "fieldRef": field}]}})
+    return {"name": kube.VOLUME_OPERATOR, "projected": {"sources": sources}}
+
+
+def backplane_stream(pod: PodObject, namespace: str, wishes: Wishes) -> str:
+    """The name of this application's log."""
+    return wishes.text("backplane-stream") or stream_name(pod, namespace)
+
+
+def _variables(
+    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+) -> list[dict[str, Any]]:
+    grace, reserve = drain_times(pod, wishes)
+    plain = {
+        env.POD_TOKEN: token,
+        env.BACKPLANE_STREAM: backplane_stream(pod, namespace, wishes),
+        env.GRACE_S: str(grace),
+        env.RESERVE_S: f"{reserve:g}",
+    }
+    if settings.operator_url is not None:
+        plain[env.OPERATOR_URL] = settings.operator_url
+        plain[env.OPERATOR_TOKEN_FILE] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_TOKEN}"
+        if settings.operator_ca_pem is not None:
+            plain[env.OPERATOR_CA_FILE] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_CA}"
+    for annotation in TABLE:
+        value = wishes.text(annotation.key)
+        if annotation.env is not None and value:
+            plain[annotation.env] = value
+    return [
+        _from_field(env.POD_NAME, "metadata.name"),
+        _from_field(env.POD_UID, "metadata.uid"),
+        _backplane(wishes),
+        *({"name": name, "value": value} for name, value in plain.items()),
+    ]
+
+
+def _backplane(wishes: Wishes) -> dict[str, Any]:
+    """The pod's own word wins over the cluster's, whichever of the two forms it has."""
+    secret = wishes.text("backplane-secret")
+    if secret and not wishes.is_own("backplane"):
+        source = {"secretKeyRef": {"name": secret, "key": "url"}}
+        return {"name": env.BACKPLANE, "valueFrom": source}
+    return {"name": env.BACKPLANE, "value": wishes.text("backplane")}
+
+
+def _from_field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _port(name: str, number: int) -> dict[str, Any]:
+    return {"name": name, "containerPort": number, "protocol": "TCP"}
+
+
+def _resources(wishes: Wishes) -> dict[str, Any]:
+    requests = {r: wishes.text(f"{r}-request") for r in ("cpu", "memory")}
+    limits = {r: wishes.text(f"{r}-limit") for r in ("cpu", "memory")}
+    return {"requests": requests, "limits": {r: limit for r, limit in limits.items() if limit}}
+
+
+def _security_context(settings: InjectionSettings) -> dict[str, Any]:
+    """What the Pod Security Standard "restricted" wants, and a root that cannot be written."""
+    context: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if settings.run_as_user is not None:
+        context |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
+    return context
+
+
+def _probes(admin_port: int) -> dict[str, Any]:
+    """Listening is enough to let the application start; a full ring is what makes it ready.
+
+    Were readiness asked for at the start, a broker that is away would keep applications down.
+    """
+    listening = {"path": names.PATH_LIVEZ, "port": admin_port, "scheme": "HTTP"}
+    filled = {"path": names.PATH_READYZ, "port": admin_port, "scheme": "HTTP"}
+    return {
+        "startupProbe": {
+            "httpGet": listening,
+            "periodSeconds": 1,
+            "timeoutSeconds": 1,
+            "failureThreshold": STARTUP_LIMIT_S,
+        },
+        "readinessProbe": {
+            "httpGet": filled,
+            "periodSeconds": 2,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        },
+        "livenessProbe": {
+            "httpGet": listening,
+            "periodSeconds": LIVENESS_PERIOD_S,
+            "timeoutSeconds": 5,
+            "failureThreshold": LIVENESS_FAILURES,
+        },
+    }
+
+
+def _hook(admin_port: int, token: str) -> dict[str, Any]:
+    """No `host`: Pod Security forbids it, and meshes rewrite port and path but not the host."""
+    return {
+        "path": names.PATH_DRAIN_POD,
+        "port": admin_port,
+        "scheme": "HTTP",
+        "httpHeaders": [{"name": names.HEADER_POD_TOKEN, "value": token}],
+    }

@@ -1,0 +1,36 @@
+"""The injector's metrics, in a registry of their own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+DECISIONS = ("injected", "unchanged", "denied", "ignored", "malformed")
+
+
+class Meters:
+    """What the injector counts; one instance per injector."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reviews = Counter(
+            "tidegate_injector_reviews",
+            "Pods reviewed, by decision.",
+            ["decision"],
+            registry=self.registry,
+        )
+        for decision in DECISIONS:
+            self.reviews.labels(decision=decision)
+        self.review_seconds = Histogram(
+            "tidegate_injector_review_seconds", "Time to decide.", registry=self.registry
+        )
+        self.certificate_expiry = Gauge(
+            "tidegate_injector_certificate_expiry_timestamp_seconds",
+            "When the webhook's certificate ends (Unix time); 0 before there is one.",
+            registry=self.registry,
+        )
+        self.certificate_loads = Counter(
+            "tidegate_injector_certificate_loads",
+            "Certificates taken up, by result.",
+            ["result"],
+            registry=self.registry,
+        )
