@@ -1,0 +1,208 @@
+"""One of several replicas leads: kubernetes.aio's leader election on a Lease of our own.
+
+The library decides; the Lease is read and written here, because the library's own lock cannot
+create one (kubernetes 37.0 passes a boolean where its client insists on a string), lets failed
+connections through and waits minutes for an answer, in which a leader would not notice that it has
+been replaced. Here whatever fails is a failed renewal. A leader that stops on purpose gives the
+Lease back, so that the standby need not wait for it to run out. Who leads carries a label, for a
+Service that must reach the leader and nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
+
+from tidegate_operator.kube.api import ApiError, KubeApi
+from tidegate_operator.kube.events import micro_time
+from tidegate_operator.kube.settings import LeaseSettings
+
+LABEL_LEADER: Final = "tidegate.dev/leader"
+log = logging.getLogger("tidegate.lead")
+
+
+class LeadershipLostError(Exception):
+    """Raised when the Lease could not be renewed in time; whoever led must stop at once."""
+
+
+def leases(namespace: str) -> str:
+    """The path of a namespace's Leases."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+class LeaseLock(BaseLock):
+    """A Lease as the library wants a lock: every failure is an answer, never an exception.
+
+    An update carries the resourceVersion that was read, so that of two candidates one loses.
+    """
+
+    def __init__(self, api: KubeApi, name: str, namespace: str, identity: str) -> None:
+        super().__init__(name, namespace, identity)
+        self._api = api
+        self._lease: dict[str, Any] = {}
+
+    async def get(
+        self, name: str, namespace: str
+    ) -> tuple[bool, LeaderElectionRecord] | tuple[bool, Exception] | tuple[bool, None]:
+        """(True, record), or (False, the error with its status code in the body)."""
+        try:
+            self._lease = await self._api.get(f"{leases(namespace)}/{name}")
+        except ApiError as error:
+            body = json.dumps({"code": error.status})
+            return False, ApiException(status=error.status, reason=str(error), body=body)
+        spec = self._lease.get("spec") or {}
+        duration_s = spec.get("leaseDurationSeconds")
+        return True, LeaderElectionRecord(
+            spec.get("holderIdentity") or None,
+            None if duration_s is None else str(duration_s),
+            spec.get("acquireTime"),
+            spec.get("renewTime"),
+        )
+
+    async def create(
+        self, name: str, namespace: str, election_record: LeaderElectionRecord
+    ) -> bool:
+        """Whether the Lease was made, and with it won."""
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": name},
+            "spec": renewed({}, election_record, time.time()),
+        }
+        return await self._tried(self._api.post(leases(namespace), body))
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        """Whether the Lease was renewed or taken over."""
+        spec = renewed(self._lease.get("spec") or {}, updated_record, time.time())
+        body = {**self._lease, "spec": spec}
+        return await self._tried(self._api.put(f"{leases(namespace)}/{name}", body))
+
+    async def _tried(self, call: Coroutine[Any, Any, dict[str, Any]]) -> bool:
+        try:
+            self._lease = await call
+        except ApiError as error:
+            log.warning("the Lease cannot be written: %s", error)
+            return False
+        return True
+
+
+def renewed(spec: dict[str, Any], record: LeaderElectionRecord, now_s: float) -> dict[str, Any]:
+    """A Lease's spec after `record` was won at `now_s` (Unix seconds).
+
+    The library's own times are local ones without a zone, so they are not used. A new holder
+    starts a new term (``acquireTime``) and counts as a transition.
+    """
+    now = micro_time(now_s)
+    same = spec.get("holderIdentity") == record.holder_identity
+    return {
+        **spec,
+        "holderIdentity": record.holder_identity,
+        "leaseDurationSeconds": int(record.lease_duration or 1),
+        "acquireTime": spec.get("acquireTime") or now if same else now,
+        "renewTime": now,
+        "leaseTransitions": (spec.get("leaseTransitions") or 0) + (0 if same else 1),
+    }
+
+
+class Election:
+    """A candidate named `identity` for a Lease in `namespace`; `pod` is its own name, or empty.
+
+    `lease_api` has the short timeouts that a renewal needs.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        lease_api: KubeApi,
+        settings: LeaseSettings,
+        namespace: str,
+        identity: str,
+        pod: str,
+    ) -> None:
+        self._lease_api = lease_api
+        self._api = api
+        self._settings = settings
+        self._namespace = namespace
+        self._identity = identity
+        self._pod = pod
+        self.leading = False
+
+    async def run(self, on_lead: Callable[[], None]) -> None:
+        """Stand for election until cancelled; `on_lead` is called once, when it is won.
+
+        Raises `LeadershipLostError`.
+        """
+        await self._mark(self._pod, leads=False)
+
+        async def started() -> None:
+            log.info("leading as %s", self._identity)
+            self.leading = True
+            on_lead()
+
+        async def stopped() -> None:
+            self.leading = False
+
+        lock = LeaseLock(self._lease_api, self._settings.name, self._namespace, self._identity)
+        election = LeaderElection(
+            Config(
+                lock,
+                lease_duration=self._settings.duration_s,
+                renew_deadline=self._settings.renew_deadline_s,
+                retry_period=self._settings.retry_s,
+                onstarted_leading=started,
+                onstopped_leading=stopped,
+            )
+        )
+        await election.run()
+        raise LeadershipLostError("the Lease was not renewed in time")
+
+    async def mark_leader(self) -> None:
+        """Give this pod the leader's label and take it from every other; failures are logged."""
+        for name in await self._labelled():
+            if name != self._pod:
+                await self._mark(name, leads=False)
+        await self._mark(self._pod, leads=True)
+
+    async def resign(self) -> None:
+        """Give the Lease and the label back; for a clean end."""
+        if not self.leading:
+            return
+        self.leading = False
+        path = leases(self._namespace)
+        await self._mark(self._pod, leads=False)
+        try:
+            lease = await self._api.get(f"{path}/{self._settings.name}")
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"]["holderIdentity"] = ""
+                await self._api.put(f"{path}/{self._settings.name}", lease)
+        except ApiError as error:
+            log.warning("the Lease could not be given back: %s", error)
+
+    async def _labelled(self) -> list[str]:
+        try:
+            found = await self._api.get(self._pods(), {"labelSelector": f"{LABEL_LEADER}=true"})
+        except ApiError as error:
+            log.warning("cannot see who else carries the leader's label: %s", error)
+            return []
+        return [str(item["metadata"]["name"]) for item in found.get("items") or ()]
+
+    async def _mark(self, pod: str, *, leads: bool) -> None:
+        if not pod:
+            return
+        change = {"metadata": {"labels": {LABEL_LEADER: "true" if leads else None}}}
+        try:
+            await self._api.merge(f"{self._pods()}/{pod}", change)
+        except ApiError as error:
+            log.warning("pod %s cannot be labelled: %s", pod, error)
+
+    def _pods(self) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/pods"

@@ -1,0 +1,265 @@
+"""One operator process: kopf in a thread of its own, everything else on the main loop.
+
+The main loop owns the signals, the store, the API client, both listeners, the certificate, the
+election and, while it leads, the reconcile loop. Whatever ends there for good ends the process,
+and so does whatever ends kopf: a new process starts with new watches, the one cure that always
+works. kopf is not in the main thread, because it needs many seconds to end when a watch has failed
+and would take the signals: the Lease must be given back at once, and the process must end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tidegate.contract.errors import SettingsError
+from tidegate_operator.kube.api import Access, ApiError, KubeApi
+from tidegate_operator.kube.certificate_keeper import CertificateKeeper
+from tidegate_operator.kube.cluster import KubernetesCluster
+from tidegate_operator.kube.election import Election, LeadershipLostError
+from tidegate_operator.kube.events import EventWriter
+from tidegate_operator.kube.freshness import Freshness, WatchIsDeadError
+from tidegate_operator.kube.identity import Identities
+from tidegate_operator.kube.kinds import Kind
+from tidegate_operator.kube.listeners import Condition, TlsReportServer, health_app, leader_only
+from tidegate_operator.kube.objects import Raw
+from tidegate_operator.kube.settings import Settings
+from tidegate_operator.kube.status import StatusWriter
+from tidegate_operator.kube.store import Store
+from tidegate_operator.kube.trust import spread
+from tidegate_operator.kube.watching import watch
+from tidegate_operator.meters import Meters
+from tidegate_operator.reconcile import Reconciler
+from tidegate_operator.report_api import report_app
+from tidegate_operator.reports import ReportBook
+from tidegate_operator.serving import ReportServer
+
+STOP_WITHIN_S: Final = 5.0
+KOPF_STOPS_WITHIN_S: Final = 2.0
+log = logging.getLogger("tidegate.operator")
+
+
+class Backend:
+    """Everything but the watches. Made and run on its own loop by `run`."""
+
+    def __init__(self, settings: Settings, access: Access) -> None:
+        self._settings = settings
+        self._access = access
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._leads = asyncio.Event()
+        self.store = Store()
+        self.meters = Meters()
+        self.book = ReportBook(time.monotonic)
+
+    def inbox(self, kind: Kind, event: str | None, raw: Raw) -> None:
+        """Take a watch's event; called from kopf's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended before kopf has
+            self._loop.call_soon_threadsafe(self._take, kind, event, raw)
+
+    def stop(self) -> None:
+        """End in good order; called from any thread."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def run(self) -> None:
+        """Serve until `stop`; raises what ended it otherwise."""
+        client = await self._access.client()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                tasks = await self._start(KubeApi(client), client, stack)
+                await self._until_stopped(tasks)
+        finally:
+            await client.close()  # type: ignore[no-untyped-call]
+
+    def _take(self, kind: Kind, event: str | None, raw: Raw) -> None:
+        if event == "DELETED":
+            self.store.drop(kind, raw["metadata"]["uid"])
+        else:
+            self.store.put(kind, raw)
+
+    async def _start(
+        self, api: KubeApi, client: Any, stack: contextlib.AsyncExitStack
+    ) -> list[asyncio.Task[None]]:
+        settings = self._settings
+        freshness = Freshness(api, self.store, settings.namespaces, time.monotonic)
+        identity = settings.pod_name or f"operator-{uuid.uuid4().hex[:10]}"
+        election = Election(
+            api,
+            KubeApi(client, settings.lease.call_timeout_s),
+            settings.lease,
+            settings.namespace,
+            identity,
+            settings.pod_name,
+        )
+        keeper = CertificateKeeper(
+            api, settings.certificates, settings.namespace, lambda: datetime.now(UTC)
+        )
+        cluster = KubernetesCluster(
+            self.store,
+            api,
+            settings.policy,
+            Identities(api, lambda uid: self.store.pod(uid) is not None, time.monotonic),
+            EventWriter(api, identity, time.time),
+            time.time,
+        )
+
+        def serves() -> bool:
+            return self._leads.is_set() and freshness.synced.is_set()
+
+        await self._listen(cluster, keeper, freshness, serves, stack)
+        stack.push_async_callback(election.resign)
+        return [
+            asyncio.create_task(freshness.run()),
+            asyncio.create_task(election.run(self._leads.set)),
+            asyncio.create_task(keeper.run(serves, functools.partial(spread, api, self.store))),
+            asyncio.create_task(self._lead(cluster, election, keeper, freshness, api)),
+        ]
+
+    async def _listen(
+        self,
+        cluster: KubernetesCluster,
+        keeper: CertificateKeeper,
+        freshness: Freshness,
+        serves: Callable[[], bool],
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
+        settings = self._settings
+
+        def problem() -> str | None:
+            age_s = freshness.age_s()
+            stale = age_s > settings.stale_after_s
+            return f"no word from a watch for {age_s:.0f} s" if stale else None
+
+        condition = Condition(problem, serves, freshness.synced.is_set)
+        health = ReportServer(
+            health_app(condition, self.meters), settings.host, settings.health_port
+        )
+        port = await health.start()
+        stack.push_async_callback(health.stop)
+        await keeper.load()
+        reports = TlsReportServer(
+            leader_only(report_app(cluster, self.book, self.meters), serves),
+            settings.host,
+            settings.report_port,
+            keeper.context,
+        )
+        log.info("probes on port %d, reports on port %d", port, await reports.start())
+        stack.push_async_callback(reports.stop)
+        stack.callback(self.book.close)
+
+    async def _lead(
+        self,
+        cluster: KubernetesCluster,
+        election: Election,
+        keeper: CertificateKeeper,
+        freshness: Freshness,
+        api: KubeApi,
+    ) -> None:
+        """Once it leads and knows the cluster: steer, until the process ends."""
+        await self._leads.wait()
+        await freshness.synced.wait()
+        await election.mark_leader()
+        with contextlib.suppress(ApiError):  # the keeper tries again and says so
+            await keeper.publish()
+        reconciler = Reconciler(cluster, self.book, time.monotonic, self.meters)
+        self.store.on_change = reconciler.nudge
+        status = StatusWriter(api, cluster, self.book, time.time)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reconciler.run())
+            group.create_task(status.run())
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        stop = asyncio.create_task(_wait(self._stop))
+        try:
+            await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+            ended = [task for task in tasks if task.done()]
+        finally:
+            for task in (*tasks, stop):
+                task.cancel()
+            await asyncio.wait([*tasks, stop], timeout=STOP_WITHIN_S)
+        for task in ended:
+            task.result()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+class Watches:
+    """kopf in a daemon thread of its own. `failure` is what ended it, if anything did."""
+
+    def __init__(self, settings: Settings, access: Access, backend: Backend) -> None:
+        self._settings = settings
+        self._access = access
+        self._backend = backend
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to watch; should it end, the backend is stopped."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Ask kopf to end and wait a moment; a process that ends takes the thread with it."""
+        loop, stop = self._loop, self._stop
+        if loop is not None and stop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(stop.set)
+        await asyncio.to_thread(self._thread.join, KOPF_STOPS_WITHIN_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._watch())
+        except BaseException as error:  # noqa: BLE001 - whatever ended a watch ends the process
+            self.failure = error
+        finally:
+            self._backend.stop()
+
+    async def _watch(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await watch(self._access, self._settings.namespaces, self._backend.inbox, self._stop)
+
+
+async def run_operator(settings: Settings, access: Access) -> int:
+    """Run until SIGTERM or SIGINT (0), or until something ends that must not (1; 2: a setting)."""
+    backend = Backend(settings, access)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, backend.stop)
+    watches = Watches(settings, access, backend)
+    watches.start()
+    failure: BaseException | None = None
+    try:
+        await backend.run()
+    except Exception as error:  # noqa: BLE001 - said in one line, and in the exit status
+        failure = error
+    died = watches.failure
+    await watches.stop()
+    return _status(failure or died)
+
+
+def _status(failure: BaseException | None) -> int:
+    """The exit status, and one line for the log where there is a reason."""
+    match failure:
+        case None:
+            return 0
+        case SettingsError():
+            log.error("%s", failure)
+            return 2
+        case LeadershipLostError() | WatchIsDeadError() | ApiError():
+            log.error("ending: %s", failure)
+        case _:
+            log.error("ending", exc_info=failure)
+    return 1

@@ -1,0 +1,107 @@
+"""One leads: taking, losing and giving back the Lease, and the label that goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from operator_kube.fake_api import FakeApi
+
+from tidegate_operator.kube.api import ApiError
+from tidegate_operator.kube.election import LABEL_LEADER, Election, LeadershipLostError, leases
+from tidegate_operator.kube.settings import LeaseSettings
+
+SETTINGS = LeaseSettings("tidegate-operator", 3)
+LEASE = f"{leases('tidegate')}/tidegate-operator"
+PODS = "/api/v1/namespaces/tidegate/pods"
+
+
+class Candidate:
+    def __init__(self, api: FakeApi, name: str) -> None:
+        self.election = Election(api, api, SETTINGS, "tidegate", name, name)
+        self.led = asyncio.Event()
+        self.running = asyncio.create_task(self.election.run(self.led.set))
+
+
+@contextlib.asynccontextmanager
+async def candidate(api: FakeApi, name: str) -> AsyncIterator[Candidate]:
+    api.objects.setdefault(f"{PODS}/{name}", {"metadata": {"name": name, "labels": {}}})
+    one = Candidate(api, name)
+    try:
+        yield one
+    finally:
+        one.running.cancel()
+        await asyncio.gather(one.running, return_exceptions=True)
+
+
+async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - the state is a fake API server's
+            await asyncio.sleep(0.02)
+
+
+async def test_the_first_makes_the_lease_and_the_second_waits() -> None:
+    api = FakeApi()
+    async with candidate(api, "a") as a:
+        await eventually(a.led.is_set)
+        spec = api.objects[LEASE]["spec"]
+        assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("a", 3)
+        assert spec["renewTime"].endswith("Z")
+        async with candidate(api, "b") as b:
+            renewed = api.objects[LEASE]["metadata"]["resourceVersion"]
+            await eventually(lambda: api.objects[LEASE]["metadata"]["resourceVersion"] != renewed)
+            assert not b.led.is_set()
+            await a.election.resign()
+            a.running.cancel()
+            await eventually(b.led.is_set)
+            assert api.objects[LEASE]["spec"]["leaseTransitions"] >= 2
+
+
+async def test_who_cannot_renew_stops_before_the_lease_runs_out() -> None:
+    api = FakeApi()
+
+    def refuse(method: str, path: str) -> None:
+        if path.startswith(leases("tidegate")):
+            raise ApiError(0, "no answer")
+
+    async with candidate(api, "a") as a:
+        await eventually(a.led.is_set)
+        lost_s = asyncio.get_running_loop().time()
+        api.refuse = refuse
+        with pytest.raises(LeadershipLostError):
+            await asyncio.wait_for(asyncio.shield(a.running), 5)
+        assert asyncio.get_running_loop().time() - lost_s <= SETTINGS.duration_s + 0.5
+
+
+async def test_the_leader_takes_the_label_from_everybody_else() -> None:
+    api = FakeApi()
+    for name in ("a", "b"):
+        meta = {"name": name, "labels": {LABEL_LEADER: "true", "app": "x"}}
+        api.objects[f"{PODS}/{name}"] = {"metadata": meta}
+    api.objects[PODS] = {"items": [api.objects[f"{PODS}/a"], api.objects[f"{PODS}/b"]]}
+    async with candidate(api, "b") as b:
+        await eventually(b.led.is_set)
+        await b.election.mark_leader()
+        labels = {n: api.objects[f"{PODS}/{n}"]["metadata"]["labels"] for n in ("a", "b")}
+        assert labels == {"a": {"app": "x"}, "b": {"app": "x", LABEL_LEADER: "true"}}
+        await b.election.resign()
+        assert api.objects[f"{PODS}/b"]["metadata"]["labels"] == {"app": "x"}
+        assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
+
+
+async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
+    api = FakeApi()
+    async with candidate(api, "a") as a:
+        await eventually(a.led.is_set)
+        api.objects[LEASE]["spec"]["holderIdentity"] = "b"
+        await a.election.resign()
+        assert api.objects[LEASE]["spec"]["holderIdentity"] == "b"
+
+
+@pytest.mark.parametrize("duration_s", [3, 10, 15, 600])
+def test_the_times_of_a_lease_fit_together(duration_s: int) -> None:
+    times = LeaseSettings("x", duration_s)
+    assert times.retry_s * 1.2 < times.renew_deadline_s < duration_s
+    assert times.renew_deadline_s + 2 * times.call_timeout_s <= duration_s + 1e-9
