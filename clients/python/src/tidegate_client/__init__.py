@@ -1,1 +1,27 @@
-"""The Python client: follows a stream through rollouts, and moves before it is pushed."""
+"""The Python client: follows a stream through rollouts, and moves before it is pushed.
+
+`SseClient` is for asyncio, `SyncSseClient` for threads. Both resume after the last event, back off
+when a server fails and, where the server says goodbye in time, open the next stream before the old
+one ends. What decides (`connector`, `decisions`) knows no clock, no socket and no randomness, and
+runs the same scenarios as the TypeScript client.
+"""
+
+from tidegate_client.actions import LostReason, ReadyState, StopReason
+from tidegate_client.client import SseClient
+from tidegate_client.decisions import Settings
+from tidegate_client.errors import StreamStoppedError
+from tidegate_client.stream_events import Event, Lost, Opened
+from tidegate_client.sync import SyncSseClient
+
+__all__ = [
+    "Event",
+    "Lost",
+    "LostReason",
+    "Opened",
+    "ReadyState",
+    "Settings",
+    "SseClient",
+    "StopReason",
+    "StreamStoppedError",
+    "SyncSseClient",
+]

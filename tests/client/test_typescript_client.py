@@ -1,0 +1,20 @@
+"""The TypeScript client's own tests and its size, by the verbs of its package.json."""
+
+import pytest
+from client.node_tools import PACKAGE, run_node
+
+pytestmark = pytest.mark.usefixtures("built")
+
+
+def test_its_tests_pass_and_take_every_branch_of_parser_and_decisions() -> None:
+    done = run_node("scripts/coverage.mjs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "parser.js" in done.stdout
+    assert "connector.js" in done.stdout
+
+
+def test_the_entry_point_is_within_its_size_budget() -> None:
+    if not (PACKAGE / "node_modules" / "esbuild").exists():
+        pytest.skip("run 'npm ci' in clients/typescript first")
+    done = run_node("scripts/size.mjs")
+    assert done.returncode == 0, done.stdout + done.stderr
