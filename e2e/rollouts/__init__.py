@@ -1,0 +1,1 @@
+"""A rolling update on a real cluster, watched from the clients' side, and its scorecard."""

@@ -1,0 +1,64 @@
+"""``kubectl rollout restart`` with everybody connected: one measured rolling update."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from e2e.kubectl import Kubectl
+from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.workload import Workload
+from tidegate.score.scorecard import Run
+
+SLACK_S = 60.0
+
+
+async def roll_out(kubectl: Kubectl, workload: Workload, audience: Audience) -> Run:
+    """Deploy, connect, restart, settle, and score."""
+    async with staged(kubectl, workload, audience) as stage:
+        await stage.fill()
+        old = {pod.name for pod in stage.pods.alive()}
+        await restart(kubectl, stage)
+        await until_replaced(stage, old)
+        await stage.settle()
+        started_s = first_change_s(stage, old)
+        await stage.finish(started_s)
+        return stage.run(started_s, newest_revision(stage, old))
+
+
+async def restart(kubectl: Kubectl, stage: Stage) -> None:
+    """``kubectl rollout restart``."""
+    workload = stage.workload
+    where = f"--namespace={workload.namespace}"
+    await asyncio.to_thread(kubectl, "rollout", "restart", f"deployment/{workload.name}", where)
+
+
+async def until_replaced(stage: Stage, old: set[str]) -> None:
+    """Until none of the old pods exists and all of the new ones are ready."""
+    workload = stage.workload
+    longest_s = workload.pods * (workload.min_ready_s + workload.grace_s) + SLACK_S
+
+    def replaced() -> bool:
+        alive = stage.pods.alive()
+        new = [pod for pod in alive if pod.name not in old and pod.ready]
+        return len(new) >= workload.pods and not any(pod.name in old for pod in alive)
+
+    await stage.until("rolling update", replaced, longest_s)
+
+
+def first_change_s(stage: Stage, old: set[str]) -> float:
+    """When the first pod was created or deleted."""
+    times = [pod.created_s for pod in stage.pods.seen.values() if pod.name not in old]
+    times += [pod.deleted_s for pod in stage.pods.seen.values() if pod.deleted_s is not None]
+    return min(times, default=time.monotonic())
+
+
+def newest_revision(stage: Stage, old: set[str]) -> str:
+    """The pod-template hash of the pods that came."""
+    return next(pod.revision for pod in stage.pods.alive() if pod.name not in old)
+
+
+def shown(run: Run) -> str:
+    """A scorecard as it is printed by the tests and kept in the README."""
+    return json.dumps(run.to_json(), indent=2)

@@ -1,0 +1,158 @@
+"""The workload that is rolled out: a Deployment, its stream Service and its own Service.
+
+The three modes differ in the annotations of the pod template and in nothing else. Stock is the
+same sidecar ending every stream without a word at SIGTERM and assigning no `retry:`; its operator
+is off (`e2e.rollouts.measure`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tidegate.contract.kube import (
+    ANNOTATION_INJECT,
+    API_GROUP,
+    API_VERSION,
+    CONTAINER_PORT_STREAMS,
+    KEY_PREFIX,
+    KIND_DRAIN_POLICY,
+)
+from tidegate.contract.names import (
+    LABEL_ADMIT,
+    MODE_STOCK,
+    MODE_STOCK_SLEEP,
+    MODE_TIDEGATE,
+    PUBLISH_PORT,
+)
+
+RELAY = Path(__file__).parent.parent / "relay.py"
+APP_PORT = 8000
+STOCK_SLEEP_S = 5
+DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
+
+
+def _one_by_one() -> dict[str, Any]:
+    return {"maxSurge": 1, "maxUnavailable": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """How it is shaped. `image` holds Python and runs the application; durations in seconds.
+
+    `annotations` are added to the template's and `stream_service` to that Service's spec. With
+    `shared_processes` one container can kill another's; with `probed_for_life` the application
+    has a liveness probe.
+    """
+
+    image: str
+    mode: str = MODE_TIDEGATE
+    name: str = "shop"
+    namespace: str = "e2e"
+    pods: int = 5
+    min_ready_s: int = 5
+    grace_s: int = 60
+    budget_per_s: float = 40.0
+    strategy: dict[str, Any] = field(default_factory=_one_by_one)
+    annotations: dict[str, str] = field(default_factory=dict)
+    admit: bool = True
+    probed_for_life: bool = False
+    shared_processes: bool = False
+    stream_service: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def selector(self) -> str:
+        """Which pods are this workload's."""
+        return f"app={self.name}"
+
+    @property
+    def stream_service_name(self) -> str:
+        """The Service that clients connect to."""
+        return f"{self.name}-sse"
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Everything to apply."""
+        return [self.config(), self.deployment(), *self.services(), self.policy()]
+
+    def config(self) -> dict[str, Any]:
+        """The application's source."""
+        files = {RELAY.name: RELAY.read_text()}
+        return {**self._head("v1", "ConfigMap", f"{self.name}-source"), "data": files}
+
+    def deployment(self) -> dict[str, Any]:
+        """The Deployment with its annotated template."""
+        labels = {"app": self.name}
+        template = {
+            "metadata": {
+                "labels": {**labels, LABEL_ADMIT: "true"} if self.admit else labels,
+                "annotations": {ANNOTATION_INJECT: "true", **self._mode(), **self.annotations},
+            },
+            "spec": self._pod(),
+        }
+        spec = {
+            "replicas": self.pods,
+            "minReadySeconds": self.min_ready_s,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": self.strategy},
+            "template": template,
+        }
+        return {**self._head("apps/v1", "Deployment", self.name), "spec": spec}
+
+    def services(self) -> list[dict[str, Any]]:
+        """The stream Service, as every owner writes it, and the application's own."""
+        admitted = {LABEL_ADMIT: "true"} if self.admit else {}
+        streams = {
+            "selector": {"app": self.name, **admitted},
+            "ports": [{"name": "sse", "port": 80, "targetPort": CONTAINER_PORT_STREAMS}],
+            **self.stream_service,
+        }
+        application = {
+            "selector": {"app": self.name},
+            "ports": [{"name": "http", "port": 80, "targetPort": APP_PORT}],
+        }
+        return [
+            {**self._head("v1", "Service", self.stream_service_name), "spec": streams},
+            {**self._head("v1", "Service", self.name), "spec": application},
+        ]
+
+    def policy(self) -> dict[str, Any]:
+        """How fast its streams may be moved."""
+        head = self._head(f"{API_GROUP}/{API_VERSION}", KIND_DRAIN_POLICY, self.name)
+        selector = {"matchLabels": {"app": self.name}}
+        return {**head, "spec": {"selector": selector, "budgetPerSecond": self.budget_per_s}}
+
+    def _pod(self) -> dict[str, Any]:
+        folder = f"/{self.name}"
+        probe = {"httpGet": {"path": "/", "port": APP_PORT}, "periodSeconds": 1}
+        container: dict[str, Any] = {
+            "name": "app",
+            "image": self.image,
+            "imagePullPolicy": "Never",
+            "command": ["python", f"{folder}/{RELAY.name}", str(APP_PORT), str(PUBLISH_PORT)],
+            "ports": [{"containerPort": APP_PORT}],
+            "readinessProbe": probe,
+            "volumeMounts": [{"name": "source", "mountPath": folder}],
+        }
+        if self.probed_for_life:
+            container["livenessProbe"] = {**probe, "failureThreshold": 1}
+        source = {"name": "source", "configMap": {"name": f"{self.name}-source"}}
+        return {
+            "terminationGracePeriodSeconds": self.grace_s,
+            "shareProcessNamespace": self.shared_processes,
+            "containers": [container],
+            "volumes": [source],
+        }
+
+    def _mode(self) -> dict[str, str]:
+        if self.mode == MODE_TIDEGATE:
+            return {}
+        assert self.mode in (MODE_STOCK, MODE_STOCK_SLEEP)
+        annotations = {f"{KEY_PREFIX}drain": "cut", f"{KEY_PREFIX}retry": "off"}
+        if self.mode == MODE_STOCK_SLEEP:
+            annotations[f"{KEY_PREFIX}prestop-sleep-s"] = str(STOCK_SLEEP_S)
+        return annotations
+
+    def _head(self, version: str, kind: str, name: str) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata}

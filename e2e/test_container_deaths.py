@@ -1,0 +1,90 @@
+"""Single containers die: the application's costs nobody a stream, the sidecar's costs no event."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.goals import UNHARMED, missed, show
+from e2e.installation import Installation
+from e2e.kubectl import Kubectl
+from e2e.relay import SICK
+from e2e.rollouts.events import (
+    busiest,
+    execute,
+    happening,
+    kill,
+    run_out_of_memory,
+    until_everybody_is_back,
+    until_restarted,
+)
+from e2e.rollouts.stage import Audience, Stage
+from e2e.rollouts.workload import RELAY, Workload
+from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+MEMORY_LIMIT = "80Mi"
+"""Above what the sidecar takes, below that and a full /dev/shm (64 MiB) together."""
+
+
+async def test_an_application_that_dies_costs_no_stream(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """SIGKILLed, and restarted because its liveness probe failed: nobody notices."""
+
+    async def act(stage: Stage) -> None:
+        pod = busiest(stage)
+        await kill(kubectl, stage, pod, RELAY.name)
+        await until_restarted(stage, pod, 1)
+        await execute(kubectl, stage, pod, "app", "python", "-c", f"open({SICK!r}, 'w')")
+        await until_restarted(stage, pod, 2)
+
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-app-dies",
+        pods=2,
+        shared_processes=True,
+        probed_for_life=True,
+    )
+    run = await happening(kubectl, workload, Audience(clients=200), act)
+    show("(f) the application is killed, then fails its liveness", [run])
+    assert missed([run], UNHARMED) == []
+    assert run.scorecard.moves_per_client == 0
+    assert run.scorecard.cut_without_goodbye == 0
+
+
+async def test_a_sidecar_that_dies_loses_no_event(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """SIGKILLed, and killed for its memory: its streams break, its clients resume by cursor."""
+    broken = 0
+
+    async def act(stage: Stage) -> None:
+        nonlocal broken
+        pod = busiest(stage)
+        broken += stage.load.progress.streams[pod]
+        await kill(kubectl, stage, pod, "tidegate_sidecar")
+        await until_restarted(stage, pod, 1)
+        await until_everybody_is_back(stage)
+        pod = busiest(stage)
+        broken += stage.load.progress.streams[pod]
+        restarts = stage.pods.seen[pod].restarts
+        await run_out_of_memory(kubectl, stage, pod, CONTAINER_SIDECAR)
+        await until_restarted(stage, pod, restarts + 1)
+        await until_everybody_is_back(stage)
+
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-sidecar-dies",
+        pods=3,
+        shared_processes=True,
+        annotations={
+            f"{KEY_PREFIX}memory-request": MEMORY_LIMIT,
+            f"{KEY_PREFIX}memory-limit": MEMORY_LIMIT,
+        },
+    )
+    run = await happening(kubectl, workload, Audience(clients=300), act)
+    show("(f) the sidecar is killed, then runs out of memory", [run])
+    assert missed([run], UNHARMED) == []
+    assert run.scorecard.cut_without_goodbye is not None
+    assert run.scorecard.cut_without_goodbye >= broken * 0.9

@@ -1,0 +1,114 @@
+"""Operators come and go in the middle of a rollout; no stream and no endpoint depends on them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from e2e.goals import ROLLBACK, SMOOTH, missed, show
+from e2e.installation import NAMESPACE, RELEASE, Installation
+from e2e.kubectl import Kubectl
+from e2e.machine import kill_container
+from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.workload import Workload
+from tidegate.contract.names import LABEL_ADMIT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+AUDIENCE = Audience(clients=500)
+READMITTED_WITHIN_S = 30.0
+STANDBY_STEERS_WITHIN_S = 20.0
+LEASE = f"{RELEASE}-operator"
+
+
+async def test_a_rollout_is_finished_without_its_operator(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Gone in mid-rollout and the open pod deleted; then one more rollout; then it comes back."""
+    workload = Workload(image=installation.images.sidecar.name, namespace="e2e-no-operator")
+    try:
+        async with staged(kubectl, workload, AUDIENCE) as stage:
+            await stage.fill()
+            began_s = time.monotonic()
+            old = {pod.name for pod in stage.pods.alive()}
+            await restart(kubectl, stage)
+            await _until_new_pods_are_open(stage, old, 2)
+            await asyncio.to_thread(installation.scale, "operator", 0)
+            await _delete_open_pods(kubectl, stage, old)
+            await until_replaced(stage, old)
+            second = {pod.name for pod in stage.pods.alive()}
+            await restart(kubectl, stage)
+            await until_replaced(stage, second)
+            empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
+            slowest_s = max(pod.ready_s - pod.created_s for pod in stage.pods.seen.values())
+            await asyncio.to_thread(installation.scale, "operator", 2)
+            await stage.until("every pod is re-admitted", lambda: _all_open(stage), 30)
+            await stage.settle()
+            await stage.finish(began_s)
+            run = stage.run(began_s, newest_revision(stage, second))
+    finally:
+        installation.scale("operator", 2)
+    show("two rollouts, the operator gone in the middle of the first", [run])
+    print(f"without an endpoint: {empty_s:.2f} s, slowest pod: {slowest_s:.2f} s")
+    assert empty_s <= slowest_s
+    assert missed([run], SMOOTH) == []
+
+
+async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installation) -> None:
+    """The leader is killed in mid-rollout; the other one steers soon, and the rollout ends well."""
+    workload = Workload(image=installation.images.sidecar.name, namespace="e2e-standby")
+    async with staged(kubectl, workload, AUDIENCE) as stage:
+        await stage.fill()
+        began_s = time.monotonic()
+        old = {pod.name for pod in stage.pods.alive()}
+        await restart(kubectl, stage)
+        await _until_new_pods_are_open(stage, old, 1)
+        leader = await asyncio.to_thread(_leader, kubectl)
+        where = f"--namespace={NAMESPACE}"
+        pod = await asyncio.to_thread(kubectl.get, "pod", leader, where)
+        killed_s = time.monotonic()
+        # SIGKILL first: a deleted one would hand its Lease over politely.
+        assert kill_container(pod["status"]["containerStatuses"][0]["containerID"]) > 0
+        now = ("--grace-period=0", "--force", "--wait=false")
+        await asyncio.to_thread(kubectl, "delete", "pod", leader, where, *now)
+        while await asyncio.to_thread(_leader, kubectl) in ("", leader):
+            assert time.monotonic() < killed_s + STANDBY_STEERS_WITHIN_S
+        stage.progress.done(f"another leads after {time.monotonic() - killed_s:.1f} s")
+        await until_replaced(stage, old)
+        await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
+        await stage.settle()
+        await stage.finish(began_s)
+        run = stage.run(began_s, newest_revision(stage, old))
+    show("the leader killed in mid-rollout", [run])
+    assert missed([run], ROLLBACK) == []
+
+
+def _leader(kubectl: Kubectl) -> str:
+    lease = kubectl.get("lease", LEASE, f"--namespace={NAMESPACE}")
+    holder: str = lease["spec"].get("holderIdentity") or ""
+    return holder
+
+
+async def _until_new_pods_are_open(stage: Stage, old: set[str], count: int) -> None:
+    def ready() -> bool:
+        return len([p for p in stage.pods.alive() if p.name not in old and p.ready]) >= count
+
+    await stage.until(f"{count} new pods", ready, 120)
+
+
+async def _delete_open_pods(kubectl: Kubectl, stage: Stage, old: set[str]) -> None:
+    """Those that the operator has left in the Service."""
+    alive = [pod for pod in stage.pods.alive() if pod.deleted_s is None]
+    opened = [pod.name for pod in alive if pod.ready and pod.labels.get(LABEL_ADMIT) == "true"]
+    stage.progress.done(f"open: {len(opened)} of {len(alive)}")
+    where = f"--namespace={stage.workload.namespace}"
+    await asyncio.to_thread(kubectl, "delete", "pods", *opened, where, "--wait=false")
+
+
+def _all_open(stage: Stage) -> bool:
+    alive = stage.pods.alive()
+    labels = [pod.labels.get(LABEL_ADMIT) for pod in alive]
+    return len(alive) == stage.workload.pods and set(labels) == {"true"}
