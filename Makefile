@@ -7,10 +7,10 @@ STAMP := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format e2e bench build clean
+.PHONY: help install demo test lint format e2e e2e-all bench build clean
 
 help: ## show this help
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## set up .venv with the locked dependencies
 
@@ -44,10 +44,15 @@ bench: $(STAMP) ## the engine's smoke benchmark
 	@$(BIN)/python -m bench $(ARGS)
 
 e2e: $(STAMP) ## the demo's goals, and that each of them can fail
+	@$(BIN)/python -m pytest e2e/test_demo_goals.py $(ARGS)
+
+e2e-all: $(STAMP) ## the same, and everything on a real Kubernetes (Linux, root; see e2e/README.md)
+	@$(BIN)/python -m e2e.tools
 	@$(BIN)/python -m pytest e2e $(ARGS)
 
 build: $(STAMP) ## wheel and sdist into dist/
 	$(UV) build
 
 clean: ## remove what make has made
-	rm -rf .venv dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  clients/typescript/node_modules clients/typescript/dist clients/typescript/build

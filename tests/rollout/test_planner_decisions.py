@@ -183,3 +183,18 @@ def test_a_thousand_pods_are_planned_in_fifty_milliseconds() -> None:
         plan(many, POLICY, 1.0, Memory())
         spent.append(time.process_time() - started)
     assert min(spent) <= 0.05
+
+
+def test_pods_that_stay_silent_because_nothing_changed_do_not_delay_the_rebalance() -> None:
+    def world(age_s: float) -> Snapshot:
+        loads = {"a": 130, "b": 80, "c": 90}
+        return fleet(*(pod(uid, n, report_age_s=age_s) for uid, n in loads.items()))
+
+    rolling = fleet(pod("a", 130), pod("b", 80), pod("c", 90), draining("d", 0))
+    decision = plan(rolling, POLICY, 100.0, Memory())
+    now = 100.0
+    while not admits(decision) and now < 110.0:
+        now += decision.look_again_in_s
+        decision = plan(world(now - 100.0), POLICY, now, decision.memory)
+    assert now < 103.0
+    assert admits(decision) == {"a": False}

@@ -2,7 +2,8 @@
 
 `POST /v1/report` with a Bearer token that the cluster can tell a pod by; 401 for a token that is
 nobody's, 403 for a report about another pod, 400 with ``{"error", "detail", "field"}`` for one
-that is malformed. `/metrics` and `/livez` beside it.
+that is malformed, 503 while the cluster cannot say whose a token is. `/metrics` and `/livez` beside
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from tidegate.contract.errors import CallerError, DocumentError
 from tidegate.contract.names import PATH_LIVEZ, PATH_METRICS, PATH_REPORT
 from tidegate.contract.report import Report
-from tidegate_operator.cluster import Cluster
+from tidegate_operator.cluster import Cluster, ClusterError
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 
@@ -31,7 +32,11 @@ def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> Starlette:
     """The ASGI application over a report book; tokens are checked by `cluster`."""
 
     async def post_report(request: Request) -> Response:
-        uid = await cluster.identify(_bearer(request))
+        try:
+            uid = await cluster.identify(_bearer(request))
+        except ClusterError as error:
+            meters.refused.labels(reason="cluster").inc()
+            return _error(CallerError("unavailable", str(error), status=503))
         if uid is None:
             meters.refused.labels(reason="token").inc()
             return _error(CallerError("unauthorized", "no pod has this token", status=401))

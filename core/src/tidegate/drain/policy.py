@@ -21,8 +21,9 @@ class DrainPolicy:
     open, so fewer clients move twice (simulated with 5 pods and a grace of 60 s: 1.00 moves per
     client, starting at once 1.08; with 10 pods and 120 s 1.02 and 1.14). `local_window_s` is for
     nodes that leave early (spot): the plan starts at once and takes no longer than that.
-    `operator` says whether one is configured. `retry_ms` is a goodbye's `retry:` under the pod's own plan; `accept_rate_per_s`
-    and `spread_max_s` bound how returns are spread where time is short.
+    `operator` says whether one is configured. `retry_ms` is a goodbye's `retry:` under the pod's
+    own plan; `accept_rate_per_s` and `spread_max_s` bound how returns are spread where time is
+    short.
     """
 
     mode: Mode = "even"

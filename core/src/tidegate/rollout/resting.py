@@ -30,14 +30,18 @@ def resting(
 
 
 def _settled(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
-    """Whether the reports show a fleet at rest: complete, fresh, nothing in the air."""
+    """Whether the reports show a fleet at rest: complete, nothing in the air, long enough.
+
+    A pod that has nothing new to tell stays silent, so an old report is as good as a fresh one
+    once the time to hear of a change has passed.
+    """
     if memory.shedding_s is not None:
         return len(fleet.new) >= fleet.workload.replicas
     since = memory.resting_since_s
     if since is None or now - since < rebalance.SETTLE_S or fleet.loads.in_air > 0.0:
         return False
-    fresh = all(p.report is not None and now - p.report_age_s >= since for p in fleet.new)
-    return fresh and len(fleet.new) >= max(2, fleet.workload.replicas)
+    known = all(p.report is not None for p in fleet.new)
+    return known and len(fleet.new) >= max(2, fleet.workload.replicas)
 
 
 def _loads_of_new(fleet: Fleet) -> dict[str, float]:
