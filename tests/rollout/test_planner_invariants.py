@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.contract.report import POD_STATES, Report
-from tidegate.rollout.memory import Memory
+from tidegate.rollout.fleet import left_s, sort_out
+from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.pacing import Job, urgency
 from tidegate.rollout.plan import Decision, plan, plans_of
 from tidegate.rollout.snapshot import Pod, Policy, SetAdmit, Snapshot, Workload
@@ -70,6 +71,16 @@ policies = st.builds(
 looks = st.lists(st.tuples(snapshots, st.floats(0.05, 30)), min_size=1, max_size=5)
 
 
+def leaving(snapshot: Snapshot, memory: Memory, policy: Policy, now: float) -> list[Job]:
+    """Every pod with streams to let go, and how long it has."""
+    jobs = []
+    for workload in snapshot.workloads:
+        remembered = memory.workloads.get(workload.name, WorkloadMemory())
+        loads, _ = infer_loads(workload.pods, remembered, now, policy.retry_ms / 1000)
+        jobs += [Job(p.uid, n, left_s(p)) for p, n in sort_out(workload, loads).leaving()]
+    return jobs
+
+
 def open_after(workload: Workload, decision: Decision) -> set[str]:
     """The pods that are open once the decision's labels are written."""
     admitted = {p.uid: p.admitted for p in workload.pods}
@@ -108,7 +119,8 @@ def test_the_rates_stay_within_the_budget_unless_deadlines_ask_for_more(
     memory, now = Memory(), 1000.0
     for snapshot, wait_s in looks:
         now += wait_s
-        decision = plan(snapshot, policy, now, memory if remembers else Memory())
+        before = memory if remembers else Memory()
+        decision = plan(snapshot, policy, now, before)
         memory = decision.memory
         told = plans_of(decision)
         fastest = [
@@ -122,17 +134,8 @@ def test_the_rates_stay_within_the_budget_unless_deadlines_ask_for_more(
             )
             for w in snapshot.workloads
         ]
-        # A pod that must be empty at once may ask for all it has within half a second.
-        most_asked = sum(
-            p.report.streams / 0.5 for w in snapshot.workloads for p in w.pods if p.report
-        )
-        forced = any(
-            (p.deadline_in_s is not None or (p.report and p.report.deadline_in_s is not None))
-            for w in snapshot.workloads
-            for p in w.pods
-        )
-        bound = max(policy.budget_per_s, most_asked if forced else 0.0)
-        assert sum(fastest) <= bound * (1 + 1e-9)
+        asked, _ = urgency(leaving(snapshot, before, policy, now))
+        assert sum(fastest) <= max(policy.budget_per_s, asked) * (1 + 1e-9)
 
 
 @settings(deadline=None)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -22,12 +19,12 @@ from tidegate_lab.demo.outcome import Outcome, conclude
 from tidegate_lab.demo.progress import Display
 from tidegate_lab.demo.report import write_report
 from tidegate_lab.demo.tables import scorecards
+from tidegate_lab.documents import STDOUT, write_json
 from tidegate_lab.processes import Household
 from tidegate_lab.rollout import Measured, measure
 from tidegate_lab.settings import RolloutSettings
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
-STDOUT = "-"
 
 BUSY_S = 0.2
 """An idle machine keeps the lab's own look within some hundredths of a second."""
@@ -61,7 +58,7 @@ def tell(
     late_s = max(one.late_s for one in measured)
     for line in (*outcome.verdict(), *_about_the_machine(outcome, late_s)):
         console.print(line, highlight=False, soft_wrap=True)
-    _write_json(json_target, document(runs))
+    write_json(json_target, document(runs))
     try:
         write_report(report, measured, outcome, settings)
     except OSError as error:
@@ -90,18 +87,3 @@ async def _run_all(rollouts: Sequence[RolloutSettings], display: Display) -> lis
             display.begin(settings.fleet.mode)
             measured.append(await measure(household, broker_url, settings, display.show))
     return measured
-
-
-def _write_json(target: str | None, value: dict[str, Any]) -> None:
-    if target is None:
-        return
-    text = json.dumps(value, indent=2) + "\n"
-    if target == STDOUT:
-        sys.stdout.write(text)
-        return
-    try:
-        path = Path(target)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError("--json", f"{target}: {error.strerror}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from tidegate.contract.errors import SettingsError
 from tidegate.score.goals import SIMULATION_GOALS, Goal, Miss, judge
 from tidegate.score.observe import compare
 from tidegate.score.scorecard import Run, document
+from tidegate_lab.documents import STDOUT, write_json
 from tidegate_lab.simulate.run import simulate
 from tidegate_lab.simulate.settings import POLICIES, Settings
 
@@ -76,18 +76,10 @@ def run(options: argparse.Namespace) -> int:
         result = compare([stock, result], settings.max_surge, settings.max_unavailable)[1]
     goals = SIMULATION_GOALS if settings.steered else ()
     misses = judge(result.scorecard, goals)
-    if options.json == "-":
-        sys.stdout.write(_json_text(result))
-        return 1 if misses else 0
-    if options.json is not None:
-        with open(options.json, "w", encoding="utf-8") as file:
-            file.write(_json_text(result))
-    sys.stdout.write(_text(result, goals, misses))
+    write_json(options.json, document([result]))
+    if options.json != STDOUT:
+        sys.stdout.write(_text(result, goals, misses))
     return 1 if misses else 0
-
-
-def _json_text(result: Run) -> str:
-    return json.dumps(document([result]), indent=2) + "\n"
 
 
 def _text(result: Run, goals: tuple[Goal, ...], misses: list[Miss]) -> str:
