@@ -198,3 +198,12 @@ def test_pods_that_stay_silent_because_nothing_changed_do_not_delay_the_rebalanc
         decision = plan(world(now - 100.0), POLICY, now, decision.memory)
     assert now < 103.0
     assert admits(decision) == {"a": False}
+
+
+def test_where_no_open_pod_stays_open_the_next_ones_are_opened_before_the_last_are_closed() -> None:
+    closed = fleet(pod("a", 100, "old"), pod("n", 0, admitted=False), replicas=2)
+    opened = fleet(pod("a", 100, "old"), pod("n", 0), replicas=2)
+    first = plan(closed, POLICY, 1.0, Memory())
+    second = plan(opened, POLICY, 1.1, first.memory)
+    assert admits(first) == {"n": True}
+    assert admits(second) == {"a": False}
