@@ -13,8 +13,6 @@ CONNECTED = "connected"
 GAP = "gap"
 CURSOR = "cursor"
 SHUTDOWN = "shutdown"
-RESERVED_EVENTS = frozenset({CONNECTED, GAP, CURSOR, SHUTDOWN})
-"""An application may publish under these names too, but nobody could tell them apart."""
 
 GapReason = Literal["expired", "lagged", "epoch", "foreign"]
 ShutdownReason = Literal["drain", "shed", "overloaded", "expired", "stopping", "starting", "ended"]

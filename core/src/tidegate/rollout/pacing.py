@@ -29,7 +29,7 @@ RENEW_AFTER_S = 1.0
 class Job:
     """A pod that has streams to let go: how many, and how long it has before it must be done.
 
-    ``left_s`` is ``None`` for a pod without a deadline (a shed). `retry_ms` goes into its plan.
+    ``left_s`` is ``None`` for a pod without a deadline (a shed).
     """
 
     uid: str

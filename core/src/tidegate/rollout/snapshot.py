@@ -86,9 +86,6 @@ class Policy:
     flip_interval_s: float = 1.2
     """The least time between two batches of label changes."""
 
-    reserve_s: float = 12.0
-    """The part of the grace period at its end that a drain leaves alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class SetAdmit:

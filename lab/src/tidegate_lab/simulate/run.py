@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 
-from tidegate.score.observe import QUIET_AT_MOST_S, QUIET_S, Observations, score
+from tidegate.score.observe import CALM_S, QUIET_AT_MOST_S, QUIET_S, Observations, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.simulate.clients import Clients
 from tidegate_lab.simulate.fleet import SimulatedFleet
 from tidegate_lab.simulate.pods import SimulatedPod
 from tidegate_lab.simulate.settings import Settings
 from tidegate_lab.simulate.timeline import Timeline
-
-CALM_S = 5.0
 
 
 class Rollout:
