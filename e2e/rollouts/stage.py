@@ -19,13 +19,12 @@ from e2e.api import EndpointWatch, KubeApi, PodWatch
 from e2e.cluster.progress import Progress
 from e2e.cluster.provider import ClusterError
 from e2e.kubectl import Kubectl
-from e2e.rollouts.load import MarkedLoad
 from e2e.rollouts.workload import Workload
-from tidegate.score.deliveries import Deliveries
-from tidegate.score.measures import StreamChange
-from tidegate.score.observe import CALM_S, QUIET_AT_MOST_S, QUIET_S, Observations, score
+from tidegate.score.observe import CALM_S, QUIET_AT_MOST_S, QUIET_S, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.door import SYNC_PERIOD_S, Endpoint, Forwarder, FrontDoor
+from tidegate_lab.load.driver import LoadDriver
+from tidegate_lab.load.observed import observations
 from tidegate_lab.load.population import audiences, population
 from tidegate_lab.load.tally import Window
 from tidegate_lab.processes import Household
@@ -62,7 +61,7 @@ class Stage:
     audience: Audience
     pods: PodWatch
     endpoints: EndpointWatch
-    load: MarkedLoad
+    load: LoadDriver
     publisher: Publisher
     background: list[asyncio.Task[None]]
     progress: Progress
@@ -120,6 +119,9 @@ class Stage:
         assert self.calm is not None
         span = Window(since_s, time.monotonic())
         self.result = await self.load.finish(self.publisher.ledger, self.calm, span)
+        self.progress.done(
+            f"the clients' own process was late by up to {self.result['late_s']:.2f} s"
+        )
         if self.result["failures"]:
             self.progress.done(f"failed connects: {self.result['failures']}")
         return self.result
@@ -129,31 +131,13 @@ class Stage:
         result = self.result
         assert result is not None
         pods = self.pods.seen.values()
-        seen = Observations(
+        seen = observations(
+            result,
             pods=self.workload.pods,
-            clients=self.audience.clients,
             budget_per_s=self.workload.budget_per_s,
             started_s=started_s,
-            moves=result["moves"],
-            arrivals_s=result["arrivals_s"],
-            stream_changes=[StreamChange(*row) for row in result["changes"]],
             live_pods=[pod.name for pod in self.pods.alive()],
             new_pods=[pod.name for pod in pods if pod.revision == new_revision],
-            attempts=result["attempts"],
-            bounced=result["bounced"],
-            cut_without_goodbye=result["cut_without_goodbye"],
-            failed_connects=result["failed_connects"],
-            non_200=result["non_200"],
-            clients_dead=result["clients_dead"],
-            offline_s=result["offline_s"],
-            calm_latency_p99_s=result["calm_latency_p99_s"],
-            rollout_latency_p99_s=result["rollout_latency_p99_s"],
-            deliveries=Deliveries(
-                received=result["received"],
-                expected=result["expected"],
-                lost=result["lost"],
-                duplicated=result["duplicated"],
-            ),
         )
         mode = self.workload.mode
         return Run(mode, "cluster", seen.pods, seen.clients, seen.budget_per_s, score(seen))
@@ -176,7 +160,7 @@ async def staged(
         api = KubeApi(kubectl.kubeconfig)
         stack.push_async_callback(api.close)
         household = await stack.enter_async_context(Household())
-        load = await MarkedLoad.start(
+        load = await LoadDriver.start(
             household, "load", audience.clients, audience.handover_share, audience.seed
         )
         stack.push_async_callback(load.stop)

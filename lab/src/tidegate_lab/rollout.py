@@ -18,8 +18,6 @@ from typing import Any
 from tidegate.contract import env
 from tidegate.contract.names import MODE_TIDEGATE
 from tidegate.rollout.snapshot import Policy
-from tidegate.score.deliveries import Deliveries
-from tidegate.score.measures import StreamChange
 from tidegate.score.observe import QUIET_AT_MOST_S, Observations, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.broker import LOOPBACK
@@ -29,6 +27,7 @@ from tidegate_lab.fleet.cluster import FleetEvent
 from tidegate_lab.fleet.fleet import Fleet
 from tidegate_lab.fleet.settings import sidecar_environment
 from tidegate_lab.load.driver import LoadDriver, Progress
+from tidegate_lab.load.observed import observations
 from tidegate_lab.load.population import audiences, population
 from tidegate_lab.load.tally import Window
 from tidegate_lab.operator import LabOperator
@@ -58,8 +57,8 @@ class Status:
 class Measured:
     """A rollout's run and what the plots need; `result` is the load process's own words.
 
-    `late_s` is the most by which the lab's own tenth-of-a-second look was late during the
-    rollout: a machine too busy for the lab shows here first.
+    `late_s` is the most by which the lab itself, or the process of its clients, was late during
+    the rollout: a machine too busy for the lab shows here first.
     """
 
     run: Run
@@ -244,31 +243,13 @@ def _measured(stage: _Stage, result: dict[str, Any]) -> Measured:
     settings, fleet = stage.settings, stage.fleet
     assert fleet.started_s is not None
     everyone = (*fleet.pods, *fleet.gone)
-    seen = Observations(
+    seen = observations(
+        result,
         pods=settings.fleet.pods,
-        clients=settings.clients,
         budget_per_s=settings.budget_per_s,
         started_s=fleet.started_s,
-        moves=result["moves"],
-        arrivals_s=result["arrivals_s"],
-        stream_changes=[StreamChange(*row) for row in result["changes"]],
         live_pods=[pod.spec.name for pod in fleet.pods],
         new_pods=[p.spec.name for p in everyone if p.spec.revision == fleet.revision],
-        attempts=result["attempts"],
-        bounced=result["bounced"],
-        cut_without_goodbye=result["cut_without_goodbye"],
-        failed_connects=result["failed_connects"],
-        non_200=result["non_200"],
-        clients_dead=result["clients_dead"],
-        offline_s=result["offline_s"],
-        calm_latency_p99_s=result["calm_latency_p99_s"],
-        rollout_latency_p99_s=result["rollout_latency_p99_s"],
-        deliveries=Deliveries(
-            received=result["received"],
-            expected=result["expected"],
-            lost=result["lost"],
-            duplicated=result["duplicated"],
-        ),
     )
     mode = settings.fleet.mode
     run = Run(mode, "lab", seen.pods, seen.clients, seen.budget_per_s, score(seen))
@@ -281,5 +262,5 @@ def _measured(stage: _Stage, result: dict[str, Any]) -> Measured:
         unacknowledged=publisher.unacknowledged,
         retried=publisher.retried,
         events=tuple(stage.operator.cluster.events) if stage.operator else (),
-        late_s=stage.late_s,
+        late_s=max(stage.late_s, result["late_s"]),
     )

@@ -68,6 +68,10 @@ class LoadDriver:
         """Let the clients open their first streams at this rate."""
         await self._process.tell({"do": "connect", "per_s": per_s})
 
+    async def mark(self) -> None:
+        """Count moves from now on."""
+        await self._process.tell({"do": "mark"})
+
     async def finish(
         self, ledger: Sequence[tuple[int, Any, float]], calm: Window, rollout: Window
     ) -> dict[str, Any]:

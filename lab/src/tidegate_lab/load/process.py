@@ -1,8 +1,9 @@
 """The process that holds the load clients: ``python -m tidegate_lab.load.process``.
 
 It takes one JSON object per line on stdin and says what it sees in one per line on stdout:
-``setup`` (who the clients are), ``endpoints`` (a sync of the front door), ``connect``, ``finish``
-(the ledger, to check everything against). It ends when stdin does.
+``setup`` (who the clients are), ``endpoints`` (a sync of the front door), ``connect``, ``mark``
+(count moves from now on), ``finish`` (the ledger, to check everything against). It ends when stdin
+does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from tidegate_lab.load.population import population
 from tidegate_lab.load.tally import Tally, Window, check_all, latency_p99_s, read_ledger
 from tidegate_lab.processes import MAX_LINE_BYTES
 
-PROGRESS_PERIOD_S = 0.25
+TICK_S = 0.05
+PROGRESS_TICKS = 5
 CONNECT_SLICE_S = 0.02
 
 
@@ -43,6 +45,8 @@ class LoadProcess:
                 self.world.door.apply([Endpoint(**e) for e in command["endpoints"]])
             case "connect":
                 await self.connect(float(command["per_s"]))
+            case "mark":
+                self.mark()
             case "finish":
                 say("result", **self.finish(command))
 
@@ -57,6 +61,12 @@ class LoadProcess:
                 client.open()
             opened = due
             await asyncio.sleep(CONNECT_SLICE_S)
+
+    def mark(self) -> None:
+        """Count moves from now on."""
+        for client in self.clients:
+            client.moves = 0
+        self.world.tally.begin_counting()
 
     def finish(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Stop listening, check every event of every client, and tell all that was seen."""
@@ -92,13 +102,21 @@ class LoadProcess:
             "duplicated": checked.duplicated,
             "calm_latency_p99_s": latency_p99_s(every, acked_s, calm),
             "rollout_latency_p99_s": latency_p99_s(every, acked_s, rollout),
+            "late_s": tally.late_s(rollout.start_s, rollout.end_s),
         }
 
     async def tell_progress(self) -> None:
         """A line every quarter of a second, until cancelled."""
+        tally = self.world.tally
+        ticks = 0
         while True:
-            say("progress", at_s=time.monotonic(), **self.world.tally.progress())
-            await asyncio.sleep(PROGRESS_PERIOD_S)
+            due_s = time.monotonic() + TICK_S
+            if ticks % PROGRESS_TICKS == 0:
+                say("progress", at_s=time.monotonic(), **tally.progress())
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            tally.delays.append((now, now - due_s))
+            ticks += 1
 
 
 def say(event: str, **fields: object) -> None:

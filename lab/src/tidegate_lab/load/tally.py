@@ -58,6 +58,25 @@ class Tally:
     streams: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     stirred_s: float = 0.0
+    delays: list[tuple[float, float]] = field(default_factory=list)
+
+    def begin_counting(self) -> None:
+        """Count moves from now on.
+
+        A fleet that everybody has just joined is evened out first; what that moves is not the
+        rolling update's. Everything that must never happen is counted from the first connect on.
+        """
+        self.attempts = 0
+        self.arrivals_s.clear()
+        self.offline_s.clear()
+
+    def late_s(self, start_s: float, end_s: float) -> float:
+        """By how much this process itself was late at most, between two moments.
+
+        What an instrument that oversleeps has measured says more about the machine than about
+        the fleet.
+        """
+        return max((late for at, late in self.delays if start_s <= at <= end_s), default=0.0)
 
     def changed(self, now: float, pod: str, delta: int) -> None:
         """A stream was established on (1) or ended at (-1) a pod."""
