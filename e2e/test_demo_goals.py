@@ -1,6 +1,6 @@
 """The demo meets its goals, and each part of Tidegate that is left out makes it miss them.
 
-These are the real thing: processes, sockets, minutes. They belong to `make e2e`, not to
+These are the real thing: processes, sockets, minutes. They belong to `make goals`, not to
 `make test`.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 TIME_LIMIT_S = 200
+BUSY = "This machine was busy"
 SMALL = ["--only", "tidegate", "--pods", "3", "--clients", "300", "--min-ready", "2"]
 
 
@@ -28,7 +29,13 @@ def demo(tmp_path: Path, *options: str) -> tuple[int, dict[str, dict[str, Any]],
     return done.returncode, {run["mode"]: run["scorecard"] for run in runs}, done.stderr
 
 
-@pytest.mark.timeout(TIME_LIMIT_S + 10)
+def undisturbed(tmp_path: Path, *options: str) -> tuple[int, dict[str, dict[str, Any]], str]:
+    """The same; where the lab says of itself that it was late, once more."""
+    first = demo(tmp_path, *options)
+    return demo(tmp_path, *options) if first[0] and BUSY in first[2] else first
+
+
+@pytest.mark.timeout(2 * TIME_LIMIT_S + 10)
 @pytest.mark.parametrize(
     "strategy",
     [[], ["--surge", "2", "--unavailable", "1"]],
@@ -36,7 +43,7 @@ def demo(tmp_path: Path, *options: str) -> tuple[int, dict[str, dict[str, Any]],
 )
 def test_every_goal_is_met(strategy: list[str], tmp_path: Path) -> None:
     """Three rollouts of the default size; the stock one must show what there is to avoid."""
-    status, cards, said = demo(tmp_path, *strategy)
+    status, cards, said = undisturbed(tmp_path, *strategy)
     assert status == 0, said
     assert "Every goal is met." in said
     assert cards["stock"]["cut_without_goodbye"] > cards["stock"]["peak_moves_1s"]

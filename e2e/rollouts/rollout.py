@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 
+from e2e.cluster.progress import Progress
 from e2e.kubectl import Kubectl
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
@@ -13,9 +14,29 @@ from tidegate.score.scorecard import Run
 
 SLACK_S = 60.0
 
+DISTURBED_S = 0.15
+"""An idle machine keeps the clients' process within 0.06 s; at 40 moves per second this is six."""
+
+MEASUREMENTS = 3
+
 
 async def roll_out(kubectl: Kubectl, workload: Workload, audience: Audience) -> Run:
-    """Deploy, connect, restart, settle, and score."""
+    """Deploy, connect, restart, settle, and score.
+
+    A run during which the clients' own process was late has measured the machine. It is void,
+    whatever came out, and done once more, up to `MEASUREMENTS` times.
+    """
+    for left in reversed(range(MEASUREMENTS)):
+        run, late_s = await _rolled_out(kubectl, workload, audience)
+        if late_s <= DISTURBED_S or not left:
+            break
+        Progress().done(f"void: this machine was busy, the clients' process {late_s:.2f} s late")
+    return run
+
+
+async def _rolled_out(
+    kubectl: Kubectl, workload: Workload, audience: Audience
+) -> tuple[Run, float]:
     async with staged(kubectl, workload, audience) as stage:
         await stage.fill()
         old = {pod.name for pod in stage.pods.alive()}
@@ -23,8 +44,8 @@ async def roll_out(kubectl: Kubectl, workload: Workload, audience: Audience) -> 
         await until_replaced(stage, old)
         await stage.settle()
         started_s = first_change_s(stage, old)
-        await stage.finish(started_s)
-        return stage.run(started_s, newest_revision(stage, old))
+        result = await stage.finish(started_s)
+        return stage.run(started_s, newest_revision(stage, old)), float(result["late_s"])
 
 
 async def restart(kubectl: Kubectl, stage: Stage) -> None:

@@ -26,8 +26,8 @@ from tidegate_lab.settings import RolloutSettings
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-BUSY_S = 0.2
-"""An idle machine keeps the lab's own look within some hundredths of a second."""
+BUSY_S = 0.15
+"""An idle machine keeps the lab and its clients within some hundredths of a second."""
 
 
 def run(arguments: argparse.Namespace) -> int:
