@@ -21,6 +21,7 @@ PASSED_ON = [a for a in TABLE if a.env is not None]
 SAMPLES = (
     *("", "-1", "0", "0.05", "0.1", "0.5", "1", "2", "255", "600", "601", "1000", "3600", "3601"),
     *("4095", "4096", "86400", "86401", "1000000", "1000001", "3600000", "3600001", "10000001"),
+    *("*", "https://a.example,http://b:3000", "https://a.example/", "null"),
     *("on", "off", "even", "fixed", "cut", "debug", "info", "x y", "abc", "nan", "inf", "1e3"),
 )
 

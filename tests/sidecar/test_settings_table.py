@@ -52,6 +52,8 @@ def test_the_defaults_are_allowed_and_as_the_design_says():
         ("OPERATOR_TOKEN_FILE", "token"),
         ("RING_EVENTS", "1e4"),
         ("POD_TOKEN", "two words"),
+        ("CORS_ORIGINS", "https://shop.example/"),
+        ("CORS_ORIGINS", "https://shop.example https://desk.example"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_what_is_allowed(name, bad):
@@ -86,6 +88,12 @@ def test_values_that_cannot_be_true_together_are_refused(environ, name):
 def test_several_free_ports_and_several_brokers_are_fine():
     read(PUBLIC_PORT="0", ADMIN_PORT="0", PUBLISH_PORT="0")
     assert read(BACKPLANE="nats://a:1,nats://b:2").backplane == "nats://a:1,nats://b:2"
+
+
+def test_origins_are_a_list_and_by_default_there_are_none():
+    assert read().streams.cors_origins == ()
+    told = engine_settings(read(CORS_ORIGINS="https://shop.example, http://localhost:3000"))
+    assert told.cors_origins == ("https://shop.example", "http://localhost:3000")
 
 
 def test_unknown_variables_are_warned_of_and_service_links_are_not():

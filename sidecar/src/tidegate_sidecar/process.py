@@ -95,7 +95,7 @@ class Sidecar:
 
     def _servers(self) -> list[QuietServer]:
         settings = self._settings
-        public = make_public_app(self._engine.asgi_app, self._metrics)
+        public = make_public_app(self._engine.asgi_app, self._engine.cors, self._metrics)
         admin = AdminPort(
             self._pod, self._hub, self._drainer, self._metrics, settings.identity.token
         )
@@ -194,6 +194,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         cursor_every_s=streams.cursor_every_s,
         write_timeout_s=streams.write_timeout_s,
         handshake_timeout_s=streams.handshake_timeout_s,
+        cors_origins=streams.cors_origins,
         replay=streams.replay,
         replay_max_events=streams.replay_max_events,
         replay_max_bytes=streams.replay_max_bytes,

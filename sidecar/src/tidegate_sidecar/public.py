@@ -6,14 +6,17 @@ not take over there comes back to it here. Publish and admin are not on this por
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.contract import names
+from tidegate.contract.errors import CallerError
+from tidegate.stream.cors import CorsPolicy
+from tidegate.stream.door import Refuse
 from tidegate_sidecar import answers
+from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.metrics import Metrics
 
 _SUBSCRIBE = names.PATH_SUBSCRIBE.partition("{")[0]
@@ -24,15 +27,19 @@ _WORDS = (
 )
 
 
-def make_public_app(streams: ASGIApp, metrics: Metrics) -> ASGIApp:
-    """The ASGI application; `streams` serves the paths of streams."""
+def make_public_app(streams: ASGIApp, cors: CorsPolicy, metrics: Metrics) -> ASGIApp:
+    """The ASGI application; `streams` serves the paths of streams, and minds `cors` itself."""
 
     async def root(_: Request) -> Response:
         return PlainTextResponse(_WORDS)
 
-    rest: Starlette = answers.make_app(
-        [Route("/", root)], lambda error: metrics.refused("public", error)
-    )
+    def refuse(error: CallerError) -> Refuse:
+        metrics.refused("public", error.code)
+        return Refuse(error)
+
+    words = answers.make_app([Route("/", root)], lambda error: metrics.refused("public", error))
+    # A page that has mistaken the path must be able to read that, or it would try for ever.
+    rest = cross_origin(words, cors, refuse)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))

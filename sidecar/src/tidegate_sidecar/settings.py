@@ -52,7 +52,10 @@ class OperatorSettings:
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """How streams are served. `retry` false: no `retry:` at all (a stock server)."""
+    """How streams are served. `retry` false: no `retry:` at all (a stock server).
+
+    `cors_origins`: who may read them from another origin; empty: nobody.
+    """
 
     retry: bool
     retry_base_ms: int
@@ -62,6 +65,7 @@ class StreamSettings:
     cursor_every_s: float
     write_timeout_s: float
     handshake_timeout_s: float
+    cors_origins: tuple[str, ...]
     replay: bool
     ring_events: int
     ring_bytes: int
@@ -160,6 +164,7 @@ def _streams(values: dict[str, Any]) -> StreamSettings:
         cursor_every_s=values[env.CURSOR_EVERY_S],
         write_timeout_s=values[env.WRITE_TIMEOUT_S],
         handshake_timeout_s=values[env.HANDSHAKE_TIMEOUT_S],
+        cors_origins=values[env.CORS_ORIGINS] or (),
         replay=values[env.REPLAY],
         ring_events=values[env.RING_EVENTS],
         ring_bytes=values[env.RING_BYTES],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.contract import env, names
-from tidegate.contract.kinds import Kind, choice, integer, number, pattern, url
+from tidegate.contract.kinds import Kind, choice, integer, number, origins, pattern, url
 from tidegate.drain.policy import MODES
 from tidegate_sidecar.settings_kinds import or_empty, or_word, several, switch
 
@@ -178,6 +178,12 @@ TABLE: Final[tuple[Setting, ...]] = (
         "10",
         number(0.1, 600, "seconds"),
         "How long a connection may take to send its request's headers.",
+    ),
+    Setting(
+        env.CORS_ORIGINS,
+        "",
+        or_empty(origins(), "no other origin"),
+        "Pages that may read the streams from another origin; listed ones with credentials.",
     ),
     Setting(env.REPLAY, "on", switch(), "Whether a returning client gets what it missed."),
     Setting(

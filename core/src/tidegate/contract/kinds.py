@@ -10,7 +10,14 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
+
+ANY_ORIGIN: Final = "*"
+"""Stands for every origin in a list of origins."""
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,26 @@ def url(*schemes: str) -> Kind:
     return Kind(" or ".join(f"{scheme}://HOST:PORT" for scheme in schemes), parse)
 
 
+def origins() -> Kind:
+    """One or more origins, each once, exactly as browsers send them (RFC 6454, section 6.2).
+
+    Another spelling, a default port or a path would never be equal to what a browser sends.
+    """
+
+    def parse(text: str) -> tuple[str, ...]:
+        listed = dict.fromkeys(part.strip() for part in text.split(","))
+        for origin in listed:
+            if origin != ANY_ORIGIN and not _is_origin(origin):
+                raise _refuse()
+        return tuple(listed)
+
+    return Kind(
+        f"{ANY_ORIGIN} (every origin, without credentials) or SCHEME://HOST[:PORT] as browsers "
+        "send it (lower case, no path, no default port), several separated by commas",
+        parse,
+    )
+
+
 def several(kind: Kind) -> Kind:
     """One or more of a kind, separated by commas; read as the text it is."""
 
@@ -106,6 +133,14 @@ def or_word(word: str, kind: Kind) -> Kind:
         return text if text == word else kind.parse(text)
 
     return Kind(f"{word} or {kind.allowed}", parse)
+
+
+def _is_origin(text: str) -> bool:
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        return False
+    scheme, _, port = found.groups()
+    return port is None or (port != _DEFAULT_PORTS.get(scheme) and int(port) <= 65535)
 
 
 def _refuse() -> ValueError:

@@ -17,6 +17,7 @@ from tidegate.contract.kinds import (
     integer,
     number,
     or_word,
+    origins,
     pattern,
     several,
     url,
@@ -190,6 +191,13 @@ TABLE: Final[tuple[Annotation, ...]] = (
         number(1, 3600, "seconds"),
         "How long a client may not read before its stream is ended.",
         env.WRITE_TIMEOUT_S,
+    ),
+    Annotation(
+        "cors-origins",
+        "",
+        origins(),
+        "Pages that may read the streams from another origin; listed ones with credentials.",
+        env.CORS_ORIGINS,
     ),
     Annotation(
         "replay", "", choice("on", "off"), "Whether a returning client is replayed.", env.REPLAY

@@ -5,27 +5,57 @@ The ordinary ASGI way sends the same status, headers and body through the web se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tidegate.stream.cors import CorsPolicy, header_value
 from tidegate.stream.door import STREAM_HEADERS, Bounce, Refuse
-from tidegate.wire.http import LAST_CHUNK, frame, response_head, unframe
+from tidegate.wire.http import LAST_CHUNK, Headers, frame, response_head, unframe
 from tidegate_sidecar.engine.stream import StreamTransport
 
-CHUNKED_HEAD = response_head(200, (*STREAM_HEADERS, (b"transfer-encoding", b"chunked")))
-"""The head of a stream for HTTP/1.1."""
 
-UNFRAMED_HEAD = response_head(200, STREAM_HEADERS)
-"""The same for HTTP/1.0, which knows no chunks: the body ends with the connection."""
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What stands before the body, made once for each listed origin.
+
+    `chunked` is the head of a stream for HTTP/1.1; `unframed` the same for HTTP/1.0, which knows
+    no chunks: the body ends with the connection. `cors` goes into the head of a refusal.
+    """
+
+    chunked: bytes
+    unframed: bytes
+    cors: Headers
+
+    def bounce(self, bounce: Bounce, *, chunked: bool) -> bytes:
+        """A whole bounce."""
+        if chunked:
+            return self.chunked + frame(bounce.body) + LAST_CHUNK
+        return self.unframed + bounce.body
+
+    def refusal(self, refuse: Refuse) -> bytes:
+        """A whole refusal."""
+        return response_head(refuse.status, (*refuse.headers, *self.cors)) + refuse.body
 
 
-def bounce_answer(bounce: Bounce, *, chunked: bool) -> bytes:
-    """A whole bounce."""
-    if chunked:
-        return CHUNKED_HEAD + frame(bounce.body) + LAST_CHUNK
-    return UNFRAMED_HEAD + bounce.body
+class HeadsByOrigin:
+    """All heads of one policy."""
+
+    def __init__(self, cors: CorsPolicy) -> None:
+        self._asks_for_origin = cors.is_on
+        self._other = _heads(cors.of(b""))
+        self._listed = {origin: _heads(extra) for origin, extra in cors.all_answers().items()}
+
+    def of(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Heads:
+        """The heads for a request with these headers (names in lower case)."""
+        if not self._asks_for_origin:
+            return self._other
+        return self._listed.get(header_value(request_headers, b"origin"), self._other)
 
 
-def refusal_answer(refuse: Refuse) -> bytes:
-    """A whole refusal."""
-    return response_head(refuse.status, refuse.headers) + refuse.body
+def _heads(cors: Headers) -> Heads:
+    headers = (*STREAM_HEADERS, *cors)
+    chunked = response_head(200, (*headers, (b"transfer-encoding", b"chunked")))
+    return Heads(chunked, response_head(200, headers), cors)
 
 
 class UnframingTransport:

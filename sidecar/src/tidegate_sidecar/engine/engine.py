@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Accept, Bounce, Decision, Defer, Door, PodView, Refuse, Way
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import StreamRequest
 from tidegate.wire.http import frame
+from tidegate_sidecar.cross_origin import cross_origin
+from tidegate_sidecar.engine.answers import HeadsByOrigin
 from tidegate_sidecar.engine.departures import Departures
 from tidegate_sidecar.engine.handshakes import Handshakes
 from tidegate_sidecar.engine.intake import Intake
@@ -51,7 +54,9 @@ class Engine:
         self.bounce_retry_ms = settings.retry_base_ms if settings.assign_retry else 0
         self.tally = Tally()
         self.handshakes = Handshakes(settings.handshake_timeout_s)
-        self.asgi_app = OrdinaryWay(self)
+        self.cors = CorsPolicy(settings.cors_origins)
+        self.heads = HeadsByOrigin(self.cors)
+        self.asgi_app = cross_origin(OrdinaryWay(self), self.cors, self.refuse)
         self._log = log
         self._clock = clock
         self._registry = Registry()
@@ -143,7 +148,7 @@ class Engine:
         return decision
 
     def refuse(self, error: CallerError) -> Refuse:
-        """A refusal that the takeover has found itself, counted."""
+        """A refusal that was found before the door, counted."""
         self.tally.refusals += 1
         return Refuse(error)
 

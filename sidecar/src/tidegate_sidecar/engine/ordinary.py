@@ -162,6 +162,6 @@ def _request(scope: Scope) -> StreamRequest:
         http_version=scope.get("http_version", "1.1"),
         path=path.partition(b"?")[0],
         query=query,
-        last_event_id=next((value for name, value in headers if name == _LAST_EVENT_ID), b""),
+        last_event_id=dict(headers).get(_LAST_EVENT_ID, b""),  # of several the last, as there
         header_bytes=line + sum(len(n) + len(v) + _HEADER_REST for n, v in headers),
     )

@@ -41,6 +41,9 @@ class EngineSettings:
     handshake_timeout_s: float = 10.0
     """A connection whose request headers are not complete by then is closed."""
 
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read the answers; see `tidegate.stream.cors`."""
+
     replay: bool = True
     """Whether a cursor is honoured; ``False`` starts every stream at the head."""
 

@@ -21,13 +21,7 @@ from tidegate.contract.errors import CallerError
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
 from tidegate.stream.door import Accept, Bounce, Decision, Defer, Refuse, headers_too_large
 from tidegate.stream.requests import StreamRequest, is_stream_path
-from tidegate_sidecar.engine.answers import (
-    CHUNKED_HEAD,
-    UNFRAMED_HEAD,
-    UnframingTransport,
-    bounce_answer,
-    refusal_answer,
-)
+from tidegate_sidecar.engine.answers import Heads, UnframingTransport
 from tidegate_sidecar.engine.ordinary import ABORT
 
 if TYPE_CHECKING:
@@ -126,7 +120,7 @@ class TakeoverProtocol(HttpToolsProtocol):
         if too_large and not request.response_unfinished and not request.write_buffer_used:
             return self._too_large()
         decision = self.engine.decide(request, "takeover")
-        if isinstance(decision, Defer) and request.http_version == "1.0":
+        if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
             detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
             return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
@@ -169,22 +163,25 @@ class TakeoverProtocol(HttpToolsProtocol):
 
     def _answer(self, decision: Accept | Bounce | Refuse) -> None:
         chunked = self.parser.get_http_version() != "1.0"
+        heads = self.engine.heads.of(self.headers)
         transport = self.transport
         self._leave()
         if isinstance(decision, Accept):
-            self._become_stream(decision, transport, chunked)
+            self._become_stream(decision, transport, heads, chunked)
             return
         if isinstance(decision, Bounce):
-            transport.write(bounce_answer(decision, chunked=chunked))
+            transport.write(heads.bounce(decision, chunked=chunked))
         else:
-            transport.write(refusal_answer(decision))
+            transport.write(heads.refusal(decision))
         transport.close()
 
-    def _become_stream(self, accepted: Accept, transport: asyncio.Transport, chunked: bool) -> None:
-        head = CHUNKED_HEAD
+    def _become_stream(
+        self, accepted: Accept, transport: asyncio.Transport, heads: Heads, chunked: bool
+    ) -> None:
+        head = heads.chunked
         over: StreamTransport = transport
         if not chunked:
-            transport.write(UNFRAMED_HEAD)
+            transport.write(heads.unframed)
             head, over = b"", UnframingTransport(transport)
         stream = self.engine.admit(over, accepted)
         transport.set_protocol(stream)

@@ -1,0 +1,69 @@
+"""CORS around an ASGI application: answers preflights, and completes the head of every answer.
+
+Streams that have left ASGI carry the same headers, made beforehand (`engine.answers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tidegate.contract.errors import CallerError
+from tidegate.stream.cors import CorsPolicy, header_value
+from tidegate.stream.door import Refuse
+from tidegate.wire.http import Headers
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def cross_origin(app: App, cors: CorsPolicy, refuse: Callable[[CallerError], Refuse]) -> App:
+    """`app` by the rules of `cors`; `refuse` counts a preflight of a page that is not allowed."""
+    if not cors.is_on:
+        return app
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        origin = header_value(headers, b"origin")
+        if _is_preflight(scope):
+            wanted = header_value(headers, b"access-control-request-headers")
+            await _respond(send, *_preflight(cors, origin, wanted, refuse))
+            return
+        extra = cors.of(origin)
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        await app(scope, receive, complete)
+
+    return serve
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """WHATWG Fetch, 3.3.2: an OPTIONS that names an origin and the method to come."""
+    names = {name for name, _ in scope["headers"]}
+    return scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names
+
+
+def _preflight(
+    cors: CorsPolicy, origin: bytes, wanted: bytes, refuse: Callable[[CallerError], Refuse]
+) -> tuple[int, Headers, bytes]:
+    allowed = cors.preflight(origin, wanted)
+    if allowed is not None:
+        return 204, allowed, b""
+    detail = "pages of this origin are not on the list of allowed ones"
+    refused = refuse(CallerError("origin_not_allowed", detail, "origin", status=403))
+    return refused.status, (*refused.headers, *cors.of(origin)), refused.body
+
+
+async def _respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
