@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 
@@ -61,3 +63,32 @@ def make_app(routes: list[BaseRoute], refused: CountRefusal) -> Starlette:
         HTTPException: http,
     }
     return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def raw_path(scope: Scope) -> bytes:
+    """The request's path as it came, percent-encoded and without the query."""
+    path: bytes = scope.get("raw_path") or str(scope["path"]).encode()
+    return path.partition(b"?")[0]
+
+
+async def read_body(request: Request, limit: int, limit_s: float | None = None) -> bytes:
+    """The request's body of at most `limit` bytes, within `limit_s`; raises `CallerError`."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await _read_up_to(request, limit)
+    except ClientDisconnect:
+        raise CallerError("incomplete_body", "the body did not come whole") from None
+    except TimeoutError:
+        detail = f"the body must come within {limit_s} s"
+        raise CallerError("slow_body", detail, status=408) from None
+
+
+async def _read_up_to(request: Request, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise CallerError("body_too_large", f"at most {limit} bytes", status=413)
+        parts.append(part)
+    return b"".join(parts)

@@ -21,6 +21,7 @@ from typing import Any, Final, TextIO
 from tidegate.contract import env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
+from tidegate_sidecar.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.admin import AdminPort
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.credentials import TokenFile, trust
@@ -82,10 +83,16 @@ class Sidecar:
         streams = settings.streams
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
-        self._engine = Engine(
-            engine_settings(settings), ring, pod_name=name, clock=clock, loop=loop
-        )
         self._backplane = make_backplane(settings, clock)
+        self._acknowledgements = Acknowledgements(self._backplane, ring)
+        self._engine = Engine(
+            engine_settings(settings),
+            ring,
+            pod_name=name,
+            clock=clock,
+            loop=loop,
+            recall=self._acknowledgements.recall,
+        )
         self._drain = Drain(settings.drain)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._hub = Hub(self._engine, self._drainer.filled)
@@ -95,7 +102,10 @@ class Sidecar:
 
     def _servers(self) -> list[QuietServer]:
         settings = self._settings
-        public = make_public_app(self._engine.asgi_app, self._engine.cors, self._metrics)
+        acknowledge = AcknowledgePort(self._acknowledgements, self._metrics).app()
+        public = make_public_app(
+            self._engine.asgi_app, acknowledge, self._engine.cors, self._metrics
+        )
         admin = AdminPort(
             self._pod, self._hub, self._drainer, self._metrics, settings.identity.token
         )
@@ -163,6 +173,7 @@ class Sidecar:
         reporting: asyncio.Task[None] | None,
     ) -> None:
         _log.info("stopping", extra={"streams": self._engine.open_count})
+        self._acknowledgements.hurry()
         await self._drainer.sigterm()
         aborted = self._engine.abort_lingering()
         if aborted:
@@ -174,6 +185,7 @@ class Sidecar:
         await asyncio.gather(ended, return_exceptions=True)
         self._drainer.stop()
         self._engine.stop()
+        await self._acknowledgements.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_LIMIT_S):
                 await self._backplane.stop()

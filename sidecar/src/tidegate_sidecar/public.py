@@ -15,6 +15,7 @@ from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Refuse
+from tidegate.stream.requests import is_acknowledge_path
 from tidegate_sidecar import answers
 from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.metrics import Metrics
@@ -24,11 +25,17 @@ _WORDS = (
     "Tidegate streams Server-Sent Events here:\n"
     f"  GET {names.PATH_SUBSCRIBE}\n"
     f"  GET {names.PATH_EVENTS}?{names.QUERY_TOPIC}=NAME\n"
+    f"  POST {names.PATH_ACKNOWLEDGE}?{names.QUERY_STREAM}=NAME\n"
 )
 
 
-def make_public_app(streams: ASGIApp, cors: CorsPolicy, metrics: Metrics) -> ASGIApp:
-    """The ASGI application; `streams` serves the paths of streams, and minds `cors` itself."""
+def make_public_app(
+    streams: ASGIApp, acknowledge: ASGIApp, cors: CorsPolicy, metrics: Metrics
+) -> ASGIApp:
+    """The ASGI application, by the rules of `cors`, which `streams` minds itself.
+
+    `streams` serves the paths of streams, `acknowledge` the one beside.
+    """
 
     async def root(_: Request) -> Response:
         return PlainTextResponse(_WORDS)
@@ -40,8 +47,12 @@ def make_public_app(streams: ASGIApp, cors: CorsPolicy, metrics: Metrics) -> ASG
     words = answers.make_app([Route("/", root)], lambda error: metrics.refused("public", error))
     # A page that has mistaken the path must be able to read that, or it would try for ever.
     rest = cross_origin(words, cors, refuse)
+    acknowledgements = cross_origin(acknowledge, cors, refuse)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if is_acknowledge_path(answers.raw_path(scope)):
+            await acknowledgements(scope, receive, send)
+            return
         path = str(scope.get("path", ""))
         is_stream = path == names.PATH_EVENTS or path.startswith(_SUBSCRIBE)
         await (streams if is_stream else rest)(scope, receive, send)

@@ -70,9 +70,9 @@ class PublishPort:
         """One event as JSON, or several as NDJSON; 202 with the id or ids."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == NDJSON:
-            return await self._publish_lines(await _body(request, BATCH_BYTES))
+            return await self._publish_lines(await answers.read_body(request, BATCH_BYTES))
         limit = self._max_event_bytes * _JSON_GROWTH + _OTHER_FIELDS_BYTES
-        document = await self._publish_one(await _body(request, limit))
+        document = await self._publish_one(await answers.read_body(request, limit))
         return JSONResponse(document, status_code=202)
 
     async def _publish_one(self, body: bytes) -> dict[str, Any]:
@@ -142,15 +142,3 @@ def _client_id(request: Request) -> str:
     if not names.is_client_id(client):
         raise CallerError("bad_client", "must be 1 to 128 of 0-9 A-Z a-z . _ : @ ~ -", "client_id")
     return client
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, read no further than `limit` bytes; raises `CallerError`."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise CallerError("body_too_large", f"at most {limit} bytes", status=413)
-        parts.append(part)
-    return b"".join(parts)

@@ -16,6 +16,7 @@ PUBLISH_PORT = 9191
 REPORT_PORT = 9443
 
 PATH_SUBSCRIBE = "/sse/subscribe/{client_id}"
+PATH_ACKNOWLEDGE = PATH_SUBSCRIBE + "/ack"
 PATH_EVENTS = "/events"
 PATH_PUBLISH = "/publish"
 PATH_CLIENTS = "/clients"
@@ -29,6 +30,7 @@ PATH_REPORT = "/v1/report"
 QUERY_TOPIC = "topic"
 QUERY_HANDOVER = "handover"
 QUERY_LAST_EVENT_ID = "last_event_id"
+QUERY_STREAM = "stream"
 
 HEADER_POD_TOKEN = "X-Tidegate-Token"  # noqa: S105 - the header's name
 HEADER_LAST_EVENT_ID = "Last-Event-ID"
@@ -44,6 +46,8 @@ MODES = (MODE_STOCK, MODE_STOCK_SLEEP, MODE_TIDEGATE)
 
 MAX_NAME_LENGTH = 128
 _NAME = re.compile(r"[0-9A-Za-z._:@~-][0-9A-Za-z._:@~/-]{0,127}")
+MAX_STREAM_NAME_LENGTH = 64
+_STREAM_NAME = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 def is_client_id(text: str) -> bool:
@@ -54,3 +58,8 @@ def is_client_id(text: str) -> bool:
 def is_topic(text: str) -> bool:
     """Whether `text` may name a topic: as a client id, but slashes may stand inside it."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_stream_name(text: str) -> bool:
+    """Whether a client may call a stream `text`: 1 to 64 of ``0-9 A-Z a-z . _ -``."""
+    return _STREAM_NAME.fullmatch(text) is not None

@@ -15,7 +15,10 @@ CURSOR = "cursor"
 SHUTDOWN = "shutdown"
 
 GapReason = Literal["expired", "lagged", "epoch", "foreign"]
-ShutdownReason = Literal["drain", "shed", "overloaded", "expired", "stopping", "starting", "ended"]
+ShutdownReason = Literal[
+    "drain", "shed", "overloaded", "expired", "stopping", "starting", "ended", "unavailable"
+]
+"""`unavailable`: the pod cannot look up what was acknowledged, so it cannot say where to go on."""
 
 MIN_RETRY_MS = 1
 """`retry: 0` is a hot loop in browsers (WHATWG checklist, point 15), so it is never sent."""

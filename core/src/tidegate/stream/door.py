@@ -7,6 +7,8 @@ runs as an ordinary ASGI response. Both ask this function, so that they cannot d
 * a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
   dies for good on any other status (WHATWG 9.2.3, "fail the connection");
+* a stream that a client has named and that brings no cursor goes on from what was acknowledged:
+  that must be looked up, so the takeover defers and the ordinary way is told to *recall* it first;
 * otherwise the stream is **accepted**, with its first bytes and the position it starts at.
 """
 
@@ -14,13 +16,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import Connected, Gap, Shutdown, ShutdownReason
 from tidegate.stream.log import EventLog
-from tidegate.stream.requests import StreamRequest, Wanted, is_stream_path, read_request
+from tidegate.stream.requests import (
+    Recalled,
+    StreamRequest,
+    Wanted,
+    is_stream_path,
+    read_request,
+)
 from tidegate.stream.resume import ReplayLimits, resume
 from tidegate.stream.retries import RetryPolicy
 from tidegate.wire.cursors import parse_cursor
@@ -45,6 +54,7 @@ DeferReason = Literal[
     "pipelined",
     "response_unfinished",
     "write_buffer_used",
+    "recall",
 ]
 
 Way = Literal["takeover", "asgi"]
@@ -134,7 +144,14 @@ class Defer:
     reason: DeferReason
 
 
-Decision = Accept | Bounce | Refuse | Defer
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Look up what is kept for `key` and ask again with it; only the ordinary way hears that."""
+
+    key: StreamKey
+
+
+Decision = Accept | Bounce | Refuse | Defer | Recall
 
 
 class Door:
@@ -177,7 +194,25 @@ class Door:
             self._check_client(wanted, pod)
         except CallerError as error:
             return Refuse(error)
-        return self._accept(wanted, pod, headers_only)
+        if wanted.key is None or wanted.last_event_id is not None or headers_only:
+            return self._accept(wanted, pod, headers_only)
+        return self._go_on(wanted, wanted.key, request.recalled, pod, way)
+
+    def _go_on(
+        self, wanted: Wanted, key: StreamKey, recalled: Recalled | None, pod: PodView, way: Way
+    ) -> Decision:
+        """A named stream without a cursor goes on from what was acknowledged.
+
+        Where the store is out of reach it is sent to another pod or time: to begin at the head
+        would be to lose in silence what lies before it.
+        """
+        if way == "takeover":
+            return Defer("recall")
+        if recalled is None:
+            return Recall(key)
+        if not recalled.reached:
+            return _bounce("unavailable", pod.bounce_retry_ms, headers_only=False)
+        return self._accept(replace(wanted, last_event_id=recalled.event_id), pod, False)
 
     def _check_head(self, request: StreamRequest) -> None:
         if request.header_bytes > self._limits.max_header_bytes:

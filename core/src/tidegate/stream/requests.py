@@ -1,7 +1,8 @@
 """What a client asks for: the stream request, read from path, query and headers.
 
 Two routes: ``/sse/subscribe/{client_id}?topic=…`` is a client's own channel plus topics,
-``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters).
+``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters). With
+``?stream=NAME`` a client names its stream, to acknowledge events of it (`contract.acknowledge`).
 """
 
 from __future__ import annotations
@@ -9,20 +10,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import (
+    PATH_ACKNOWLEDGE,
     PATH_EVENTS,
     PATH_SUBSCRIBE,
     QUERY_HANDOVER,
     QUERY_LAST_EVENT_ID,
+    QUERY_STREAM,
     QUERY_TOPIC,
     is_client_id,
+    is_stream_name,
     is_topic,
 )
 
 _SUBSCRIBE = PATH_SUBSCRIBE.partition("{")[0].encode()
+_ACKNOWLEDGE = PATH_ACKNOWLEDGE.rpartition("}")[2].encode()
 _EVENTS = PATH_EVENTS.encode()
 _MAX_FIELDS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What was looked up for a stream: the id kept, `None` where there is none.
+
+    `reached` false: the store could not be asked.
+    """
+
+    event_id: str | None = None
+    reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,7 @@ class StreamRequest:
 
     `path` and `query` are raw (percent-encoded), header values as received. `header_bytes` is the
     size of request line and headers. The flags after it can only be set where a connection might
-    be taken over; each of them forbids that.
+    be taken over; each of them forbids that. `recalled` is set where the door has asked for it.
     """
 
     method: str
@@ -46,21 +63,31 @@ class StreamRequest:
     pipelined: bool = False
     response_unfinished: bool = False
     write_buffer_used: bool = False
+    recalled: Recalled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a valid request asks for; `topics` are sorted, each once."""
+    """What a valid request asks for; `topics` are sorted, each once. `key` of a named stream."""
 
     client: str | None
     topics: tuple[str, ...]
     handover: bool
     last_event_id: str | None
+    key: StreamKey | None = None
 
 
 def is_stream_path(path: bytes) -> bool:
     """Whether the raw `path` belongs to one of the two stream routes."""
-    return path == _EVENTS or path.startswith(_SUBSCRIBE)
+    if path.startswith(_SUBSCRIBE):
+        return not is_acknowledge_path(path)
+    return path == _EVENTS
+
+
+def is_acknowledge_path(path: bytes) -> bool:
+    """Whether the raw `path` is where a client acknowledges."""
+    least = len(_SUBSCRIBE) + len(_ACKNOWLEDGE)
+    return path.startswith(_SUBSCRIBE) and path.endswith(_ACKNOWLEDGE) and len(path) >= least
 
 
 def read_request(request: StreamRequest, max_topics: int) -> Wanted:
@@ -78,12 +105,33 @@ def read_request(request: StreamRequest, max_topics: int) -> Wanted:
         detail = f"at most {max_topics} topics, has {len(topics)}"
         raise CallerError("too_many_topics", detail, QUERY_TOPIC)
     of_query = next((value for key, value in fields if key == QUERY_LAST_EVENT_ID), "")
+    name = next((value for key, value in fields if key == QUERY_STREAM), None)
     return Wanted(
         client=client,
         topics=tuple(sorted(topics)),
         handover=(QUERY_HANDOVER, "1") in fields,
         last_event_id=last_event_id or of_query or None,
+        key=None if name is None else _key(client, name),
     )
+
+
+def read_acknowledge_target(path: bytes, query: bytes) -> StreamKey:
+    """Whose position an acknowledgement moves; raises `CallerError` that names the field."""
+    client = _client(path[len(_SUBSCRIBE) : -len(_ACKNOWLEDGE)])
+    name = next((value for key, value in _query(query) if key == QUERY_STREAM), None)
+    if name is None:
+        detail = f"is required: the name that the stream was asked for with, ?{QUERY_STREAM}=NAME"
+        raise CallerError("missing_field", detail, QUERY_STREAM)
+    return _key(client, name)
+
+
+def _key(client: str | None, name: str) -> StreamKey:
+    if not is_stream_name(name):
+        raise CallerError("bad_stream", "must be 1 to 64 of 0-9 A-Z a-z . _ -", QUERY_STREAM)
+    if client is None:
+        detail = f"only a client can name its stream: ask for {PATH_SUBSCRIBE}?{QUERY_STREAM}=NAME"
+        raise CallerError("no_client", detail, QUERY_STREAM)
+    return StreamKey(client, name)
 
 
 def _client(segment: bytes) -> str:

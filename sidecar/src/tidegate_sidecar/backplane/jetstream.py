@@ -22,11 +22,14 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError, TidegateError
 from tidegate.contract.publish import Publish
 from tidegate.stream.log import LogEntry
+from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.appender import Appender
+from tidegate_sidecar.backplane.jetstream_acks import JetStreamAcks
 from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
 from tidegate_sidecar.backplane.port import Position, Reader, epoch_of
 from tidegate_sidecar.backplane.subscription import HEARTBEAT_S, Subscription
@@ -37,6 +40,7 @@ LOSSES_KEY: Final = "tidegate-losses"
 _COUNTERS: Final = (
     "appended", "duplicates", "unavailable", "retried", "canaries",
     "subscribed", "connected", "malformed", "epochs", "holes",
+    "acks_kept", "acks_contended", "acks_unavailable",
 )  # fmt: skip
 
 _log = logging.getLogger("tidegate.backplane")
@@ -54,6 +58,7 @@ class JetStreamBackplane:
         self._connection = Client()
         self._context: JetStreamContext = self._connection.jetstream(timeout=2.0)
         self._appender = Appender(settings, self._connection, clock, instance, self._counters)
+        self._acks = JetStreamAcks(settings, self._connection, self._context, self._counters)
         self._subscription: Subscription | None = None
         self._reader: Reader | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,6 +116,17 @@ class JetStreamBackplane:
         if not repeated:
             self._await(seq)
         return Position(self._epoch, seq)
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+        """Keep a client's position; raises `BackplaneUnavailableError`."""
+        if self._epoch is None:
+            self._counters["acks_unavailable"] += 1
+            raise BackplaneUnavailableError("the log has not been reached yet")
+        await self._acks.keep(key, cursor, self._epoch)
+
+    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+        """The position kept, from the server; raises `BackplaneUnavailableError`."""
+        return await self._acks.read(key)
 
     # What was acknowledged must come back.
 

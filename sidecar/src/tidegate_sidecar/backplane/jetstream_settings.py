@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S
+
+_NOT_IN_A_KEY = re.compile(r"[^0-9A-Za-z_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,9 @@ class JetStreamSettings:
     `ring_events` are read at start; the stream keeps `keep_events`, `keep_bytes` and `keep_s` of
     the past, whichever is least. A stream that exists already is used as it is. An append gives up
     after `append_timeout_s`, a single try after `attempt_timeout_s`; a canary is sent after
-    `canary_every_s` of silence and has `canary_limit_s` to come back.
+    `canary_every_s` of silence and has `canary_limit_s` to come back. Acknowledged positions are
+    kept for `keep_acks_s` (longer than events: a late client shall be told of its gap) and in
+    `keep_acks_bytes`, which holds some 300,000 of them.
     """
 
     url: str
@@ -30,6 +36,8 @@ class JetStreamSettings:
     canary_every_s: float = 5.0
     canary_limit_s: float = 3.0
     max_in_flight: int = 20_000
+    keep_acks_s: float = 7 * 86_400.0
+    keep_acks_bytes: int = 32 * 2**20
 
     @property
     def subject(self) -> str:
@@ -55,3 +63,37 @@ class JetStreamSettings:
             duplicate_window=IDEMPOTENCY_WINDOW_S,
             num_replicas=1,
         )
+
+    @property
+    def acks_bucket(self) -> str:
+        """The KV bucket of acknowledged positions."""
+        return f"{self.stream}-acks"
+
+    @property
+    def acks_stream(self) -> str:
+        """The stream behind the bucket (NATS ADR-8)."""
+        return f"KV_{self.acks_bucket}"
+
+    def acks_subject(self, key: StreamKey) -> str:
+        """Where a position is kept: a bucket's keys take fewer signs than a client's id."""
+        client, stream = (_NOT_IN_A_KEY.sub(_escaped, part) for part in key)
+        return f"$KV.{self.acks_bucket}.{client}.{stream}"
+
+    def acks_stream_config(self) -> StreamConfig:
+        """The bucket to make: one position per key, the least recently moved goes first."""
+        return StreamConfig(
+            name=self.acks_stream,
+            subjects=[f"$KV.{self.acks_bucket}.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.OLD,
+            max_msgs_per_subject=1,
+            max_bytes=self.keep_acks_bytes,
+            max_age=self.keep_acks_s,
+            allow_rollup_hdrs=True,
+            num_replicas=1,
+        )
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return f"={ord(sign[0]):02X}"

@@ -10,9 +10,12 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
 from tidegate.stream.log import LogEntry
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.memory_acks import MemoryAcks
 from tidegate_sidecar.backplane.port import Position, Reader, epoch_of
 
 MAX_BEHIND = 100_000
@@ -30,7 +33,8 @@ class MemoryBackplane:
         self._behind: deque[LogEntry] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._counters = {"appended": 0, "duplicates": 0, "unavailable": 0}
+        self._acks = MemoryAcks(clock)
+        self._counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
 
     @property
     def degraded(self) -> bool:
@@ -39,7 +43,7 @@ class MemoryBackplane:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Appended, duplicates and unavailable, in total."""
+        """Appended, duplicates, unavailable and acks kept, in total."""
         return self._counters
 
     @property
@@ -70,6 +74,21 @@ class MemoryBackplane:
         self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
         self._more.set()
         return Position(self._epoch, self._seq)
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+        """Keep a position; raises `BackplaneUnavailableError` before `start`."""
+        self._check_started()
+        self._counters["acks_kept"] += self._acks.keep(key, cursor, self._epoch)
+
+    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+        """The position kept; raises `BackplaneUnavailableError` before `start`."""
+        self._check_started()
+        return self._acks.read(key)
+
+    def _check_started(self) -> None:
+        if self._task is None:
+            self._counters["unavailable"] += 1
+            raise BackplaneUnavailableError("the log is not being read")
 
     async def stop(self) -> None:
         """End reading."""

@@ -8,6 +8,8 @@ The promises, the same for every implementation and tested as one suite:
   connection it goes on where it stopped.
 - The same idempotency key within 2 minutes, on any pod, is the same entry.
 - A log that is not the one it was (re-created, or it lost its end) has another epoch.
+- `acknowledge` returns only once a position at or beyond the given one is stored; `acknowledged`
+  reads it back on any pod at once. Positions are kept for a bounded time in a bounded size.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import Publish
 from tidegate.stream.log import LogEntry
+from tidegate.wire.cursors import Cursor
 
 _DIGITS: Final = string.digits + string.ascii_lowercase
 
@@ -72,6 +76,15 @@ class Backplane(Protocol):
 
         Raises `BackplaneUnavailableError` when it was not acknowledged.
         """
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+        """Keep the last acknowledged position, never an earlier one (`stream.acknowledged`).
+
+        Raises `BackplaneUnavailableError` when it was not stored; repeating it is safe.
+        """
+
+    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+        """The position kept, `None` where there is none. Raises `BackplaneUnavailableError`."""
 
     async def stop(self) -> None:
         """End reading and let go of the connection."""

@@ -7,21 +7,22 @@ does what time demands, `Door` decides who comes in, by takeover or the ordinary
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Accept, Bounce, Decision, Defer, Door, PodView, Refuse, Way
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate.stream.requests import StreamRequest
+from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import frame
 from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.engine.answers import HeadsByOrigin
 from tidegate_sidecar.engine.departures import Departures
 from tidegate_sidecar.engine.handshakes import Handshakes
 from tidegate_sidecar.engine.intake import Intake
-from tidegate_sidecar.engine.ordinary import OrdinaryWay
+from tidegate_sidecar.engine.ordinary import OrdinaryWay, nothing_kept
 from tidegate_sidecar.engine.patrol import Patrol
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.settings import EngineSettings
@@ -36,7 +37,7 @@ class Engine:
     """All streams of one pod; implements `tidegate_sidecar.streams.Streams`.
 
     `clock` gives monotonic seconds, `loop` is the one loop on which everything is called. `log`
-    belongs to the engine from here on.
+    belongs to the engine from here on. `recall` looks up what a client has acknowledged.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Engine:
         pod_name: str,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
+        recall: Callable[[StreamKey], Awaitable[Recalled]] | None = None,
     ) -> None:
         self.settings = settings
+        self.recall = recall or nothing_kept
         self.refusing: ShutdownReason | None = None
         self.closing = False
         self.bounce_retry_ms = settings.retry_base_ms if settings.assign_retry else 0

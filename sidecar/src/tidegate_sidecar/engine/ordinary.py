@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
-from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Refuse
-from tidegate.stream.requests import StreamRequest
+from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
+from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import Headers, unframe
 from tidegate_sidecar.engine.stream import Stream
 
@@ -102,7 +104,11 @@ class OrdinaryWay:
         """Serve one request; for other scopes than ``http`` there is nothing to do."""
         if scope["type"] != "http":
             return
-        decision = self._engine.decide(_request(scope), "asgi")
+        request = _request(scope)
+        decision = self._engine.decide(request, "asgi")
+        if isinstance(decision, Recall):
+            recalled = await self._engine.recall(decision.key)
+            decision = self._engine.decide(replace(request, recalled=recalled), "asgi")
         if isinstance(decision, Accept) and not decision.headers_only:
             abort = scope.get("extensions", {}).get(ABORT, {}).get("call")
             await self._stream(decision, ResponseTransport(abort), receive, send)
@@ -131,6 +137,11 @@ class OrdinaryWay:
             results = await asyncio.gather(*tasks, return_exceptions=True)
             error = results[0] if isinstance(results[0], Exception) else None
             stream.connection_lost(error)
+
+
+async def nothing_kept(_: StreamKey) -> Recalled:
+    """The answer of an engine that stands alone: no store, so nothing was ever kept."""
+    return Recalled()
 
 
 async def _send_stream(transport: ResponseTransport, send: Send) -> None:

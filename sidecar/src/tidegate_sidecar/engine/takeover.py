@@ -19,7 +19,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
-from tidegate.stream.door import Accept, Bounce, Decision, Defer, Refuse, headers_too_large
+from tidegate.stream.door import (
+    Accept,
+    Bounce,
+    Decision,
+    Defer,
+    Recall,
+    Refuse,
+    headers_too_large,
+)
 from tidegate.stream.requests import StreamRequest, is_stream_path
 from tidegate_sidecar.engine.answers import Heads, UnframingTransport
 from tidegate_sidecar.engine.ordinary import ABORT
@@ -87,7 +95,7 @@ class TakeoverProtocol(HttpToolsProtocol):
         self._reading_head = False
         self.engine.handshakes.done(self)
         decision = self._decide()
-        if isinstance(decision, Defer):
+        if isinstance(decision, Defer | Recall):
             self._go_on()
         else:
             self._answer(decision)
@@ -123,6 +131,8 @@ class TakeoverProtocol(HttpToolsProtocol):
         if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
             detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
+            if decision.reason == "recall":
+                detail = "an acknowledged stream needs HTTP/1.1 (nginx: proxy_http_version 1.1)"
             return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
         return decision
 

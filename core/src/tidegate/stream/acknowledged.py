@@ -1,0 +1,36 @@
+"""Which acknowledgement counts: never backwards within one epoch, and only what a log has issued.
+
+Two tabs, a late request, a retry on another pod: acknowledgements arrive in any order. The one
+furthest in the log's present epoch is kept. An older epoch never replaces the present one; among
+strangers the newcomer is kept, because a client knows best where it stands, and a stream that goes
+on from there is told by a `gap` (`stream.resume`).
+"""
+
+from __future__ import annotations
+
+from tidegate.contract.errors import CallerError
+from tidegate.stream.log import EventLog
+from tidegate.stream.resume import MAX_AHEAD_EVENTS
+from tidegate.wire.cursors import Cursor, parse_cursor
+
+
+def advances(kept: Cursor | None, given: Cursor, epoch: str | None) -> bool:
+    """Whether `given` replaces `kept`; `epoch` is the log's present one, where it is known."""
+    if kept is None:
+        return True
+    if kept.epoch == given.epoch:
+        return given.seq > kept.seq
+    return kept.epoch != epoch
+
+
+def check_acknowledged(event_id: str, log: EventLog) -> Cursor:
+    """Read an acknowledged id; raises `CallerError` for one that cannot have been issued.
+
+    One far ahead of the log would stand in the way of all that follow.
+    """
+    cursor = parse_cursor(event_id)
+    if not isinstance(cursor, Cursor):
+        raise CallerError("bad_id", "must be the id of an event of this stream", "id")
+    if cursor.epoch == log.epoch and cursor.seq > log.head + MAX_AHEAD_EVENTS:
+        raise CallerError("bad_id", "is far ahead of the log; no event had it yet", "id")
+    return cursor

@@ -1,0 +1,160 @@
+"""What is kept of acknowledgements; the same tests against every backplane, then NATS' own."""
+
+import asyncio
+import json
+import time
+
+import nats
+import pytest
+from backplane.recorders import until
+
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.memory_acks import KEEP_S, MemoryAcks
+
+KEY = StreamKey("a@b.c:~-_", "orders.v2")
+OTHERS = [
+    StreamKey("a@b.c:~-_", "orders_v2"),
+    StreamKey("a@b", "c:~-_.orders.v2"),
+    StreamKey("42", "orders.v2"),
+]
+
+
+async def test_what_was_acknowledged_is_kept_per_client_and_name(world):
+    pod, reader = await world.pod()
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 7))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 7)
+    assert [await pod.acknowledged(key) for key in OTHERS] == [None, None, None]
+
+
+async def test_an_acknowledgement_never_goes_back_in_an_epoch(world):
+    pod, reader = await world.pod()
+    for seq in (5, 9, 7, 9):
+        await pod.acknowledge(KEY, Cursor(reader.epoch, seq))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 9)
+    assert pod.counters["acks_kept"] == 2
+
+
+async def test_the_furthest_of_many_at_a_time_is_kept(world):
+    pod, reader = await world.pod()
+    await asyncio.gather(*(pod.acknowledge(KEY, Cursor(reader.epoch, n)) for n in range(30)))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 29)
+
+
+async def test_the_present_epoch_replaces_an_older_one_and_not_the_other_way(world):
+    pod, reader = await world.pod()
+    await pod.acknowledge(KEY, Cursor("older", 900))
+    assert await pod.acknowledged(KEY) == Cursor("older", 900)
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
+    await pod.acknowledge(KEY, Cursor("older", 901))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1)
+
+
+async def test_before_the_log_was_started_nothing_is_kept_and_nothing_is_known(world):
+    pod, _ = await world.pod(start=False)
+    with pytest.raises(BackplaneUnavailableError):
+        await pod.acknowledge(KEY, Cursor("e", 1))
+    with pytest.raises(BackplaneUnavailableError):
+        await pod.acknowledged(KEY)
+
+
+def test_memory_is_bounded_in_number_and_in_time():
+    now = 0.0
+    acks = MemoryAcks(lambda: now, max_kept=2)
+    keys = [StreamKey(str(n), "s") for n in range(3)]
+    for key in (keys[0], keys[1]):
+        acks.keep(key, Cursor("e", 1), "e")
+    acks.keep(keys[0], Cursor("e", 2), "e")
+    acks.keep(keys[2], Cursor("e", 1), "e")
+    assert [acks.read(key) for key in keys] == [Cursor("e", 2), None, Cursor("e", 1)]
+    now = KEEP_S
+    assert [acks.read(key) for key in keys] == [None, None, None]
+
+
+async def test_what_one_pod_kept_another_one_knows_at_once(nats_world):
+    (one, reader), (two, _) = await nats_world.pod(), await nats_world.pod()
+    for seq in range(1, 20):
+        writer, asked = (one, two) if seq % 2 else (two, one)
+        await writer.acknowledge(KEY, Cursor(reader.epoch, seq))
+        assert await asked.acknowledged(KEY) == Cursor(reader.epoch, seq)
+
+
+async def test_pods_that_write_at_the_same_time_send_nobody_back(nats_world):
+    pods = [await nats_world.pod() for _ in range(3)]
+    epoch = pods[0][1].epoch
+
+    async def acknowledge(pod, first):
+        for seq in range(first, 90, 3):
+            await pod.acknowledge(KEY, Cursor(epoch, seq))
+            kept = await pod.acknowledged(KEY)
+            assert kept.seq >= seq
+
+    await asyncio.gather(*(acknowledge(pod, n) for n, (pod, _) in enumerate(pods)))
+    assert await pods[0][0].acknowledged(KEY) == Cursor(epoch, 89)
+
+
+async def test_a_broker_out_of_reach_is_said_soon_and_what_was_kept_survives_it(nats_world):
+    pod, reader = await nats_world.pod()
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 3))
+    await nats_world.server.kill()
+    await until(lambda: pod.degraded)
+    before = time.monotonic()
+    with pytest.raises(BackplaneUnavailableError):
+        await pod.acknowledge(KEY, Cursor(reader.epoch, 4))
+    with pytest.raises(BackplaneUnavailableError):
+        await pod.acknowledged(KEY)
+    assert time.monotonic() - before < 1.0
+    assert pod.counters["acks_unavailable"] == 2
+    await nats_world.server.start()
+    await until(lambda: not pod.degraded)
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 3)
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 4))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 4)
+
+
+async def test_a_bucket_that_was_deleted_is_made_anew(nats_world):
+    pod, reader = await nats_world.pod()
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 3))
+    connection = await nats.connect(nats_world.server.url)
+    await connection.jetstream().delete_stream("KV_APP-acks")
+    await connection.close()
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 4))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 4)
+
+
+async def test_positions_take_bounded_room_and_the_oldest_goes_first(nats_world):
+    pod, reader = await nats_world.pod(keep_acks_bytes=4096)
+    keys = [StreamKey(f"client{n}", "s") for n in range(100)]
+    for key in keys:
+        await pod.acknowledge(key, Cursor(reader.epoch, 1))
+    assert await pod.acknowledged(keys[0]) is None
+    assert await pod.acknowledged(keys[-1]) == Cursor(reader.epoch, 1)
+
+
+async def test_positions_are_kept_for_a_bounded_time(nats_world):
+    pod, reader = await nats_world.pod(keep_acks_s=1.0)
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
+    assert await pod.acknowledged(KEY) is not None
+    give_up_at = time.monotonic() + 15
+    while await pod.acknowledged(KEY) is not None:
+        assert time.monotonic() < give_up_at
+        await asyncio.sleep(0.05)
+    await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1), "kept means kept, not known"
+
+
+async def test_people_can_read_and_delete_positions_as_a_kv_bucket(nats_world):
+    pod, reader = await nats_world.pod()
+    await pod.acknowledge(StreamKey("a.b", "s"), Cursor(reader.epoch, 5))
+    connection = await nats.connect(nats_world.server.url)
+    bucket = await connection.jetstream().key_value("APP-acks")
+    assert (await bucket.get("a=2Eb.s")).value == f"{reader.epoch}-5".encode()
+    await bucket.put("a=2Eb.s", json.dumps("not ours").encode())
+    assert await pod.acknowledged(StreamKey("a.b", "s")) is None
+    await pod.acknowledge(StreamKey("a.b", "s"), Cursor(reader.epoch, 5))
+    await bucket.delete("a=2Eb.s")
+    await connection.close()
+    assert await pod.acknowledged(StreamKey("a.b", "s")) is None
+    await pod.acknowledge(StreamKey("a.b", "s"), Cursor(reader.epoch, 2))
+    assert await pod.acknowledged(StreamKey("a.b", "s")) == Cursor(reader.epoch, 2)

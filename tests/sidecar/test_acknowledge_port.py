@@ -1,0 +1,247 @@
+"""The acknowledge port: what is answered for is kept, a chatty client is one write a second."""
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+import pytest_asyncio
+from backplane.recorders import Recorder, until
+from sidecar.fakes import FakeStreams
+
+from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
+from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.publish import To
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate.stream.log import EventLog, LogEntry
+from tidegate.stream.resume import MAX_AHEAD_EVENTS
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.acknowledge import Acknowledgements, AcknowledgePort
+from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.metrics import Metrics
+
+KEY = StreamKey("42", "orders")
+PATH = "/sse/subscribe/42/ack?stream=orders"
+
+
+class Store(MemoryBackplane):
+    """A backplane that remembers the writes, and can be slow or away."""
+
+    def __init__(self):
+        super().__init__(time.monotonic, epoch_seed=1)
+        self.writes = []
+        self.away = False
+        self.slow = asyncio.Event()
+        self.slow.set()
+
+    async def acknowledge(self, key, cursor):
+        self.writes.append((key, str(cursor)))
+        await self.slow.wait()
+        if self.away:
+            raise BackplaneUnavailableError("away")
+        await super().acknowledge(key, cursor)
+
+    async def acknowledged(self, key):
+        if self.away:
+            raise BackplaneUnavailableError("away")
+        return await super().acknowledged(key)
+
+
+class Port:
+    def __init__(self, store, every_s):
+        self.store = store
+        log = EventLog("1")
+        for seq in range(1, 10):
+            log.append(LogEntry(seq, To(everyone=True), "x"))
+        self.acks = Acknowledgements(store, log, every_s=every_s)
+        self.metrics = Metrics(Drain(DrainPolicy()), FakeStreams(), store)
+        app = AcknowledgePort(self.acks, self.metrics).app()
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://public")
+
+    async def post(self, event_id, path=PATH):
+        return await self.http.post(path, json={"id": event_id})
+
+    def refusals(self, error):
+        labels = {"port": "public", "error": error}
+        return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
+
+
+@pytest_asyncio.fixture
+async def store():
+    store = Store()
+    await store.start(Recorder())
+    yield store
+    await store.stop()
+
+
+@pytest_asyncio.fixture
+async def make(store):
+    ports = []
+
+    def make_port(every_s=0.0):
+        ports.append(Port(store, every_s))
+        return ports[-1]
+
+    yield make_port
+    for port in ports:
+        await port.acks.stop()
+        await port.http.aclose()
+
+
+async def test_what_is_answered_with_204_is_kept(make, store):
+    answer = await make().post("1-3")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert await store.acknowledged(KEY) == Cursor("1", 3)
+    answer = await make().post("1-2", "/sse/subscribe/a%40b/ack?topic=x&stream=orders&stream=no")
+    assert answer.status_code == 204
+    assert await store.acknowledged(StreamKey("a@b", "orders")) == Cursor("1", 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "error", "field"),
+    [
+        (PATH, b"{", 400, "bad_json", None),
+        (PATH, b"\xff", 400, "bad_json", None),
+        (PATH, b"[" * 1000, 400, "bad_json", None),
+        (PATH, b'"1-3"', 400, "bad_json", None),
+        (PATH, b"{}", 400, "missing_field", "id"),
+        (PATH, b'{"id":"1-3","at":1}', 400, "unknown_field", "at"),
+        (PATH, b'{"id":13}', 400, "bad_id", "id"),
+        (PATH, b'{"id":""}', 400, "bad_id", "id"),
+        (PATH, b'{"id":"not-ours"}', 400, "bad_id", "id"),
+        (PATH, b'{"id":"1-%d"}' % (9 + MAX_AHEAD_EVENTS + 1), 400, "bad_id", "id"),
+        (PATH, b'{"id":"' + b"x" * 1100 + b'"}', 413, "body_too_large", None),
+        ("/sse/subscribe/42/ack", b'{"id":"1-3"}', 400, "missing_field", "stream"),
+        ("/sse/subscribe/42/ack?stream=", b'{"id":"1-3"}', 400, "bad_stream", "stream"),
+        ("/sse/subscribe/42/ack?stream=a%2Fb", b'{"id":"1-3"}', 400, "bad_stream", "stream"),
+        (f"/sse/subscribe/42/ack?stream={'x' * 65}", b"{}", 400, "bad_stream", "stream"),
+        ("/sse/subscribe//ack?stream=s", b'{"id":"1-3"}', 400, "bad_client", "client_id"),
+        ("/sse/subscribe/a%2Fb/ack?stream=s", b'{"id":"1-3"}', 400, "bad_client", "client_id"),
+    ],
+)
+async def test_a_mistake_is_answered_with_its_field_and_keeps_nothing(
+    make, store, path, body, status, error, field
+):
+    port = make()
+    answer = await port.http.post(path, content=body)
+    document = answer.json()
+    assert (answer.status_code, document["error"], document["field"]) == (status, error, field)
+    assert document["detail"]
+    assert store.writes == []
+    assert port.refusals(error) == 1
+
+
+async def test_another_method_is_told_which_one(make):
+    answer = await make().http.get(PATH)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["error"] == "bad_method"
+
+
+async def test_a_client_that_leaves_or_dawdles_in_its_body_is_let_go(make, monkeypatch):
+    port = make()
+
+    async def never():
+        yield b"{"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("tidegate_sidecar.acknowledge.BODY_LIMIT_S", 0.05)
+    answer = await port.http.post(PATH, content=never())
+    assert (answer.status_code, answer.json()["error"]) == (408, "slow_body")
+
+
+async def test_a_chatty_client_is_one_write_a_turn_and_every_answer_is_true(make, store):
+    port = make(every_s=0.3)
+    assert (await port.post("1-1")).status_code == 204
+    started = time.monotonic()
+    waiting = [asyncio.create_task(port.post(f"1-{seq}")) for seq in (2, 5, 3, 4)]
+    answers = await asyncio.gather(*waiting)
+    assert [answer.status_code for answer in answers] == [204] * 4
+    assert time.monotonic() - started > 0.2
+    assert store.writes == [(KEY, "1-1"), (KEY, "1-5")]
+    assert await store.acknowledged(KEY) == Cursor("1", 5)
+
+
+async def test_streams_do_not_wait_for_each_other(make, store):
+    port = make(every_s=60.0)
+    answers = [await port.post("1-1", f"/sse/subscribe/{n}/ack?stream=s") for n in range(20)]
+    assert {answer.status_code for answer in answers} == {204}
+    assert len(store.writes) == 20
+
+
+async def test_more_than_a_few_at_a_time_are_refused(make, store):
+    port = make()
+    store.slow.clear()
+    first = asyncio.create_task(port.post("1-1"))
+    await until(lambda: store.writes)
+    held = [asyncio.create_task(port.post("1-2")) for _ in range(MAX_HELD_PER_STREAM + 1)]
+    await until(lambda: any(task.done() for task in held))
+    refused = next(task for task in held if task.done()).result()
+    assert (refused.status_code, refused.json()["field"]) == (429, "stream")
+    store.slow.set()
+    others = [task.result() for task in (await asyncio.wait([first, *held]))[0]]
+    assert sorted(answer.status_code for answer in others) == [204] * 9 + [429]
+
+
+async def test_a_pod_holds_a_bounded_number(make, store, monkeypatch):
+    monkeypatch.setattr("tidegate_sidecar.acknowledge.MAX_HELD", 1)
+    port = make()
+    store.slow.clear()
+    first = asyncio.create_task(port.post("1-1"))
+    await until(lambda: store.writes)
+    answer = await port.post("1-1", "/sse/subscribe/7/ack?stream=s")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    store.slow.set()
+    assert (await first).status_code == 204
+    assert (await port.post("1-1", "/sse/subscribe/7/ack?stream=s")).status_code == 204
+
+
+async def test_without_its_store_nothing_is_promised(make, store):
+    port = make()
+    store.away = True
+    answer = await port.post("1-1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"] == "unavailable"
+    store.away = False
+    assert (await port.post("1-1")).status_code == 204
+    assert await store.acknowledged(KEY) == Cursor("1", 1)
+
+
+async def test_who_leaves_while_waiting_disturbs_nobody(make, store):
+    port = make()
+    store.slow.clear()
+    one, two = (asyncio.create_task(port.post("1-2")) for _ in range(2))
+    await until(lambda: store.writes)
+    one.cancel()
+    await asyncio.wait([one])
+    store.slow.set()
+    assert (await two).status_code == 204
+
+
+async def test_a_pod_that_ends_writes_what_it_holds(make, store):
+    port = make(every_s=60.0)
+    await port.post("1-1")
+    waiting = asyncio.create_task(port.post("1-2"))
+    await until(lambda: port.acks._turns)
+    port.acks.hurry()
+    assert (await waiting).status_code == 204
+    assert await store.acknowledged(KEY) == Cursor("1", 2)
+
+
+async def test_recalling(make, store):
+    port = make()
+    assert (await port.acks.recall(KEY)).event_id is None
+    await port.post("1-4")
+    recalled = await port.acks.recall(KEY)
+    assert (recalled.event_id, recalled.reached) == ("1-4", True)
+    store.away = True
+    assert not (await port.acks.recall(KEY)).reached
+
+
+def test_the_body_is_what_clients_send():
+    from tidegate.contract.acknowledge import acknowledgement_json, read_acknowledgement
+
+    assert acknowledgement_json("1-3") == '{"id":"1-3"}'
+    assert read_acknowledgement(acknowledgement_json("é").encode()) == "é"
+    assert json.loads(acknowledgement_json('a"b')) == {"id": 'a"b'}
