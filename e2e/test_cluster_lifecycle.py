@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from e2e.cluster.commands import wait_until
+from e2e.cluster.guard import running
 from e2e.cluster.native.cluster import NativeCluster
 from e2e.cluster.native.prerequisites import require
-from e2e.cluster.provider import Cluster
+from e2e.cluster.provider import Cluster, ClusterError
+from e2e.kubectl import Kubectl
 from e2e.machine import Machine
 from tidegate.contract.errors import MissingToolError
 
@@ -57,6 +61,34 @@ def test_nothing_is_left_behind(native: NativeCluster, end: signal.Signals) -> N
         owner.wait(GONE_WITHIN_S)
     wait_until("the cluster's end", lambda: not native.is_running(), timeout_s=GONE_WITHIN_S)
     wait_until("the old state", lambda: Machine.seen() == before, timeout_s=GONE_WITHIN_S)
+
+
+@pytest.mark.e2e
+@pytest.mark.first
+@pytest.mark.timeout(1800)
+def test_a_node_is_stopped_and_comes_back(native: NativeCluster) -> None:
+    """Its processes are gone and then others there; stopped once more, it leaves nothing behind."""
+    before = Machine.seen()
+    with running(native, "native", 2):
+        first, second = native.nodes()
+        whole = len(Machine.seen().processes)
+        native.stop_node(second)
+        assert len(Machine.seen().processes) < whole
+        stopped_at = datetime.now(UTC)
+        native.start_node(second)
+        back = partial(_last_heard_of, native, second)
+        wait_until("the node", lambda: back() > stopped_at, timeout_s=BOOT_TIMEOUT_S)
+        native.stop_node(second)
+        with pytest.raises(ClusterError, match=rf"{first}: cannot be stopped, only {second} can"):
+            native.stop_node(first)
+    wait_until("the old state", lambda: Machine.seen() == before, timeout_s=GONE_WITHIN_S)
+
+
+def _last_heard_of(native: NativeCluster, name: str) -> datetime:
+    """When a node's kubelet renewed its Lease; a new one does so at once."""
+    with native.network():
+        lease = Kubectl(native.kubeconfig).get("lease", name, "--namespace=kube-node-lease")
+    return datetime.fromisoformat(lease["spec"]["renewTime"])
 
 
 def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:

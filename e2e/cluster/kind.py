@@ -17,12 +17,13 @@ from e2e.cluster.cache import cache_directory
 from e2e.cluster.commands import run
 from e2e.cluster.netns import inside
 from e2e.cluster.progress import Progress
-from e2e.cluster.provider import ClusterError
+from e2e.cluster.provider import ClusterError, one_of_the_workers
 from tidegate.contract.errors import MissingToolError
 
 NAME = "tidegate-e2e"
 CONFIG = Path(__file__).parent / "kind.yaml"
 START_TIMEOUT_S = 600.0
+_CONTROL_PLANE = f"{NAME}-control-plane"
 _WORKER = "  - role: worker\n"
 
 
@@ -71,7 +72,7 @@ class KindCluster:
             self._kind("create", "cluster", *words, stdin=config)
             internal = self._kind("get", "kubeconfig", "--internal")
             self.kubeconfig.touch(mode=0o600)
-            self.kubeconfig.write_text(internal.replace(f"{NAME}-control-plane:", "127.0.0.1:"))
+            self.kubeconfig.write_text(internal.replace(f"{_CONTROL_PLANE}:", "127.0.0.1:"))
         except BaseException:
             self.down()
             raise
@@ -97,10 +98,24 @@ class KindCluster:
         """Import into every node."""
         self._kind("load", "image-archive", archive)
 
+    def nodes(self) -> list[str]:
+        """The names of its containers, which are those of the Kubernetes nodes."""
+        found = self._kind("get", "nodes").split()
+        return sorted(found, key=lambda name: (name != _CONTROL_PLANE, name))
+
+    def stop_node(self, name: str) -> None:
+        """Kill the node's container."""
+        one_of_the_workers(self.nodes(), name)
+        run(["docker", "kill", name])
+
+    def start_node(self, name: str) -> None:
+        """Start the node's container again."""
+        one_of_the_workers(self.nodes(), name)
+        run(["docker", "start", name])
+
     def network(self) -> AbstractContextManager[None]:
         """The control-plane node's network namespace."""
-        name = f"{NAME}-control-plane"
-        pid = run(["docker", "inspect", "--format", "{{.State.Pid}}", name]).strip()
+        pid = run(["docker", "inspect", "--format", "{{.State.Pid}}", _CONTROL_PLANE]).strip()
         return inside(Path(f"/proc/{pid}/ns/net"))
 
     def _kind(self, *words: str | Path, stdin: str | None = None) -> str:

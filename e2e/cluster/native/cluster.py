@@ -1,4 +1,4 @@
-"""The native provider's five verbs."""
+"""The native provider's verbs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from e2e.cluster.native import daemons, kernel, network, processes
 from e2e.cluster.native.binaries import Binaries, build, kubernetes_version
 from e2e.cluster.native.files import CONTAINERD_SOCKET, write_kubeconfig
 from e2e.cluster.native.images import ctr, import_image, write_pause_image
-from e2e.cluster.native.layout import MAX_NODES, PRIVATE, Layout
+from e2e.cluster.native.layout import MAX_NODES, PRIVATE, Layout, node_name
 from e2e.cluster.native.pki import ADMIN, make_pki
 from e2e.cluster.native.prerequisites import cni_directory, require
 from e2e.cluster.native.readiness import Api
 from e2e.cluster.netns import inside
 from e2e.cluster.progress import Progress
-from e2e.cluster.provider import ClusterError
+from e2e.cluster.provider import ClusterError, one_of_the_workers
 
 LOG_LINES = 5
 
@@ -91,6 +91,31 @@ class NativeCluster:
         for node in range(1, self._layout.nodes + 1):
             import_image(self._layout, node, archive)
 
+    def nodes(self) -> list[str]:
+        """Their names, in order."""
+        return [node_name(node) for node in range(1, self._layout.nodes + 1)]
+
+    def stop_node(self, name: str) -> None:
+        """Kill its processes and with them its network; its folder, the disk, stays."""
+        node = one_of_the_workers(self.nodes(), name) + 1
+        progress = Progress()
+        ended = processes.end_node(self._layout, node)
+        wait_until("the end of its network", lambda: not network.is_plugged(self._layout, node))
+        progress.done(f"{name} stopped: {ended} processes ended")
+
+    def start_node(self, name: str) -> None:
+        """As at the start of the cluster; nothing to do for one that runs."""
+        node = one_of_the_workers(self.nodes(), name) + 1
+        if processes.running(self._layout.anchor(node)) is not None:
+            return
+        progress = Progress()
+        binaries = build(self._cache, progress)
+        self._start_nested(node, self._layout.nodes)
+        self._start_containerd(node)
+        self._wait_for_runtime(node)
+        daemons.start_node(self._layout, binaries, node)
+        progress.done(f"{name} started again")
+
     def network(self) -> AbstractContextManager[None]:
         """Node 1's network namespace, where pods, ClusterIPs and the API server are."""
         return inside(Path(f"/proc/{processes.holder(self._layout, 1)}/ns/net"))
@@ -143,27 +168,35 @@ class NativeCluster:
         network.make_private(layout, 1)
         network.prepare_outer(layout)
         for node in range(2, nodes + 1):
-            processes.start_nested_anchor(layout, node)
-            network.make_private(layout, node)
-            network.connect_node(layout, node, nodes)
+            self._start_nested(node, nodes)
+
+    def _start_nested(self, node: int, nodes: int) -> None:
+        processes.start_nested_anchor(self._layout, node)
+        network.make_private(self._layout, node)
+        network.connect_node(self._layout, node, nodes)
 
     def _start_runtimes(self, binaries: Binaries, nodes: int) -> None:
-        layout = self._layout
-        plugins = cni_directory()
-        assert plugins is not None
-        archive = layout.state / "pause.tar"
+        archive = self._layout.state / "pause.tar"
         write_pause_image(binaries.pause, archive)
         for node in range(1, nodes + 1):
-            daemons.start_containerd(layout, node, plugins)
+            self._start_containerd(node)
         for node in range(1, nodes + 1):
             self._wait_for_runtime(node)
-            import_image(layout, node, archive)
+            import_image(self._layout, node, archive)
+
+    def _start_containerd(self, node: int) -> None:
+        plugins = cni_directory()
+        assert plugins is not None
+        # A killed one leaves its socket, which must not be taken for the new one's.
+        self._runtime_socket(node).unlink(missing_ok=True)
+        daemons.start_containerd(self._layout, node, plugins)
 
     def _wait_for_runtime(self, node: int) -> None:
-        layout = self._layout
-        socket = Path(CONTAINERD_SOCKET).relative_to(PRIVATE["run"])
-        wait_until("containerd", (layout.node(node) / "run" / socket).exists)
-        wait_until("containerd to answer", lambda: ctr(layout, node, "version"))
+        wait_until("containerd", self._runtime_socket(node).exists)
+        wait_until("containerd to answer", lambda: ctr(self._layout, node, "version"))
+
+    def _runtime_socket(self, node: int) -> Path:
+        return self._layout.node(node) / "run" / Path(CONTAINERD_SOCKET).relative_to(PRIVATE["run"])
 
     def _last_words(self) -> str:
         """The ends of the programs' logs, to explain a start that failed."""

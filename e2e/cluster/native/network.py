@@ -37,15 +37,18 @@ def prepare_outer(layout: Layout) -> None:
 
 
 def connect_node(layout: Layout, node: int, nodes: int) -> None:
-    """Plug a nested node into the bridge and tell it, and the outer one, where the pods are."""
-    pair = f"veth{node}"
+    """Plug a nested node into the bridge and tell it, and the outer one, where the pods are.
+
+    A node that comes back finds the outer one's route still there.
+    """
+    pair = _pair(node)
     inner = _inner_pid(holder(layout, node))
     _do(
         layout,
         1,
         f"ip link add {pair} type veth peer name eth0 netns {inner}",
         f"ip link set {pair} master {BRIDGE} up",
-        f"ip route add {pod_subnet(node)} via {node_ip(node)}",
+        f"ip route replace {pod_subnet(node)} via {node_ip(node)}",
     )
     others = [other for other in range(1, nodes + 1) if other != node]
     _do(
@@ -68,6 +71,16 @@ def make_private(layout: Layout, node: int) -> None:
         own.mkdir(parents=True, exist_ok=True)
         binds.append(f"mount --bind {own} {place}")
     _do(layout, node, *binds, "mount --make-rshared /")
+
+
+def is_plugged(layout: Layout, node: int) -> bool:
+    """Whether the bridge still has the nested node's cable; the kernel removes it with the node."""
+    listed = run([*entering(layout, 1), "ip", "-oneline", "link"], env=daemon_environment())
+    return f" {_pair(node)}@" in listed
+
+
+def _pair(node: int) -> str:
+    return f"veth{node}"
 
 
 def _do(layout: Layout, node: int, *lines: str) -> None:

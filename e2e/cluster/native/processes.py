@@ -41,8 +41,12 @@ def holder(layout: Layout, node: int) -> int:
 
 def descendants(pid: int) -> list[int]:
     """A process and all below it."""
+    return _below([pid])
+
+
+def _below(pids: Sequence[int]) -> list[int]:
     parents = {child: parent for child in _pids() if (parent := _parent(child)) is not None}
-    found = {pid}
+    found = set(pids)
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
     return sorted(found)
@@ -94,12 +98,52 @@ def start_nested_anchor(layout: Layout, node: int) -> None:
 def end(pid: int) -> int:
     """SIGKILL process 1 of a pid namespace, wait for all below it; returns how many there were."""
     below = descendants(pid)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    _kill(pid)
     wait_until(
         "the end of all processes", lambda: not any(map(_lives, below)), timeout_s=END_TIMEOUT_S
     )
     return len(below)
+
+
+def end_node(layout: Layout, node: int) -> int:
+    """SIGKILL everything on a nested node, its anchor last; returns how many there were.
+
+    Its processes are those in the anchor's mount namespace (containerd, its shims, kubelet,
+    kube-proxy) and all below them (containers). What one of them started meanwhile is found by
+    looking again. With the anchor go the node's network and its mounts.
+    """
+    anchor = holder(layout, node)
+    ended = set[int]()
+
+    def emptied() -> bool:
+        found = set(_on_node(anchor)) - {anchor}
+        ended.update(found)
+        for pid in found:
+            _kill(pid)
+        return not found
+
+    wait_until("the end of the node's processes", emptied, timeout_s=END_TIMEOUT_S, step_s=0.02)
+    _kill(anchor)
+    wait_until("the end of the node", lambda: not _lives(anchor), timeout_s=END_TIMEOUT_S)
+    return len(ended) + 1
+
+
+def _on_node(anchor: int) -> list[int]:
+    mounts = _mount_namespace(anchor)
+    seeds = [pid for pid in _pids() if _lives(pid) and _mount_namespace(pid) == mounts]
+    return [pid for pid in _below(seeds) if _lives(pid)]
+
+
+def _mount_namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _pids() -> list[int]:
