@@ -1,9 +1,14 @@
-"""One cluster for all tests of a run, with the images on it and the chart installed."""
+"""One cluster for all tests that want as many nodes, with the images on it and the chart installed.
+
+A machine has room for one at a time: pytest groups the tests by the number of nodes, and the
+cluster of one group is gone before that of the next one comes.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -16,6 +21,7 @@ from e2e.installation import Images, Installation, install
 from e2e.kubectl import Kubectl
 from e2e.machine import Machine
 from e2e.prerequisites import required_or_skipped
+from tidegate.contract.errors import MissingToolError
 
 NODES = "TIDEGATE_E2E_NODES"
 
@@ -24,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say what the marks mean."""
     config.addinivalue_line("markers", "e2e: needs a real cluster, which it starts or finds")
     config.addinivalue_line("markers", "first: runs before the cluster of the other tests is up")
+    config.addinivalue_line("markers", "nodes(count): needs a cluster of so many, instead of one")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test's cluster has as many nodes as its mark says."""
+    if "cluster" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("nodes")
+        nodes = [1 if mark is None else mark.args[0]]
+        ids = [pytest.HIDDEN_PARAM]
+        metafunc.parametrize("cluster", nodes, indirect=True, scope="session", ids=ids)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,16 +57,25 @@ def prepared() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(prepared: Cluster) -> Iterator[Cluster]:
+def cluster(prepared: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A running cluster: the one that is there already, or one that leaves nothing behind."""
+    nodes = max(request.param, int(os.environ.get(NODES, "1")))
     if prepared.is_running():
+        required_or_skipped(partial(_require_nodes, prepared, nodes))
         yield prepared
         return
     before = Machine.seen()
-    nodes = int(os.environ.get(NODES, "1"))
     with running(prepared, default_name(os.environ), nodes):
         yield prepared
     assert Machine.seen() == before
+
+
+def _require_nodes(cluster: Cluster, nodes: int) -> None:
+    """Raise `MissingToolError` where the cluster that runs already is too small."""
+    running = len(cluster.nodes())
+    if running < nodes:
+        problem = f"this test needs {nodes} nodes and the cluster that is up has {running}"
+        raise MissingToolError(f"{problem}: python -m e2e.cluster down, then up --nodes {nodes}")
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,9 @@ def _one_by_one() -> dict[str, Any]:
 class Workload:
     """How it is shaped. `image` holds Python and runs the application; durations in seconds.
 
-    `annotations` are added to the template's and `stream_service` to that Service's spec. With
-    `shared_processes` one container can kill another's; with `probed_for_life` the application
-    has a liveness probe.
+    `annotations` are added to the template's, `pod` to its pod's spec and `stream_service` to that
+    Service's. With `shared_processes` one container can kill another's; with `probed_for_life` the
+    application has a liveness probe; `spread` puts as many pods on each node that may take any.
     """
 
     image: str
@@ -59,6 +59,8 @@ class Workload:
     admit: bool = True
     probed_for_life: bool = False
     shared_processes: bool = False
+    spread: bool = False
+    pod: dict[str, Any] = field(default_factory=dict)
     stream_service: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -142,6 +144,18 @@ class Workload:
             "shareProcessNamespace": self.shared_processes,
             "containers": [container],
             "volumes": [source],
+            **({"topologySpreadConstraints": [self._evenly()]} if self.spread else {}),
+            **self.pod,
+        }
+
+    def _evenly(self) -> dict[str, Any]:
+        """`Honor`: a cordoned node, where none can be, must not hold up the others."""
+        return {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "DoNotSchedule",
+            "nodeTaintsPolicy": "Honor",
+            "labelSelector": {"matchLabels": {"app": self.name}},
         }
 
     def _mode(self) -> dict[str, str]:
