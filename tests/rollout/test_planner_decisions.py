@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from rollout.fleets import draining, fleet, pod
+from rollout.fleets import draining, fleet, pod, report
 
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.plan import RESTING_LOOK_S, Decision, plan, plans_of
@@ -207,3 +208,27 @@ def test_where_no_open_pod_stays_open_the_next_ones_are_opened_before_the_last_a
     second = plan(opened, POLICY, 1.1, first.memory)
     assert admits(first) == {"n": True}
     assert admits(second) == {"a": False}
+
+
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        {"report": report("d", 100), "report_age_s": 60.0},
+        {"deleting": True, "deadline_in_s": 0.0, "report": report("d", 100), "report_age_s": 60.0},
+        {"deleting": True, "deadline_in_s": 0.0, "report": None},
+    ],
+    ids=["unready", "deleted", "deleted before the operator came"],
+)
+def test_what_a_dead_node_leaves_behind_holds_up_nothing(left_behind: dict[str, Any]) -> None:
+    dead = pod("d", 100, ready=False, **left_behind)
+    world = fleet(pod("a", 150), pod("b", 150), pod("c", 0), dead)
+    now, decision = 100.0, plan(world, POLICY, 100.0, Memory())
+    while not decision.actions and now < 110.0:
+        now += decision.look_again_in_s
+        decision = plan(world, POLICY, now, decision.memory)
+    assert decision.actions == (SetAdmit("a", False), SetAdmit("b", False))
+
+
+def test_an_unready_pod_whose_sidecar_speaks_keeps_its_streams() -> None:
+    world = fleet(pod("a", 100), pod("b", 100), pod("c", 100, ready=False))
+    assert kinds(after_looks(world, 20.0)) == {}

@@ -6,13 +6,15 @@ look is the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tidegate.contract.report import HOLD_S
 from tidegate.rollout.memory import Loads
 from tidegate.rollout.snapshot import Pod, Workload
 
 _GOING_STATES = frozenset({"draining", "drained", "stopping"})
 _KILL_MARGIN_S = 2.0
+LOST_AFTER_S = 2 * HOLD_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,25 @@ class Fleet:
 def is_going(pod: Pod) -> bool:
     """Whether a pod lets its streams go for good: deleted, or its sidecar says that it drains."""
     return pod.deleting or (pod.report is not None and pod.report.state in _GOING_STATES)
+
+
+def is_lost(pod: Pod) -> bool:
+    """Whether a pod is only an object any more: not ready, and its sidecar silent for long.
+
+    A node that dies leaves its pods behind, deleted or not, until it comes back or somebody
+    removes it. A sidecar that lives says something every `HOLD_S`; of one that never spoke to us,
+    what is known is when it must be gone.
+    """
+    if pod.ready:
+        return False
+    if pod.report is not None:
+        return pod.report_age_s > LOST_AFTER_S
+    return pod.deleting and pod.deadline_in_s is not None and pod.deadline_in_s <= 0.0
+
+
+def living(workload: Workload) -> Workload:
+    """The workload without its lost pods, whose last reports would count streams twice."""
+    return replace(workload, pods=tuple(p for p in workload.pods if not is_lost(p)))
 
 
 def sort_out(workload: Workload, loads: Loads) -> Fleet:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
 from tidegate.rollout import pacing, writing
-from tidegate.rollout.fleet import Fleet, sort_out
+from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
 from tidegate.rollout.rolling import rolling
@@ -44,7 +44,7 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     Same input, same output; `memory` is the last decision's, or an empty one.
     """
     views = [
-        _view(w, policy, now, memory.workloads.get(w.name, WorkloadMemory()))
+        _view(living(w), policy, now, memory.workloads.get(w.name, WorkloadMemory()))
         for w in snapshot.workloads
     ]
     lanes = [v.lane for v in views if v.lane is not None]
