@@ -107,6 +107,7 @@ class SeenPod:
         self.status: Mapping[str, Any] = {}
         self.restarts = 0
         self.labels: Mapping[str, str] = {}
+        self.annotations: Mapping[str, str] = {}
 
     def take(self, kind: str, pod: Mapping[str, Any], now: float) -> None:
         """One change of the object."""
@@ -124,6 +125,7 @@ class SeenPod:
         containers = status.get("containerStatuses", []) + status.get("initContainerStatuses", [])
         self.restarts = sum(container["restartCount"] for container in containers)
         self.labels = pod["metadata"].get("labels", {})
+        self.annotations = pod["metadata"].get("annotations", {})
 
 
 class EndpointWatch:

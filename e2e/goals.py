@@ -48,6 +48,20 @@ ROLLBACK = (
 )
 """A rollback moves some clients twice; the rebalance repairs the balance."""
 
+EVEN = (
+    Goal("balance_max_over_mean", "<=", 1.06),
+    Goal("balance_min_over_mean", ">=", 0.93),
+)
+"""As even as a rolling update must end."""
+
+RESIZED = (*SMOOTH, *EVEN, Goal("peak_over_budget", "<=", 1.15))
+"""Scaled up or in: as even and as slow as a rolling update."""
+
+
+def moves_at_most(share: float) -> tuple[Goal, ...]:
+    """At most `share` moves per client, and next to nobody twice (one in fifty, by a late flip)."""
+    return (Goal("moves_per_client", "<=", share), Goal("moved_twice_share", "<=", 0.02))
+
 
 def show(title: str, runs: Sequence[Run]) -> None:
     """Print the scorecards, as every test does, and keep them in ``reports/e2e``."""

@@ -30,6 +30,7 @@ from tidegate.contract.names import (
 RELAY = Path(__file__).parent.parent / "relay.py"
 APP_PORT = 8000
 STOCK_SLEEP_S = 5
+STABLE, CANARY = "stable", "canary"
 DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
 
@@ -41,9 +42,11 @@ def _one_by_one() -> dict[str, Any]:
 class Workload:
     """How it is shaped. `image` holds Python and runs the application; durations in seconds.
 
-    `annotations` are added to the template's, `pod` to its pod's spec and `stream_service` to that
-    Service's. With `shared_processes` one container can kill another's; with `probed_for_life` the
-    application has a liveness probe; `spread` puts as many pods on each node that may take any.
+    `annotations` are added to the template's, `pod` to its pod's spec, `stream_service` to that
+    Service's and `drain_policy` to that of the DrainPolicy. A `track` tells Deployments behind the
+    same Services apart: the stable one, a canary. With `shared_processes` one container can kill
+    another's; with `probed_for_life` the application has a liveness probe; `spread` puts as many
+    pods on each node that may take any.
     """
 
     image: str
@@ -62,11 +65,18 @@ class Workload:
     spread: bool = False
     pod: dict[str, Any] = field(default_factory=dict)
     stream_service: dict[str, Any] = field(default_factory=dict)
+    drain_policy: dict[str, Any] = field(default_factory=dict)
+    track: str | None = None
 
     @property
     def selector(self) -> str:
         """Which pods are this workload's."""
         return f"app={self.name}"
+
+    @property
+    def deployment_name(self) -> str:
+        """What rolls."""
+        return self.name if self.track in (None, STABLE) else f"{self.name}-{self.track}"
 
     @property
     def stream_service_name(self) -> str:
@@ -84,7 +94,7 @@ class Workload:
 
     def deployment(self) -> dict[str, Any]:
         """The Deployment with its annotated template."""
-        labels = {"app": self.name}
+        labels = {"app": self.name} | ({} if self.track is None else {"track": self.track})
         template = {
             "metadata": {
                 "labels": {**labels, LABEL_ADMIT: "true"} if self.admit else labels,
@@ -99,7 +109,7 @@ class Workload:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": self.strategy},
             "template": template,
         }
-        return {**self._head("apps/v1", "Deployment", self.name), "spec": spec}
+        return {**self._head("apps/v1", "Deployment", self.deployment_name), "spec": spec}
 
     def services(self) -> list[dict[str, Any]]:
         """The stream Service, as every owner writes it, and the application's own."""
@@ -122,7 +132,8 @@ class Workload:
         """How fast its streams may be moved."""
         head = self._head(f"{API_GROUP}/{API_VERSION}", KIND_DRAIN_POLICY, self.name)
         selector = {"matchLabels": {"app": self.name}}
-        return {**head, "spec": {"selector": selector, "budgetPerSecond": self.budget_per_s}}
+        spec = {"selector": selector, "budgetPerSecond": self.budget_per_s, **self.drain_policy}
+        return {**head, "spec": spec}
 
     def _pod(self) -> dict[str, Any]:
         folder = f"/{self.name}"
