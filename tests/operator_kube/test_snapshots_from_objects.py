@@ -204,3 +204,22 @@ def test_a_malformed_object_is_counted_and_left_out() -> None:
     store = World().store()
     store.put(REPLICA_SETS, {"kind": "ReplicaSet", "metadata": {"name": "x"}})
     assert store.malformed == 1
+
+
+def test_workloads_behind_one_stream_service_share_it_and_a_budget() -> None:
+    world = World()
+    pod = world.another(world.pod(OLD), name="canary-0")
+    owner = {"kind": "StatefulSet", "name": "canary", "uid": "x", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    world.pods.append(pod)
+    scopes = build(world.store(), DEFAULT, world.now_s).scopes
+    assert [s.name for s in scopes] == ["default/default/shop-sse"]
+    seen = {w.name: w.stream_service for w in scopes[0].snapshot.workloads}
+    assert seen == dict.fromkeys([NAME, "default/StatefulSet/canary"], "default/shop-sse")
+
+
+def test_a_paused_deployment_is_known_as_one() -> None:
+    world = World()
+    assert not workload(world).paused
+    world.deployment["spec"]["paused"] = True
+    assert workload(world).paused

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.contract.report import POD_STATES, Report
 from tidegate.rollout.fleet import left_s, sort_out
+from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.pacing import Job, urgency
 from tidegate.rollout.plan import Decision, plan, plans_of
@@ -57,7 +58,9 @@ workloads = st.builds(
     replicas=st.integers(0, 6),
     revision=st.sampled_from(["old", "new"]),
     pods=st.lists(pods, max_size=7).map(tuple),
+    paused=st.booleans(),
     steerable=st.booleans(),
+    stream_service=st.sampled_from([None, "shared"]),
 )
 snapshots = st.lists(workloads, max_size=3).map(
     lambda ws: Snapshot(tuple(named(w, i) for i, w in enumerate(ws)))
@@ -74,7 +77,7 @@ looks = st.lists(st.tuples(snapshots, st.floats(0.05, 30)), min_size=1, max_size
 def leaving(snapshot: Snapshot, memory: Memory, policy: Policy, now: float) -> list[Job]:
     """Every pod with streams to let go, and how long it has."""
     jobs = []
-    for workload in snapshot.workloads:
+    for workload in joined(snapshot.workloads):
         remembered = memory.workloads.get(workload.name, WorkloadMemory())
         loads, _ = infer_loads(workload.pods, remembered, now, policy.retry_ms / 1000)
         jobs += [Job(p.uid, n, left_s(p)) for p, n in sort_out(workload, loads).leaving()]
@@ -99,7 +102,7 @@ def test_some_pod_is_open_as_long_as_a_staying_one_is_ready(
         now += wait_s
         decision = plan(snapshot, policy, now, memory if remembers else Memory())
         memory = decision.memory
-        for workload in snapshot.workloads:
+        for workload in joined(snapshot.workloads):
             staying = [
                 p
                 for p in workload.pods
@@ -132,7 +135,7 @@ def test_the_rates_stay_within_the_budget_unless_deadlines_ask_for_more(
                 ),
                 default=0.0,
             )
-            for w in snapshot.workloads
+            for w in joined(snapshot.workloads)
         ]
         asked, _ = urgency(leaving(snapshot, before, policy, now))
         assert sum(fastest) <= max(policy.budget_per_s, asked) * (1 + 1e-9)

@@ -1,9 +1,10 @@
 """plan(snapshot, policy, now, memory) -> Decision: one look at the fleet.
 
-For every workload: infer the loads, sort the pods by role, decide who is open and how fast may be
-drained (`steering`), or whether a fleet at rest must be evened out (`rebalance`). Then all drains
-share one budget (`pacing`). Nothing here depends on what happened, only on what is; the memory
-makes the figures sharper and may be dropped at any look.
+For every fleet (a workload, or several behind one Service: `joining`): infer the loads, sort the
+pods by role, decide who is open and how fast may be drained (`steering`), or whether a fleet at
+rest must be evened out (`rebalance`). Then all drains share one budget (`pacing`). Nothing here
+depends on what happened, only on what is; the memory makes the figures sharper and may be dropped
+at any look.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
 from tidegate.rollout import pacing, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
+from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
 from tidegate.rollout.rolling import rolling
@@ -44,8 +46,8 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     Same input, same output; `memory` is the last decision's, or an empty one.
     """
     views = [
-        _view(living(w), policy, now, memory.workloads.get(w.name, WorkloadMemory()))
-        for w in snapshot.workloads
+        _view(w, policy, now, memory.workloads.get(w.name, WorkloadMemory()))
+        for w in joined([living(w) for w in snapshot.workloads])
     ]
     lanes = [v.lane for v in views if v.lane is not None]
     paced = pacing.pace(lanes, policy.budget_per_s, policy.retry_ms, now)

@@ -26,7 +26,7 @@ def rolling(
         return View(fleet, memory, everyone, replace(lane, ready=bool(fleet.ready)))
     if not fleet.new:
         return View(fleet, memory, everyone, replace(lane, ready=False))
-    if memory.stalled_since_s is not None and now - memory.stalled_since_s >= STALLED_AFTER_S:
+    if _serves_on(fleet, memory, now):
         return View(fleet, memory, _stalled(fleet), lane)
     memory = seen_open(memory, now, doomed_open=any(p.open for p in fleet.old))
     steering = steer(
@@ -47,6 +47,18 @@ def rolling(
     return View(fleet, memory, steering.open, lane)
 
 
+def _serves_on(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
+    """Whether the old pods are to take streams, too: the rollout does not go on.
+
+    A paused one is steered as long as its new pods have room: who lands on one has moved for good.
+    Once they have their share, what still drains (an old pod evicted hours later) goes to the old.
+    """
+    since_s = memory.stalled_since_s
+    if since_s is not None and now - since_s >= STALLED_AFTER_S:
+        return True
+    return fleet.workload.paused and bool(fleet.old) and _room(fleet) < 1.0
+
+
 def _stalled(fleet: Fleet) -> frozenset[str]:
     """Paused, or a canary: the old pods serve on, and a new pod gets its share, never more."""
     below = (p.uid for p in fleet.new if fleet.load(p) < fleet.target)
@@ -63,5 +75,10 @@ def _credit(fleet: Fleet) -> float | None:
     """
     if not fleet.more_to_come:
         return None
+    return _room(fleet)
+
+
+def _room(fleet: Fleet) -> float:
+    """Streams that fit below the target on the new pods, beside those in the air."""
     room = sum(max(0.0, fleet.target - fleet.load(p)) for p in fleet.new)
     return max(0.0, room - fleet.loads.in_air)

@@ -44,7 +44,9 @@ class Workload:
 
     `revision` is the pod-template hash of the ReplicaSet with the highest
     ``deployment.kubernetes.io/revision`` (not the youngest pod's: after an undo that one is
-    doomed). `steerable` is false where the stream Service cannot be steered; `refusal` says why.
+    doomed). `paused` says that its rollout does not go on until somebody resumes it. `steerable`
+    is false where the stream Service cannot be steered; `refusal` says why. `stream_service` names
+    that Service; workloads behind the same one are one fleet (`joining`).
     """
 
     name: str
@@ -53,8 +55,10 @@ class Workload:
     pods: tuple[Pod, ...] = ()
     max_surge: int = 1
     max_unavailable: int = 0
+    paused: bool = False
     steerable: bool = True
     refusal: str | None = None
+    stream_service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

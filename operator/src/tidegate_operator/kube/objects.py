@@ -83,7 +83,8 @@ class WorkloadObject:
     """A Deployment, StatefulSet or DaemonSet.
 
     `update_revision` is a StatefulSet's wished revision. `max_surge` and `max_unavailable` are
-    resolved to pods, rounded as the Deployment controller does (surge up, unavailable down).
+    resolved to pods, rounded as the Deployment controller does (surge up, unavailable down);
+    `paused` is its ``spec.paused``.
     """
 
     kind: str
@@ -95,6 +96,7 @@ class WorkloadObject:
     max_surge: int
     max_unavailable: int
     update_revision: str | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ def _workload(
         max_surge=max_surge,
         max_unavailable=max_unavailable,
         update_revision=update_revision,
+        paused=spec.get("paused") is True,
     )
 
 

@@ -76,7 +76,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
-        scope = _scope_name(key, policy)
+        scope = _scope_name(policy, known.stream_service(key.namespace, labels) or str(key))
         if scope not in rules_by_scope:
             rules_by_scope[scope], problem = _rules(policy, default)
             if policy is not None:
@@ -104,10 +104,10 @@ def _all(scopes: Mapping[str, Sequence[Workload]]) -> Iterable[Workload]:
     return (workload for found in scopes.values() for workload in found)
 
 
-def _scope_name(key: WorkloadKey, policy: PolicyObject | None) -> str:
-    """A policy's workloads share its budget; each other workload has the default one alone."""
+def _scope_name(policy: PolicyObject | None, fleet: str) -> str:
+    """A policy's workloads share its budget; each other fleet has the default one alone."""
     if policy is None:
-        return f"default/{key}"
+        return f"default/{fleet}"
     return f"policy/{policy.meta.namespace}/{policy.meta.name}"
 
 
@@ -195,9 +195,17 @@ class _Known:
             pods=tuple(_pod(p, min_ready_s, rules, now_s) for p in pods),
             max_surge=known.max_surge if known else 1,
             max_unavailable=known.max_unavailable if known else 0,
+            paused=known is not None and known.paused,
             steerable=refusal is None,
             refusal=refusal,
+            stream_service=self.stream_service(key.namespace, labels),
         )
+
+    def stream_service(self, namespace: str, labels: Mapping[str, str]) -> str | None:
+        """Which stream Service (or Services) the pods are behind; ``None`` for none."""
+        found = steerable.stream_services(self._services[namespace], namespace, labels)
+        names = ",".join(sorted(service.meta.name for service in found))
+        return f"{namespace}/{names}" if names else None
 
     def _replicas(self, key: WorkloadKey, pods: Sequence[PodObject]) -> int:
         """Wished pods of a controller whose object is not read: what its ReplicaSets want."""
