@@ -14,7 +14,7 @@ from tidegate.contract.names import LABEL_ADMIT
 EXIT_SLACK_S = 3.0
 """Past the grace period the kubelet gives 2 s more, and the watch needs its moment."""
 
-_HELD_KINDS = f"pods,deployments,replicasets,services,endpointslices,{KIND_DRAIN_POLICY.lower()}s"
+_HELD_KINDS = f"pods,deployments,replicasets,services,endpointslices,{KIND_DRAIN_POLICY.lower()}"
 
 
 async def scale(kubectl: Kubectl, stage: Stage, pods: int) -> None:
