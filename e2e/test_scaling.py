@@ -18,6 +18,7 @@ from e2e.rollouts.workload import Workload
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, MODE_STOCK
 from tidegate.score.goals import Goal
 from tidegate.score.scorecard import Run
+from tidegate_lab.door import SYNC_PERIOD_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -147,18 +148,20 @@ async def scaled_in_with_idle_pods(
 
 
 async def _idle_beside_full_ones(kubectl: Kubectl, stage: Stage) -> set[str]:
-    """Take the first pods out of the stream Service by hand, and scale up; returns their names."""
+    """Let the first pods grow old, scale up, and close them by hand; returns their names."""
     await until_all_ready(stage, IDLE)
-    first = [*stage.pods.alive()]
-    labels = (f"--namespace={stage.workload.namespace}", "--overwrite", f"{LABEL_ADMIT}=false")
-    await asyncio.to_thread(kubectl, "label", "pods", *[pod.name for pod in first], *labels)
-    since_s = max(pod.ready_s for pod in first)
+    first = {pod.name: pod for pod in stage.pods.alive()}
+    since_s = max(pod.ready_s for pod in first.values())
     older = f"{IDLE} pods are {OLDER_S:.0f} s old"
     await stage.until(older, lambda: time.monotonic() - since_s >= OLDER_S, OLDER_S + 5)
     await scale(kubectl, stage, IDLE + FULL)
     await until_all_ready(stage, IDLE + FULL)
+    labels = (f"--namespace={stage.workload.namespace}", "--overwrite", f"{LABEL_ADMIT}=false")
+    await asyncio.to_thread(kubectl, "label", "pods", *first, *labels)
     await stage.until(f"{FULL} endpoints", lambda: stage.endpoints.now == FULL, KNOWN_TIMEOUT_S)
-    return {pod.name for pod in first}
+    # What kube-proxy knows cannot be asked; it takes changes up once a second.
+    await asyncio.sleep(2 * SYNC_PERIOD_S)
+    return {*first}
 
 
 def _costs_are_known(stage: Stage) -> bool:
