@@ -129,7 +129,11 @@ class SeenPod:
 
 
 class EndpointWatch:
-    """How many ready endpoints a Service has, over time."""
+    """How many ready endpoints a Service has, over time.
+
+    A pod without the port that the Service names is listed, too, in a slice without ports, and no
+    router sends anything there: it is no endpoint.
+    """
 
     def __init__(self, api: KubeApi, namespace: str, service: str) -> None:
         self.counts: list[tuple[float, int]] = []
@@ -144,7 +148,7 @@ class EndpointWatch:
             name = item["metadata"]["name"]
             endpoints = item.get("endpoints") or []
             ready = sum(bool(e.get("conditions", {}).get("ready")) for e in endpoints)
-            slices[name] = 0 if kind == "DELETED" else ready
+            slices[name] = ready if item.get("ports") and kind != "DELETED" else 0
             self.counts.append((clock(), sum(slices.values())))
 
     @property

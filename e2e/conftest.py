@@ -29,6 +29,8 @@ NODES = "TIDEGATE_E2E_NODES"
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marks mean."""
     config.addinivalue_line("markers", "e2e: needs a real cluster, which it starts or finds")
+    counterproof = "counterproof: shows that a case fails with what it tests switched off"
+    config.addinivalue_line("markers", counterproof)
     config.addinivalue_line("markers", "first: runs before the cluster of the other tests is up")
     config.addinivalue_line("markers", "nodes(count): needs a cluster of so many, instead of one")
 

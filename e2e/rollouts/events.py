@@ -102,3 +102,15 @@ def busiest(stage: Stage) -> str:
     alive = {pod.name for pod in stage.pods.alive()}
     streams = {pod: n for pod, n in stage.load.progress.streams.items() if pod in alive}
     return max(streams, key=lambda pod: streams[pod])
+
+
+def finalizers(kubectl: Kubectl, namespace: str) -> list[str]:
+    """Every object of the namespace, of whatever kind, that has a finalizer."""
+    kinds = kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+    kinds = [kind for kind in kinds if kind != "events.events.k8s.io"]
+    items = kubectl.items(",".join(sorted(kinds)), f"--namespace={namespace}")
+    return [
+        f"{item['kind']} {item['metadata']['name']}: {item['metadata']['finalizers']}"
+        for item in items
+        if item["metadata"].get("finalizers")
+    ]

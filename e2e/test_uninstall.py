@@ -1,0 +1,135 @@
+"""`helm uninstall` with everybody connected: streams stay, and no Service stays without pods.
+
+The applications have a NATS of their own: the chart's goes with the release, and nobody can publish
+without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from e2e.goals import ROLLBACK, missed, show
+from e2e.installation import NAMESPACE, RELEASE, Installation, install
+from e2e.kubectl import Kubectl
+from e2e.rollouts.broker import WithOwnBroker, own_backplane
+from e2e.rollouts.events import finalizers
+from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.stage import Audience, Stage, staged
+from tidegate.contract.names import LABEL_ADMIT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+WATCHED_S = 3.0
+
+
+async def test_uninstalling_in_mid_rollout_is_not_felt(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Every closed pod is opened; installed again, the rollout ends as if nothing had been."""
+    workload = _workload(installation, "e2e-uninstall", pods=5)
+    try:
+        async with staged(kubectl, workload, Audience(clients=500)) as stage:
+            await stage.fill()
+            began_s = time.monotonic()
+            old = {pod.name for pod in stage.pods.alive()}
+            await _pause_in_mid_rollout(kubectl, stage, old)
+            await _uninstall(kubectl, stage)
+            assert _closed(stage) == []
+            await stage.settle()
+            held = await asyncio.to_thread(finalizers, kubectl, workload.namespace)
+            await asyncio.to_thread(install, kubectl, installation.images)
+            await _rollout(kubectl, stage, "resume")
+            await until_replaced(stage, old)
+            await stage.settle()
+            empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
+            await stage.finish(began_s)
+            run = stage.run(began_s, newest_revision(stage, old))
+    finally:
+        install(kubectl, installation.images)
+    show("(k) uninstalled and installed again in mid-rollout", [run])
+    print(f"without an endpoint: {empty_s:.2f} s")
+    assert empty_s == 0
+    assert held == []
+    assert missed([run], ROLLBACK) == []
+
+
+@pytest.mark.counterproof
+async def test_without_its_hooks_uninstalling_leaves_pods_closed(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """`--no-hooks`: once the open pod goes, the stream Service is empty."""
+    workload = _workload(installation, "e2e-uninstall-no-hooks", pods=2)
+    try:
+        async with staged(kubectl, workload, Audience(clients=100)) as stage:
+            await stage.fill()
+            began_s = time.monotonic()
+            old = {pod.name for pod in stage.pods.alive()}
+            await _pause_in_mid_rollout(kubectl, stage, old)
+            await _uninstall(kubectl, stage, "--no-hooks")
+            closed = _closed(stage)
+            await _delete_open_pods(kubectl, stage)
+            watched_s = time.monotonic() + WATCHED_S
+            await stage.until("a while", lambda: time.monotonic() >= watched_s, 2 * WATCHED_S)
+            empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
+    finally:
+        install(kubectl, installation.images)
+    print(f"(k) uninstalled without hooks: {len(closed)} pods closed, {empty_s:.2f} s empty")
+    assert closed != []
+    assert empty_s > 0
+
+
+def _workload(installation: Installation, namespace: str, pods: int) -> WithOwnBroker:
+    return WithOwnBroker(
+        image=installation.images.sidecar.name,
+        broker_image=installation.images.nats.name,
+        namespace=namespace,
+        pods=pods,
+        annotations=own_backplane(namespace),
+    )
+
+
+async def _pause_in_mid_rollout(kubectl: Kubectl, stage: Stage, old: set[str]) -> None:
+    """Until a new pod is there and the operator has closed others; then the rollout stands."""
+    await restart(kubectl, stage)
+
+    def under_way() -> bool:
+        new = [p for p in stage.pods.alive() if p.name not in old and p.ready]
+        return bool(new) and _closed(stage) != []
+
+    await stage.until("pods are closed", under_way, 60)
+    await _rollout(kubectl, stage, "pause")
+    assert _closed(stage) != []
+
+
+async def _uninstall(kubectl: Kubectl, stage: Stage, *words: str) -> None:
+    """``helm uninstall``, until nothing of the release is left."""
+    where = f"--namespace={NAMESPACE}"
+    began_s = time.monotonic()
+    await asyncio.to_thread(kubectl.helm, "uninstall", RELEASE, where, "--wait", *words)
+    took_s = time.monotonic() - began_s
+    stage.progress.done(f"uninstalled in {took_s:.1f} s: {stage.standing()}")
+    gone = ("wait", "pods", "--all", where, "--for=delete", "--timeout=60s")
+    await asyncio.to_thread(kubectl, *gone)
+
+
+async def _rollout(kubectl: Kubectl, stage: Stage, verb: str) -> None:
+    """``kubectl rollout VERB``."""
+    where = f"--namespace={stage.workload.namespace}"
+    name = f"deployment/{stage.workload.name}"
+    await asyncio.to_thread(kubectl, "rollout", verb, name, where)
+
+
+def _closed(stage: Stage) -> list[str]:
+    """Living pods that the stream Service leaves out."""
+    alive = [pod for pod in stage.pods.alive() if pod.deleted_s is None]
+    return [pod.name for pod in alive if pod.labels.get(LABEL_ADMIT) == "false"]
+
+
+async def _delete_open_pods(kubectl: Kubectl, stage: Stage) -> None:
+    alive = [pod for pod in stage.pods.alive() if pod.deleted_s is None]
+    opened = [pod.name for pod in alive if pod.labels.get(LABEL_ADMIT) == "true"]
+    where = f"--namespace={stage.workload.namespace}"
+    await asyncio.to_thread(kubectl, "delete", "pods", *opened, where, "--wait=false")
