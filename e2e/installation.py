@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ RELEASE = "tidegate"
 NAMESPACE = "tidegate-system"
 READY_TIMEOUT_S = 60
 PARTS = ("statefulset/{}-nats", "deployment/{}-operator", "deployment/{}-injector")
+BACKPLANE = f"nats://{RELEASE}-nats.{NAMESPACE}.svc:4222"
+"""Where the injected sidecars have their log."""
+
 NATS_STORE = "16Gi"
 """Every application's log reserves 128 MiB of it, and each test deploys one more."""
 
@@ -54,9 +59,21 @@ class Installation:
         chosen = f"--selector=app.kubernetes.io/component={component}"
         self.kubectl("wait", "pods", chosen, where, "--for=delete", "--timeout=120s")
 
+    @contextmanager
+    def changed(self, *values: str) -> Iterator[None]:
+        """The release with other values (``key=value``), for the time of the block."""
+        install(self.kubectl, self.images, *values)
+        try:
+            yield
+        finally:
+            install(self.kubectl, self.images)
 
-def install(kubectl: Kubectl, images: Images) -> Installation:
-    """Install the release, or bring it to this state, and wait until all of it is ready."""
+
+def install(kubectl: Kubectl, images: Images, *more: str) -> Installation:
+    """Install the release, or bring it to this state, and wait until all of it is ready.
+
+    `more` are further values, ``key=value``; those of an earlier call are forgotten.
+    """
     progress = Progress()
     values = [
         "image.pullPolicy=Never",
@@ -66,6 +83,7 @@ def install(kubectl: Kubectl, images: Images) -> Installation:
         "nats.enabled=true",
         "nats.persistence.enabled=false",
         f"nats.maxFileStore={NATS_STORE}",
+        *more,
     ]
     where = [f"--namespace={NAMESPACE}", "--create-namespace"]
     settings = [f"--set={value}" for value in values]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.goals import UNHARMED, missed, show
-from e2e.installation import NAMESPACE, RELEASE, Installation
+from e2e.installation import BACKPLANE, Installation
 from e2e.kubectl import Kubectl
 from e2e.rollouts.adopting import Adopting, Step
 from e2e.rollouts.events import finalizers
@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 FEW = Audience(clients=40)
-BACKPLANE = f"nats://{RELEASE}-nats.{NAMESPACE}.svc:4222"
 WATCHED_S = 3.0
 
 

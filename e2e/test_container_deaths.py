@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from e2e.goals import UNHARMED, missed, show
-from e2e.installation import Installation
+from e2e.installation import BACKPLANE, Installation
 from e2e.kubectl import Kubectl
 from e2e.relay import SICK
+from e2e.rollouts.adopting import Adopting
 from e2e.rollouts.events import (
     busiest,
     execute,
@@ -20,6 +21,7 @@ from e2e.rollouts.events import (
 from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import RELAY, Workload
 from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
+from tidegate.score.scorecard import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -88,3 +90,51 @@ async def test_a_sidecar_that_dies_loses_no_event(
     assert missed([run], UNHARMED) == []
     assert run.scorecard.cut_without_goodbye is not None
     assert run.scorecard.cut_without_goodbye >= broken * 0.9
+
+
+@pytest.mark.counterproof
+async def test_an_application_that_streams_by_itself_takes_its_streams_along(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """The same server of streams as an ordinary container that dies: what (f) is without us."""
+    workload = Adopting(
+        image=installation.images.sidecar.name,
+        namespace="e2e-app-dies-alone",
+        pods=2,
+        shared_processes=True,
+        backplane=BACKPLANE,
+    )
+    run = await _killed(kubectl, workload, "tidegate_sidecar")
+    show("(f) an application that streams by itself is killed", [run])
+    assert run.scorecard.moves_per_client
+    assert run.scorecard.cut_without_goodbye
+
+
+@pytest.mark.counterproof
+async def test_without_replay_a_sidecar_that_dies_loses_events(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Whoever comes back then begins at the head of the log."""
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-no-replay",
+        pods=2,
+        shared_processes=True,
+        annotations={f"{KEY_PREFIX}replay": "off"},
+    )
+    run = await _killed(kubectl, workload, "tidegate_sidecar")
+    show("(f) the sidecar is killed, and does not replay", [run])
+    assert run.scorecard.lost
+    assert missed([run], UNHARMED) != []
+
+
+async def _killed(kubectl: Kubectl, workload: Workload, word: str) -> Run:
+    """One process of the busiest pod is killed once."""
+
+    async def act(stage: Stage) -> None:
+        pod = busiest(stage)
+        await kill(kubectl, stage, pod, word)
+        await until_restarted(stage, pod, 1)
+        await until_everybody_is_back(stage)
+
+    return await happening(kubectl, workload, Audience(clients=100), act)

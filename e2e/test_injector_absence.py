@@ -47,6 +47,30 @@ def test_only_annotated_pods_wait(kubectl: Kubectl, installation: Installation) 
         kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
+@pytest.mark.counterproof
+def test_where_failures_are_ignored_annotated_pods_start_without_a_sidecar(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """With `injector.failurePolicy=Ignore` nobody waits, and the stream Service stays empty."""
+    image = installation.images.sidecar.name
+    workload = Workload(image=image, namespace="e2e-ignored", pods=1, min_ready_s=0)
+    where = f"--namespace={workload.namespace}"
+    namespace = {"apiVersion": "v1", "kind": "Namespace"}
+    with installation.changed("injector.failurePolicy=Ignore"):
+        installation.scale("injector", 0)
+        try:
+            kubectl.apply({**namespace, "metadata": {"name": workload.namespace}})
+            kubectl.apply(workload.config(), workload.deployment())
+            kubectl("rollout", "status", f"deployment/{workload.name}", where, "--timeout=60s")
+            pods = kubectl.items("pods", where)
+        finally:
+            kubectl("delete", "namespace", workload.namespace, "--ignore-not-found", "--wait=false")
+            installation.scale("injector", 2)
+    started = [[c["name"] for c in containers(pod)] for pod in pods]
+    print(f"(i) failures ignored: {len(started)} annotated pod started, sidecars: {started[0]}")
+    assert started == [[]]
+
+
 def containers(pod: dict[str, dict[str, list[dict[str, str]]]]) -> list[dict[str, str]]:
     """The init containers, native sidecars among them."""
     return pod["spec"].get("initContainers", [])

@@ -7,13 +7,15 @@ import time
 
 import pytest
 
+from e2e.cluster.commands import wait_until
 from e2e.goals import ROLLBACK, SMOOTH, missed, show
 from e2e.installation import NAMESPACE, RELEASE, Installation
 from e2e.kubectl import Kubectl
 from e2e.machine import kill_container
-from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.rollout import newest_revision, restart, roll_out, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
+from tidegate.contract.kube import KEY_PREFIX
 from tidegate.contract.names import LABEL_ADMIT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -22,6 +24,7 @@ AUDIENCE = Audience(clients=500)
 READMITTED_WITHIN_S = 30.0
 STANDBY_STEERS_WITHIN_S = 20.0
 LEASE = f"{RELEASE}-operator"
+LONG_LEASE_S = 40
 
 
 async def test_a_rollout_is_finished_without_its_operator(
@@ -66,17 +69,9 @@ async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installati
         old = {pod.name for pod in stage.pods.alive()}
         await restart(kubectl, stage)
         await _until_new_pods_are_open(stage, old, 1)
-        leader = await asyncio.to_thread(_leader, kubectl)
-        where = f"--namespace={NAMESPACE}"
-        pod = await asyncio.to_thread(kubectl.get, "pod", leader, where)
-        killed_s = time.monotonic()
-        # SIGKILL first: a deleted one would hand its Lease over politely.
-        assert kill_container(pod["status"]["containerStatuses"][0]["containerID"]) > 0
-        now = ("--grace-period=0", "--force", "--wait=false")
-        await asyncio.to_thread(kubectl, "delete", "pod", leader, where, *now)
-        while await asyncio.to_thread(_leader, kubectl) in ("", leader):
-            assert time.monotonic() < killed_s + STANDBY_STEERS_WITHIN_S
-        stage.progress.done(f"another leads after {time.monotonic() - killed_s:.1f} s")
+        took_s = await asyncio.to_thread(_seconds_to_another_leader, kubectl)
+        assert took_s is not None
+        stage.progress.done(f"another leads after {took_s:.1f} s")
         await until_replaced(stage, old)
         await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
         await stage.settle()
@@ -84,6 +79,55 @@ async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installati
         run = stage.run(began_s, newest_revision(stage, old))
     show("the leader killed in mid-rollout", [run])
     assert missed([run], ROLLBACK) == []
+
+
+@pytest.mark.counterproof
+async def test_without_operator_and_goodbyes_a_rollout_cuts_everyone(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """What a pod does by its own plan is all that there is then; with drain `cut` it has none."""
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-no-plan",
+        pods=2,
+        min_ready_s=0,
+        annotations={f"{KEY_PREFIX}drain": "cut"},
+    )
+    audience = Audience(clients=100)
+    installation.scale("operator", 0)
+    try:
+        run = await roll_out(kubectl, workload, audience)
+    finally:
+        installation.scale("operator", 2)
+    show("(e) no operator and no plan of the pods' own", [run])
+    assert run.scorecard.cut_without_goodbye is not None
+    assert run.scorecard.cut_without_goodbye >= audience.clients
+    assert missed([run], SMOOTH) != []
+
+
+@pytest.mark.counterproof
+def test_a_long_lease_leaves_nobody_to_steer(kubectl: Kubectl, installation: Installation) -> None:
+    """The standby waits until the dead leader's Lease is over."""
+    with installation.changed(f"operator.leaseDurationSeconds={LONG_LEASE_S}"):
+        wait_until("a leader", lambda: _leader(kubectl))
+        took_s = _seconds_to_another_leader(kubectl)
+    print(f"(e) a Lease of {LONG_LEASE_S} s: another leader after {took_s} s")
+    assert took_s is None
+
+
+def _seconds_to_another_leader(kubectl: Kubectl) -> float | None:
+    """Kill the leader; how long until another one leads, ``None`` if that takes too long."""
+    leader = _leader(kubectl)
+    where = f"--namespace={NAMESPACE}"
+    pod = kubectl.get("pod", leader, where)
+    killed_s = time.monotonic()
+    # SIGKILL first: a deleted one would hand its Lease over politely.
+    assert kill_container(pod["status"]["containerStatuses"][0]["containerID"]) > 0
+    kubectl("delete", "pod", leader, where, "--grace-period=0", "--force", "--wait=false")
+    while _leader(kubectl) in ("", leader):
+        if time.monotonic() > killed_s + STANDBY_STEERS_WITHIN_S:
+            return None
+    return time.monotonic() - killed_s
 
 
 def _leader(kubectl: Kubectl) -> str:

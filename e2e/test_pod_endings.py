@@ -19,8 +19,9 @@ from e2e.rollouts.events import busiest, until_all_ready
 from e2e.rollouts.rollout import newest_revision, restart, until_replaced
 from e2e.rollouts.stage import Audience, staged
 from e2e.rollouts.workload import Workload
-from tidegate.contract.kube import CONTAINER_SIDECAR
+from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
 from tidegate.contract.names import ADMIN_PORT, HEADER_POD_TOKEN, PATH_DRAIN_POD
+from tidegate.score.scorecard import Run
 from tidegate_lab.door import Endpoint
 from tidegate_lab.processes import Household
 
@@ -66,8 +67,33 @@ async def test_an_idle_pod_lingers_until_routers_have_forgotten_it(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """Without a stream there is nothing to drain, yet it stays a while, and not much longer."""
-    image = installation.images.sidecar.name
-    workload = Workload(image=image, namespace="e2e-linger", pods=1, min_ready_s=0)
+    stayed_s = await _seconds_an_idle_pod_stays(kubectl, installation, {})
+    print(f"an idle pod was gone after {stayed_s:.1f} s")
+    assert LINGER_S <= stayed_s <= 2 * LINGER_S
+
+
+@pytest.mark.counterproof
+async def test_without_its_linger_an_idle_pod_is_gone_at_once(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Before every router can have heard that it goes."""
+    linger = {f"{KEY_PREFIX}linger-s": "0"}
+    stayed_s = await _seconds_an_idle_pod_stays(kubectl, installation, linger)
+    print(f"(j) without linger an idle pod was gone after {stayed_s:.1f} s")
+    assert stayed_s < LINGER_S
+
+
+async def _seconds_an_idle_pod_stays(
+    kubectl: Kubectl, installation: Installation, annotations: dict[str, str]
+) -> float:
+    """From its deletion until it is gone."""
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-linger",
+        pods=1,
+        min_ready_s=0,
+        annotations=annotations,
+    )
     async with staged(kubectl, workload, Audience(clients=0)) as stage:
         await until_all_ready(stage, 1)
         pod = stage.pods.alive()[0]
@@ -76,21 +102,47 @@ async def test_an_idle_pod_lingers_until_routers_have_forgotten_it(
         await stage.until("the pod is gone", lambda: pod.gone_s is not None, 60)
         assert pod.gone_s is not None
         assert pod.deleted_s is not None
-        print(f"an idle pod was gone after {pod.gone_s - pod.deleted_s:.1f} s")
-        assert LINGER_S <= pod.gone_s - pod.deleted_s <= 2 * LINGER_S
+        return pod.gone_s - pod.deleted_s
 
 
 async def test_a_router_with_keep_alive_sees_no_error(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """It keeps connections to the Service; none of them leads to a pod that is gone."""
+    run = await _behind_nginx(kubectl, installation, {})
+    show("rolling update behind nginx with upstream keep-alive", [run])
+    assert missed([run], SMOOTH) == []
+
+
+@pytest.mark.counterproof
+async def test_without_slots_and_linger_a_router_answers_for_pods_that_are_gone(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Everybody is told at once to come back at once, and the pod ends: 502, and no way back."""
+    at_once = {"drain": "fixed", "shutdown-retry-ms": "1", "linger-s": "0"}
+    annotations = {f"{KEY_PREFIX}{key}": value for key, value in at_once.items()}
+    run = await _behind_nginx(kubectl, installation, annotations)
+    show("(j) the same with neither slots nor linger", [run])
+    assert run.scorecard.non_200
+    assert missed([run], SMOOTH) != []
+
+
+async def _behind_nginx(
+    kubectl: Kubectl, installation: Installation, annotations: dict[str, str]
+) -> Run:
+    """A rolling update with an nginx between the clients and the stream Service."""
     nginx = required_or_skipped(lambda: require(dict(os.environ)))
 
     async def router(household: Household, endpoint: Endpoint) -> Endpoint:
         return await in_front(household, endpoint, nginx)
 
-    image = installation.images.sidecar.name
-    workload = Workload(image=image, namespace="e2e-router", pods=3, min_ready_s=2)
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-router",
+        pods=3,
+        min_ready_s=2,
+        annotations=annotations,
+    )
     async with staged(kubectl, workload, Audience(clients=300), router) as stage:
         await stage.fill()
         began_s = time.monotonic()
@@ -99,9 +151,7 @@ async def test_a_router_with_keep_alive_sees_no_error(
         await until_replaced(stage, old)
         await stage.settle()
         await stage.finish(began_s)
-        run = stage.run(began_s, newest_revision(stage, old))
-    show("rolling update behind nginx with upstream keep-alive", [run])
-    assert missed([run], SMOOTH) == []
+        return stage.run(began_s, newest_revision(stage, old))
 
 
 def _hook_headers(kubectl: Kubectl, workload: Workload, pod: str) -> dict[str, str]:

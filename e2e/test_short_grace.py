@@ -17,6 +17,8 @@ from e2e.rollouts.events import (
 )
 from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
+from tidegate.contract.kube import KEY_PREFIX
+from tidegate.score.scorecard import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -28,6 +30,26 @@ async def test_a_pod_deleted_in_a_hurry_says_goodbye_to_everyone(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """The sidecar hears of the short deadline only by SIGTERM, and has 1.5 s for its streams."""
+    run = await _hurried(kubectl, installation)
+    show(f"(g) kubectl delete --grace-period={GRACE_S}, {CLIENTS} streams, no operator", [run])
+    assert missed([run], SMOOTH) == []
+
+
+@pytest.mark.counterproof
+async def test_without_goodbyes_a_pod_deleted_in_a_hurry_cuts_everyone(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """The same, and the sidecar ends its streams at SIGTERM as other servers do."""
+    run = await _hurried(kubectl, installation, {f"{KEY_PREFIX}drain": "cut"})
+    show("(g) the same with drain cut", [run])
+    assert run.scorecard.cut_without_goodbye == CLIENTS
+    assert missed([run], SMOOTH) != []
+
+
+async def _hurried(
+    kubectl: Kubectl, installation: Installation, annotations: dict[str, str] | None = None
+) -> Run:
+    """One pod, everybody on it, no operator, and 8 s."""
 
     async def act(stage: Stage) -> None:
         pod = busiest(stage)
@@ -40,12 +62,14 @@ async def test_a_pod_deleted_in_a_hurry_says_goodbye_to_everyone(
         await until_everybody_is_back(stage)
 
     workload = Workload(
-        image=installation.images.sidecar.name, namespace="e2e-hurry", pods=1, min_ready_s=0
+        image=installation.images.sidecar.name,
+        namespace="e2e-hurry",
+        pods=1,
+        min_ready_s=0,
+        annotations=annotations or {},
     )
     installation.scale("operator", 0)
     try:
-        run = await happening(kubectl, workload, Audience(clients=CLIENTS), act)
+        return await happening(kubectl, workload, Audience(clients=CLIENTS), act)
     finally:
         installation.scale("operator", 2)
-    show(f"(g) kubectl delete --grace-period={GRACE_S}, {CLIENTS} streams, no operator", [run])
-    assert missed([run], SMOOTH) == []
