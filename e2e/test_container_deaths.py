@@ -36,10 +36,11 @@ async def test_an_application_that_dies_costs_no_stream(
 
     async def act(stage: Stage) -> None:
         pod = busiest(stage)
+        restarts = stage.pods.seen[pod].restarts
         await kill(kubectl, stage, pod, RELAY.name)
-        await until_restarted(stage, pod, 1)
+        await until_restarted(stage, pod, restarts + 1)
         await execute(kubectl, stage, pod, "app", "python", "-c", f"open({SICK!r}, 'w')")
-        await until_restarted(stage, pod, 2)
+        await until_restarted(stage, pod, restarts + 2)
 
     workload = Workload(
         image=installation.images.sidecar.name,

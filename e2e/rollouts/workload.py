@@ -31,6 +31,7 @@ RELAY = Path(__file__).parent.parent / "relay.py"
 APP_PORT = 8000
 STOCK_SLEEP_S = 5
 STABLE, CANARY = "stable", "canary"
+START_LIMIT_S = 60
 DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
 
@@ -148,6 +149,8 @@ class Workload:
             "volumeMounts": [{"name": "source", "mountPath": folder}],
         }
         if self.probed_for_life:
+            # Python alone may take longer to start than one failure of the liveness probe allows.
+            container["startupProbe"] = {**probe, "failureThreshold": START_LIMIT_S}
             container["livenessProbe"] = {**probe, "failureThreshold": 1}
         source = {"name": "source", "configMap": {"name": f"{self.name}-source"}}
         return {
