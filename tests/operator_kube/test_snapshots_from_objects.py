@@ -34,6 +34,19 @@ def test_a_rollout_in_the_middle() -> None:
     assert seen.steerable
 
 
+def test_a_template_that_asks_for_a_sidecar_or_brings_one_is_injected() -> None:
+    def injected(labels: dict[str, str], annotations: dict[str, str]) -> bool:
+        world = World()
+        template = {"labels": {"app": "shop", ADMIT: "true", **labels}, "annotations": annotations}
+        world.deployment["spec"]["template"]["metadata"] = template
+        return workload(world).injected
+
+    assert injected({}, {"tidegate.dev/inject": "true"})
+    assert injected({"tidegate.dev/injected": "true"}, {})
+    assert not injected({}, {"tidegate.dev/inject": "false"})
+    assert not injected({}, {})
+
+
 def test_available_only_after_min_ready_seconds() -> None:
     world = World()
     ready = next(

@@ -56,6 +56,19 @@ def test_without_a_ready_new_pod_the_old_ones_stay_open_and_drains_wait() -> Non
     assert kinds(decision) == {"b": "wait"}
 
 
+def test_an_undo_to_pods_without_a_sidecar_drains_at_once() -> None:
+    """They are not in the picture, so waiting for one of them would last until the deadline."""
+    world = fleet(pod("a", 100, "old", admitted=False), draining("b", 100), injected=False)
+    decision = plan(world, POLICY, 1.0, Memory())
+    assert admits(decision) == {"a": True}
+    assert kinds(decision) == {"b": "drain"}
+
+
+def test_the_last_pods_of_an_undone_adoption_drain_at_once() -> None:
+    world = fleet(draining("b", 100), steerable=False, injected=False)
+    assert kinds(plan(world, POLICY, 1.0, Memory())) == {"b": "drain"}
+
+
 def test_the_first_new_pod_closes_the_old_ones() -> None:
     world = fleet(pod("a", 100, "old"), pod("b", 100, "old"), pod("c", 100, "old"), pod("n", 0))
     assert admits(plan(world, POLICY, 1.0, Memory())) == {"a": False, "b": False, "c": False}

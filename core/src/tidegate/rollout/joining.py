@@ -38,6 +38,7 @@ def _one(members: Sequence[Workload]) -> Workload:
         revision=revision,
         pods=tuple(_of_fleet(pod, w, revision) for w in members for pod in w.pods),
         paused=bool(rolling) and all(w.paused for w in rolling),
+        injected=all(w.injected for w in members),
     )
 
 

@@ -22,10 +22,11 @@ def rolling(
     jobs = tuple(Job(p.uid, n, left_s(p)) for p, n in fleet.leaving())
     everyone = frozenset(p.uid for p in fleet.ready)
     lane = Lane(fleet.workload.name, jobs, policy.budget_per_s, None, ready=True)
+    unseen = not fleet.workload.injected
     if not steered:
-        return View(fleet, memory, everyone, replace(lane, ready=bool(fleet.ready)))
+        return View(fleet, memory, everyone, replace(lane, ready=unseen or bool(fleet.ready)))
     if not fleet.new:
-        return View(fleet, memory, everyone, replace(lane, ready=False))
+        return View(fleet, memory, everyone, replace(lane, ready=unseen))
     if _serves_on(fleet, memory, now):
         return View(fleet, memory, _stalled(fleet), lane)
     memory = seen_open(memory, now, doomed_open=any(p.open for p in fleet.old))

@@ -46,7 +46,9 @@ class Workload:
     ``deployment.kubernetes.io/revision`` (not the youngest pod's: after an undo that one is
     doomed). `paused` says that its rollout does not go on until somebody resumes it. `steerable`
     is false where the stream Service cannot be steered; `refusal` says why. `stream_service` names
-    that Service; workloads behind the same one are one fleet (`joining`).
+    that Service; workloads behind the same one are one fleet (`joining`). `injected` is false where
+    the pods of the wished revision have no sidecar and so are not among `pods`, as after the undo
+    of an adoption: they take streams all the same, unseen.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Workload:
     steerable: bool = True
     refusal: str | None = None
     stream_service: str | None = None
+    injected: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.contract.errors import DocumentError
-from tidegate.contract.kube import ANNOTATION_OPERATOR_CA
-from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT
+from tidegate.contract.kube import ANNOTATION_INJECT, ANNOTATION_OPERATOR_CA
+from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, LABEL_INJECTED
 
 REVISION_ANNOTATIONS = (
     "deployment.kubernetes.io/revision",
@@ -82,9 +82,9 @@ class ReplicaSetObject:
 class WorkloadObject:
     """A Deployment, StatefulSet or DaemonSet.
 
-    `update_revision` is a StatefulSet's wished revision. `max_surge` and `max_unavailable` are
-    resolved to pods, rounded as the Deployment controller does (surge up, unavailable down);
-    `paused` is its ``spec.paused``.
+    `injected` says whether its template asks for a sidecar or brings one. `update_revision` is a
+    StatefulSet's wished revision. `max_surge` and `max_unavailable` are resolved to pods, rounded
+    as the Deployment controller does (surge up, unavailable down); `paused` is its ``spec.paused``.
     """
 
     kind: str
@@ -92,6 +92,7 @@ class WorkloadObject:
     replicas: int
     selector: Raw
     template_labels: Mapping[str, str]
+    injected: bool
     min_ready_s: float
     max_surge: int
     max_unavailable: int
@@ -237,12 +238,15 @@ def _workload(
 ) -> WorkloadObject:
     spec = raw.get("spec") or {}
     template = (spec.get("template") or {}).get("metadata") or {}
+    labels = dict(template.get("labels") or {})
+    asked = (template.get("annotations") or {}).get(ANNOTATION_INJECT) == "true"
     return WorkloadObject(
         kind=kind,
         meta=read_meta(raw),
         replicas=replicas,
         selector=spec.get("selector") or {},
-        template_labels=dict(template.get("labels") or {}),
+        template_labels=labels,
+        injected=asked or labels.get(LABEL_INJECTED) == "true",
         min_ready_s=float(spec.get("minReadySeconds") or 0),
         max_surge=max_surge,
         max_unavailable=max_unavailable,
