@@ -20,9 +20,6 @@ PARTS = ("statefulset/{}-nats", "deployment/{}-operator", "deployment/{}-injecto
 BACKPLANE = f"nats://{RELEASE}-nats.{NAMESPACE}.svc:4222"
 """Where the injected sidecars have their log."""
 
-NATS_STORE = "16Gi"
-"""Every application's log reserves 128 MiB of it, and each test deploys one more."""
-
 LOG_LINES = 5
 LINE_LENGTH = 1000
 
@@ -82,7 +79,6 @@ def install(kubectl: Kubectl, images: Images, *more: str) -> Installation:
         *_image("nats.image", images.nats),
         "nats.enabled=true",
         "nats.persistence.enabled=false",
-        f"nats.maxFileStore={NATS_STORE}",
         *more,
     ]
     where = [f"--namespace={NAMESPACE}", "--create-namespace"]

@@ -43,12 +43,14 @@ def find_nats_server() -> Path:
 class NatsServer:
     """A server with JetStream on loopback, its files in `directory`.
 
-    Port 0 is any free one; after `start` the `port` is known and kept for the next start.
+    Port 0 is any free one; after `start` the `port` is known and kept for the next start. `more`
+    is what its configuration file says besides.
     """
 
-    def __init__(self, directory: Path, port: int = 0) -> None:
+    def __init__(self, directory: Path, port: int = 0, more: str = "") -> None:
         self.directory = directory
         self.port = port
+        self.more = more
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -63,8 +65,11 @@ class NatsServer:
         ports.mkdir(parents=True, exist_ok=True)
         for old in ports.glob("*.ports"):
             old.unlink()
+        configuration = self.directory / "nats.conf"
+        configuration.write_text(self.more)
         self._process = await asyncio.create_subprocess_exec(
-            str(program), "--addr", "127.0.0.1", "--port", str(self.port or -1), "--jetstream",
+            str(program), "--config", str(configuration),
+            "--addr", "127.0.0.1", "--port", str(self.port or -1), "--jetstream",
             "--store_dir", str(self.directory / "store"), "--ports_file_dir", str(ports),
             "--log", str(self.directory / "nats-server.log"),
             stdin=asyncio.subprocess.DEVNULL,

@@ -269,15 +269,6 @@ def test_policies_survive_unless_told_otherwise() -> None:
     assert "annotations" not in other["metadata"]
 
 
-def test_a_new_nats_configuration_rolls_its_pod() -> None:
-    before, after = (
-        dict(render("nats.enabled=true", f"nats.maxFileStore={size}").pods())["tidegate-nats"]
-        for size in ("900Mi", "800Mi")
-    )
-    key = "checksum/config"
-    assert before["metadata"]["annotations"][key] != after["metadata"]["annotations"][key]
-
-
 def test_images_by_registry_tag_and_digest() -> None:
     digest = "sha256:" + "a" * 64
     rendered = render(

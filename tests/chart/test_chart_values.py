@@ -68,6 +68,7 @@ def test_lint(case: str) -> None:
             "replaces the exclusions",
         ),
         (("operator.watchNamespaces={tidegate-system}",), "release's own namespace"),
+        (("nats.maxFileStore=10Gi",), "more than 95 % of nats.persistence.size"),
         (("nats.enabld=true",), "additional properties 'enabld' not allowed"),
         (("operator.replicas=two",), "got string, want integer"),
         (("certificates.mode=lookup",), "value must be one of"),

@@ -48,6 +48,7 @@ class BrokenBackplane:
     """A backplane whose store is away."""
 
     degraded = True
+    problem = None
     canary_delay_s = None
 
     def __init__(self, error):

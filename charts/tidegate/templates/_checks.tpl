@@ -32,4 +32,8 @@
 {{- if has .Release.Namespace .Values.operator.watchNamespaces -}}
 {{- fail "operator.watchNamespaces names the release's own namespace, where the injector changes no pods" -}}
 {{- end -}}
+{{- $mib := include "tidegate.mib" .Values.nats.maxFileStore | int64 -}}
+{{- if gt (mul 20 $mib) (mul 19 (include "tidegate.mib" .Values.nats.persistence.size | int64)) -}}
+{{- fail "nats.maxFileStore is more than 95 % of nats.persistence.size, and a full volume stops NATS: raise the size, or lower maxFileStore" -}}
+{{- end -}}
 {{- end -}}

@@ -152,3 +152,18 @@ topologySpreadConstraints:
 {{- end -}}
 {{- toJson $defaults -}}
 {{- end -}}
+
+{{/* A quantity in Mi or Gi, as a number of MiB. */}}
+{{- define "tidegate.mib" -}}
+{{- if hasSuffix "Gi" . -}}
+{{- mul 1024 (trimSuffix "Gi" . | int64) -}}
+{{- else -}}
+{{- trimSuffix "Mi" . | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What each application's log reserves in NATS, in MiB: twice the sidecar's ring-bytes. */}}
+{{- define "tidegate.logMib" -}}
+{{- $ring := get .Values.sidecar.defaults "ring-bytes" | default "67108864" -}}
+{{- max 1 (div (add 1048575 (mul 2 (int64 $ring))) 1048576) -}}
+{{- end -}}

@@ -55,10 +55,12 @@ class AdminPort:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, _: Request) -> Response:
-        """Whether the ring was ever filled."""
+        """Whether the ring was ever filled, and if not, what keeps it empty."""
         if self._hub.is_filled:
             return PlainTextResponse("ok\n")
-        return PlainTextResponse("the ring is not filled yet\n", status_code=503)
+        problem = self._pod.problem()
+        why = "" if problem is None else f": {problem}"
+        return PlainTextResponse(f"the ring is not filled yet{why}\n", status_code=503)
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus' text format."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tidegate
-from tidegate.contract.report import Report
+from tidegate.contract.report import DEGRADED_BACKPLANE, Report
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.settings import Settings
@@ -35,6 +35,11 @@ class Pod:
         """What a new report would be sent for: streams arrived and ended, in total."""
         return self._streams.arrived_total, sum(self._streams.ended_total.values())
 
+    def problem(self) -> str | None:
+        """Why the log cannot be opened, with the fix; ``None`` while it is open."""
+        problem = self._backplane.problem
+        return None if problem is None else problem.text
+
     def next_report(self) -> Report:
         """The next report, with its own sequence number."""
         self._reports += 1
@@ -56,10 +61,17 @@ class Pod:
             "engine": dict(streams.counters),
             "backplane": {
                 "degraded": self._backplane.degraded,
+                "problem": self.problem(),
                 "canary_delay_s": self._backplane.canary_delay_s,
                 **self._backplane.counters,
             },
         }
+
+    def _degraded(self) -> str | None:
+        problem = self._backplane.problem
+        if problem is not None:
+            return problem.word
+        return DEGRADED_BACKPLANE if self._backplane.degraded else None
 
     def _report(self) -> Report:
         now, drain = self._clock(), self._drain
@@ -77,5 +89,5 @@ class Pod:
             version=tidegate.__version__,
             drain_started_s=None if started is None else max(0.0, now - started),
             deadline_in_s=None if deadline is None else max(0.0, deadline - now),
-            degraded="backplane" if self._backplane.degraded else None,
+            degraded=self._degraded(),
         )

@@ -26,6 +26,12 @@ PLAN_WAIT_S = 2.0
 RESTING_REPORT_S = 15.0
 ROLLING_REPORT_S = 0.25
 
+DEGRADED_BACKPLANE = "backplane"
+"""A report's ``degraded``: the log is out of reach, or late."""
+
+DEGRADED_BACKPLANE_FULL = "backplane-full"
+"""The store has no room for the application's log, so the pod never gets ready."""
+
 PodState = Literal["starting", "ready", "draining", "drained", "stopping"]
 POD_STATES: tuple[PodState, ...] = ("starting", "ready", "draining", "drained", "stopping")
 
@@ -39,7 +45,7 @@ class Report:
 
     `streams` are open now; `arrived_total` and `ended_total` only grow, so that two reports give
     a rate even when arrivals and endings cancel out. `drain_started_s` is the age of the drain
-    and `deadline_in_s` what is left of it. `degraded` is ``None`` or a word ("backplane").
+    and `deadline_in_s` what is left of it. `degraded` is ``None`` or one of ``DEGRADED_…``.
     """
 
     uid: str

@@ -198,11 +198,8 @@ class _Known:
             paused=known is not None and known.paused,
             steerable=refusal is None,
             refusal=refusal,
-<<<<<<< HEAD
             stream_service=self.stream_service(key.namespace, labels),
-=======
             injected=known.injected if known else True,
->>>>>>> b9fe913 (Drain at once when a rollout leads to pods without a sidecar)
         )
 
     def stream_service(self, namespace: str, labels: Mapping[str, str]) -> str | None:

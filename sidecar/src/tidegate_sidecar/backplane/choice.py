@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tidegate_sidecar.backplane.memory import MemoryBackplane
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.settings import Settings
+
+if TYPE_CHECKING:
+    from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
 
 _KEPT_RINGS = 2
 """The store keeps more than a ring, so that a pod that fills it races with nothing."""
@@ -19,13 +23,18 @@ def make_backplane(settings: Settings, clock: Callable[[], float]) -> Backplane:
     if settings.backplane == "memory":
         return MemoryBackplane(clock, epoch_seed=time.time_ns() // 1000)
     from tidegate_sidecar.backplane.jetstream import JetStreamBackplane
+
+    return JetStreamBackplane(log_settings(settings), clock, instance=uuid.uuid4().hex)
+
+
+def log_settings(settings: Settings) -> JetStreamSettings:
+    """What a JetStream backplane is told."""
     from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
 
-    told = JetStreamSettings(
+    return JetStreamSettings(
         url=settings.backplane,
         stream=settings.backplane_stream,
         ring_events=settings.streams.ring_events,
         keep_events=settings.streams.ring_events * _KEPT_RINGS,
         keep_bytes=settings.streams.ring_bytes * _KEPT_RINGS,
     )
-    return JetStreamBackplane(told, clock, instance=uuid.uuid4().hex)

@@ -31,7 +31,8 @@ from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.appender import Appender
 from tidegate_sidecar.backplane.jetstream_acks import JetStreamAcks
 from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
-from tidegate_sidecar.backplane.port import Position, Reader, epoch_of
+from tidegate_sidecar.backplane.port import Position, Problem, Reader, epoch_of
+from tidegate_sidecar.backplane.problems import not_reached, problem_of
 from tidegate_sidecar.backplane.subscription import HEARTBEAT_S, Subscription
 
 TICK_S: Final = 0.25
@@ -71,12 +72,18 @@ class JetStreamBackplane:
         self._read_at = clock()
         self._canary: asyncio.Task[None] | None = None
         self._canary_delay_s: float | None = None
+        self._problem: Problem | None = not_reached(settings)
 
     @property
     def degraded(self) -> bool:
         """No connection, no subscription, or something acknowledged has not come back in time."""
         reading = self._subscription is not None and self._connection.is_connected
         return not reading or self._overdue or self._late()
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the stream cannot be opened, from the first try until one has succeeded."""
+        return self._problem
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -172,12 +179,18 @@ class JetStreamBackplane:
             try:
                 await self._look()
             except (NatsError, OSError) as error:
-                _log.debug("cannot read the log yet: %s", error)
+                self._trouble(problem_of(error, self._settings))
                 await self._drop()
             except Exception:  # noqa: BLE001 - a pod that stopped reading would be deaf for good
                 _log.exception("reading the log failed")
                 await self._drop()
             await asyncio.sleep(TICK_S)
+
+    def _trouble(self, problem: Problem) -> None:
+        """Say what is wrong, once for each cause: it is tried again four times a second."""
+        if problem != self._problem:
+            _log.warning(problem.text)
+        self._problem = problem
 
     async def _look(self) -> None:
         if not self._connection.is_connected:
@@ -239,7 +252,7 @@ class JetStreamBackplane:
             self._connection, self, self._position + 1, self._clock, self._counters
         )
         pending = await subscription.subscribe(self._context, self._settings.stream)
-        self._subscription = subscription
+        self._subscription, self._problem = subscription, None
         self._counters["subscribed"] += 1
         if self._awaited is not None:
             # The new subscription gets its own time; until then what is overdue stays overdue.

@@ -16,7 +16,7 @@ from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane.memory_acks import MemoryAcks
-from tidegate_sidecar.backplane.port import Position, Reader, epoch_of
+from tidegate_sidecar.backplane.port import Position, Problem, Reader, epoch_of
 
 MAX_BEHIND = 100_000
 """Entries appended and not yet read; beyond that publishing waits its turn (503)."""
@@ -40,6 +40,11 @@ class MemoryBackplane:
     def degraded(self) -> bool:
         """Never: there is nothing between append and read."""
         return False
+
+    @property
+    def problem(self) -> Problem | None:
+        """None: the log is here."""
+        return None
 
     @property
     def counters(self) -> Mapping[str, int]:

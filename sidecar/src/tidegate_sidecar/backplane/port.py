@@ -37,6 +37,13 @@ class Position(NamedTuple):
         return f"{self.epoch}-{self.seq}"
 
 
+class Problem(NamedTuple):
+    """What keeps a pod from its log: `word` for the report, `text` for people, with the fix."""
+
+    word: str
+    text: str
+
+
 class Reader(Protocol):
     """Who reads the log: called on the event loop, one call at a time, in order."""
 
@@ -59,6 +66,10 @@ class Backplane(Protocol):
     @property
     def degraded(self) -> bool:
         """Whether entries may be late: no connection, or a canary that did not come back."""
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the log cannot be read now and what to do about it; ``None`` while it can."""
 
     @property
     def counters(self) -> Mapping[str, int]:

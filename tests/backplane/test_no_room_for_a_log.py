@@ -1,0 +1,96 @@
+"""A NATS server without room for one more log: the pod says so where people look."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import httpx
+import nats
+import pytest
+from backplane.conftest import World
+from backplane.nats_servers import NatsServer
+from backplane.recorders import until
+from nats.js.errors import APIError, ServerError
+from sidecar.fakes import FakeStreams
+
+from tidegate.contract.report import Report
+from tidegate.drain.drain import Drain
+from tidegate.drain.policy import DrainPolicy
+from tidegate_sidecar.admin import AdminPort
+from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
+from tidegate_sidecar.backplane.problems import problem_of
+from tidegate_sidecar.hub import Hub
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.settings import read_settings
+
+MIB = 2**20
+SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 20, 128 * MIB)
+
+
+@pytest.fixture
+async def small_world(tmp_path):
+    """A server with room for one log of 100 MiB, not two."""
+    server = NatsServer(tmp_path / "nats", more="jetstream { max_file_store: 150MB }")
+    await server.start()
+    world = World(server)
+    yield world
+    await world.stop()
+    await server.stop()
+
+
+async def test_a_pod_without_room_says_why_and_goes_on_once_there_is_room(small_world, caplog):
+    caplog.set_level(logging.WARNING, "tidegate.backplane")
+    await small_world.pod(stream="FIRST", keep_bytes=100 * MIB)
+    late, reader = await small_world.pod(start=False, stream="LATE", keep_bytes=100 * MIB)
+    await late.start(reader)
+    await until(lambda: late.problem is not None and late.problem.word == "backplane-full")
+    for words in ("LATE", "100 MiB", "raise nats.maxFileStore", "lower tidegate.dev/ring-bytes"):
+        assert words in late.problem.text
+    assert not reader.is_filled
+    assert [r.getMessage() for r in caplog.records if "no room" in r.getMessage()] == [
+        late.problem.text
+    ], "said once, not four times a second"
+    async with await nats.connect(small_world.server.url) as connection:
+        await connection.jetstream().delete_stream("FIRST")
+    await reader.until(lambda r: r.is_filled)
+    assert late.problem is None
+
+
+async def test_readiness_status_and_report_name_the_cause():
+    problem = problem_of(ServerError(500, "insufficient storage", 10047), SETTINGS)
+    backplane = SimpleNamespace(
+        problem=problem, degraded=True, canary_delay_s=None, counters={"unavailable": 0}
+    )
+    drain, streams = Drain(DrainPolicy()), FakeStreams(0)
+    pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
+    hub = Hub(None, lambda: None)
+    app = AdminPort(pod, hub, None, Metrics(drain, streams, backplane), token="").app()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://admin"
+    ) as client:
+        readiness = await client.get("/readyz")
+        status = (await client.get("/status")).json()
+    assert readiness.status_code == 503
+    assert problem.text in readiness.text
+    assert status["backplane"]["problem"] == problem.text
+    assert Report.from_json(json.loads(json.dumps(status))).degraded == "backplane-full"
+
+
+@pytest.mark.parametrize(
+    ("error", "word", "words"),
+    [
+        (ServerError(500, "insufficient storage", 10047), "backplane-full", "128 MiB"),
+        (APIError(400, "no suitable peers", 10005), "backplane-full", "raise nats.maxFileStore"),
+        (APIError(400, "maximum streams", 10027), "backplane-full", "no more streams"),
+        (APIError(503, "not enabled", 10076), "backplane", "start it with JetStream"),
+        (OSError("refused"), "backplane", "cannot be opened: refused"),
+    ],
+    ids=["storage", "peers", "streams", "no JetStream", "out of reach"],
+)
+def test_every_cause_has_its_words_and_no_password(error, word, words):
+    problem = problem_of(error, SETTINGS)
+    assert problem.word == word
+    assert words in problem.text
+    assert "nats://n:4222, nats://m:4222" in problem.text
+    assert "secret" not in problem.text
