@@ -1,9 +1,10 @@
 """What the planner remembers between two looks, and the loads it infers from it.
 
-Reports are up to a quarter of a second old and a stream that was let go is nowhere for the length
-of its `retry:`. From the drains it has ordered the planner knows how many streams are in the air
-and how many of them have landed since a pod's report. Memory only sharpens these figures: an empty
-one is always safe, because reports alone still add up to the fleet a second later.
+Reports are up to a quarter of a second late (a pod whose counts have not changed says nothing) and
+a stream that was let go is nowhere for the length of its `retry:`. From the drains it has ordered
+the planner knows how many streams are in the air and how many of them have landed since a pod's
+report. Memory only sharpens these figures: an empty one is always safe, because reports alone still
+add up to the fleet a second later.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tidegate.contract.report import ROLLING_REPORT_S
 from tidegate.rollout.snapshot import Pod
 
 TOTAL_WINDOW_S = 3.0
+HEARD_WITHIN_S = ROLLING_REPORT_S + 0.25
+"""While streams move, a pod whose counts have changed has said so by now: an interval of reports,
+and a look and a way through the network on top. What an older report says is still true."""
+
 _FORGET_AFTER_S = 20.0
 _NEVER_S = float("-inf")
 
@@ -133,7 +139,7 @@ def infer_loads(
 def _load(pod: Pod, memory: WorkloadMemory, now: float, retry_s: float, open_count: int) -> float:
     if pod.report is None:
         return 0.0
-    since = now - pod.report_age_s
+    since = now - min(pod.report_age_s, HEARD_WITHIN_S)
     load = float(pod.report.streams) - memory.ended_between(since, now, pod.uid)
     if pod.open:
         load += memory.ended_between(since - retry_s, now - retry_s) / open_count

@@ -153,12 +153,18 @@ class SimulatedPod:
         return self._told
 
     def report(self, every_s: float) -> tuple[Report, float]:
-        """The report that the operator holds, and its age; renewed when old or of another state."""
+        """The report that the operator holds, and its age.
+
+        As a sidecar's: renewed when the state has changed, or the counts and the time has come.
+        """
         now = self._timeline.now_s
-        stale = now - self._reported_s >= every_s - 1e-9
-        if self._report is None or stale or self._report.state != self.drain.state:
+        if self._report is None or self._has_news(self._report, now - self._reported_s, every_s):
             self._report, self._reported_s = self._new_report(now), now
         return self._report, now - self._reported_s
+
+    def _has_news(self, said: Report, age_s: float, every_s: float) -> bool:
+        counted = (said.arrived_total, said.ended_total) != (self._arrived, self._ended)
+        return said.state != self.drain.state or (counted and age_s >= every_s - 1e-9)
 
     def _new_report(self, now: float) -> Report:
         self._report_seq += 1
