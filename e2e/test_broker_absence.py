@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -107,11 +109,11 @@ async def test_a_log_that_is_lost_is_told(kubectl: Kubectl, installation: Instal
     async with staged(kubectl, workload, Audience(clients=200)) as stage:
         await stage.fill()
         began_s = time.monotonic()
-        listener = await _listen(kubectl, workload)
-        pod = await asyncio.to_thread(_broker, kubectl)
-        await asyncio.to_thread(kubectl, "delete", "pod", BROKER, WHERE)
-        await _until_another_serves(kubectl, pod)
-        heartbeats = await asyncio.wait_for(_heartbeats_until_gap(listener), BACK_WITHIN_S)
+        async with _listening(kubectl, workload) as stream:
+            pod = await asyncio.to_thread(_broker, kubectl)
+            await asyncio.to_thread(kubectl, "delete", "pod", BROKER, WHERE)
+            await _until_another_serves(kubectl, pod)
+            heartbeats = await asyncio.wait_for(_heartbeats_until_gap(stream), BACK_WITHIN_S)
         seen = stage.load.progress.received
         all_of_them = EVENTS_AFTERWARDS * stage.audience.clients
         await stage.until("events", lambda: stage.load.progress.received > seen + all_of_them, 30)
@@ -207,23 +209,28 @@ async def _publish(kubectl: Kubectl, stage: Stage) -> str:
     return await execute(kubectl, stage, _youngest(stage).name, "app", *words)
 
 
-async def _listen(kubectl: Kubectl, workload: Workload) -> asyncio.StreamReader:
+@asynccontextmanager
+async def _listening(kubectl: Kubectl, workload: Workload) -> AsyncIterator[asyncio.StreamReader]:
     """A plain stream, up to its `connected`."""
     name = workload.stream_service_name
     service = await asyncio.to_thread(
         kubectl.get, "service", name, f"--namespace={workload.namespace}"
     )
     reader, writer = await asyncio.open_connection(service["spec"]["clusterIP"], SERVICE_PORT)
-    writer.write(f"GET {PATH_EVENTS}?topic={TOPIC} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-    async with asyncio.timeout(BACK_WITHIN_S):
-        await reader.readuntil(f"event: {CONNECTED}\n".encode())
-    return reader
+    request = f"GET {PATH_EVENTS}?topic={TOPIC} HTTP/1.1\r\nHost: {name}\r\n\r\n"
+    try:
+        writer.write(request.encode())
+        async with asyncio.timeout(BACK_WITHIN_S):
+            await reader.readuntil(f"event: {CONNECTED}\n".encode())
+        yield reader
+    finally:
+        writer.close()
 
 
-async def _heartbeats_until_gap(reader: asyncio.StreamReader) -> int:
+async def _heartbeats_until_gap(stream: asyncio.StreamReader) -> int:
     """How many comments came before the `gap`; raises `IncompleteReadError` if the stream ends."""
     comments = 0
-    while (line := (await reader.readuntil(b"\n")).strip()) != f"event: {GAP}".encode():
+    while (line := (await stream.readuntil(b"\n")).strip()) != f"event: {GAP}".encode():
         comments += line.startswith(b":")
     return comments
 
