@@ -47,9 +47,10 @@ SPREAD_PEAK = PODS / NODES * ACCEPTED_PER_S * REASSIGNED
 TOLERATED_S = 5
 """How long a pod is left on a node that does not answer; Kubernetes' own default is 300."""
 
+GRACE_S = 30
 UNREADY_WITHIN_S = 60.0
 REPLACED_WITHIN_S = 60.0
-EVEN_WITHIN_S = 60.0
+EVEN_WITHIN_S = 90.0
 GONE_WITHIN_S = 120.0
 MOST_OVER_MEAN, LEAST_OVER_MEAN = 1.10, 0.88
 
@@ -139,7 +140,6 @@ async def _drain(kubectl: Kubectl, installation: Installation, cluster: Cluster,
         began_s = time.monotonic()
         async with drained(kubectl, node):
             stage.progress.done(f"{node} and its {len(leaving)} pods: {stage.standing()}")
-            assert all(stage.pods.seen[pod].gone_s is not None for pod in leaving)
             await until_all_ready(stage, PODS)
             await stage.settle()
         return await _loss(kubectl, stage, began_s, affected)
@@ -159,6 +159,7 @@ async def _stop(
         namespace=namespace,
         pods=PODS,
         min_ready_s=0,
+        grace_s=GRACE_S,
         spread=True,
         pod={"tolerations": _tolerations()},
         annotations={f"{KEY_PREFIX}accept-rate-per-s": str(ACCEPTED_PER_S), **annotations},
@@ -214,7 +215,7 @@ def _tolerations() -> list[dict[str, Any]]:
 
 def _streams_on(stage: Stage, pods: list[str]) -> int:
     assert pods
-    return sum(stage.load.progress.streams[pod] for pod in pods)
+    return sum(stage.load.progress.streams.get(pod, 0) for pod in pods)
 
 
 def _cut(stage: Stage, affected: int) -> bool:
