@@ -29,8 +29,9 @@ NODES = "TIDEGATE_E2E_NODES"
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marks mean."""
     config.addinivalue_line("markers", "e2e: needs a real cluster, which it starts or finds")
-    counterproof = "counterproof: shows that a case fails with what it tests switched off"
+    counterproof = "counterproof: a case fails with what it tests switched off; slow"
     config.addinivalue_line("markers", counterproof)
+    config.addinivalue_line("markers", "slow: left out by `make e2e`")
     config.addinivalue_line("markers", "first: runs before the cluster of the other tests is up")
     config.addinivalue_line("markers", "nodes(count): needs a cluster of so many, instead of one")
 
@@ -44,8 +45,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cluster", nodes, indirect=True, scope="session", ids=ids)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that start a cluster of their own come first: a machine has room for one."""
+    """Those that start a cluster of their own come first: a machine has room for one.
+
+    A counter-proof need not be shown each time, so it counts as slow before ``-m`` is applied.
+    """
+    for item in items:
+        if item.get_closest_marker("counterproof"):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 

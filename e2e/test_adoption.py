@@ -21,7 +21,7 @@ from e2e.rollouts.events import finalizers
 from e2e.rollouts.rollout import newest_revision, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 FEW = Audience(clients=40)

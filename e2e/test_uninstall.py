@@ -20,7 +20,7 @@ from e2e.rollouts.rollout import newest_revision, restart, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 from tidegate.contract.names import LABEL_ADMIT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 WATCHED_S = 3.0
 
