@@ -107,3 +107,9 @@ def test_a_paused_deployment_that_is_not_rolling_is_scaled_in_as_ever() -> None:
     world = fleet(pod("a", 100), pod("b", 60), draining("c", 40), replicas=2)
     paused = Snapshot((replace(world.workloads[0], paused=True),))
     assert plan(paused, POLICY, 1.0, Memory()).actions == plan(world, POLICY, 1.0, Memory()).actions
+
+
+def test_pods_without_a_sidecar_behind_the_same_service_count_as_somewhere_to_go() -> None:
+    undone = replace(workload("stable", 3, draining("b", 75)), injected=False)
+    starting = workload("canary", 1, pod("c", 0, ready=False))
+    assert kinds(plan(Snapshot((undone, starting)), POLICY, 1.0, Memory())) == {"b": "drain"}
