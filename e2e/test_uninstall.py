@@ -1,13 +1,13 @@
 """`helm uninstall` with everybody connected: streams stay, and no Service stays without pods.
 
-The applications have a NATS of their own: the chart's goes with the release, and nobody can publish
-without one.
+Where events must go on, the applications have a NATS of their own: the chart's goes with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 
 import pytest
 
@@ -15,14 +15,24 @@ from e2e.goals import ROLLBACK, missed, show
 from e2e.installation import NAMESPACE, RELEASE, Installation, install
 from e2e.kubectl import Kubectl
 from e2e.rollouts.broker import WithOwnBroker, own_backplane
-from e2e.rollouts.events import finalizers
+from e2e.rollouts.events import execute, finalizers
 from e2e.rollouts.rollout import newest_revision, restart, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
-from tidegate.contract.names import LABEL_ADMIT
+from e2e.rollouts.workload import Workload
+from tidegate.contract.names import LABEL_ADMIT, PATH_PUBLISH, PUBLISH_PORT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 WATCHED_S = 3.0
+PUBLISHED_WITHIN_S = 60.0
+
+_PUBLISH = f"""
+import http.client, json
+sidecar = http.client.HTTPConnection("127.0.0.1", {PUBLISH_PORT}, timeout=10)
+sidecar.request("POST", "{PATH_PUBLISH}", json.dumps({{"to": "all", "data": "?"}}))
+print(sidecar.getresponse().status)
+"""
+"""Run in the application's container."""
 
 
 async def test_uninstalling_in_mid_rollout_is_not_felt(
@@ -56,6 +66,32 @@ async def test_uninstalling_in_mid_rollout_is_not_felt(
     assert missed([run], ROLLBACK) == []
 
 
+async def test_the_charts_own_broker_goes_with_the_release(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """Streams stay and publishers are told; a new broker is taken up without a restart."""
+    image = installation.images.sidecar.name
+    workload = Workload(image=image, namespace="e2e-uninstall-broker", pods=2, min_ready_s=0)
+    audience = Audience(clients=100)
+    try:
+        async with staged(kubectl, workload, audience) as stage:
+            await stage.fill()
+            await _uninstall(kubectl, stage)
+            told = await _published(kubectl, stage)
+            await stage.settle()
+            connected, cuts = stage.load.progress.connected, stage.load.progress.cuts
+            await asyncio.to_thread(install, kubectl, installation.images)
+            again_s = time.monotonic()
+            while await _published(kubectl, stage) != HTTPStatus.ACCEPTED:
+                assert time.monotonic() < again_s + PUBLISHED_WITHIN_S
+            again_s = time.monotonic() - again_s
+    finally:
+        install(kubectl, installation.images)
+    print(f"(k) without the chart's broker {told}, {connected} streams; again {again_s:.1f} s")
+    assert told == HTTPStatus.SERVICE_UNAVAILABLE
+    assert (connected, cuts) == (audience.clients, 0)
+
+
 @pytest.mark.counterproof
 async def test_without_its_hooks_uninstalling_leaves_pods_closed(
     kubectl: Kubectl, installation: Installation
@@ -79,6 +115,12 @@ async def test_without_its_hooks_uninstalling_leaves_pods_closed(
     print(f"(k) uninstalled without hooks: {len(closed)} pods closed, {empty_s:.2f} s empty")
     assert closed != []
     assert empty_s > 0
+
+
+async def _published(kubectl: Kubectl, stage: Stage) -> int:
+    """The status that the application of some pod gets for one event."""
+    pod = stage.pods.alive()[0].name
+    return int(await execute(kubectl, stage, pod, "app", "python", "-c", _PUBLISH))
 
 
 def _workload(installation: Installation, namespace: str, pods: int) -> WithOwnBroker:
