@@ -7,7 +7,7 @@ from dataclasses import replace
 from rollout.fleets import draining, fleet, pod
 
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.plan import Decision, plan, plans_of
+from tidegate.rollout.plan import MOVING_LOOK_S, RESTING_LOOK_S, Decision, plan, plans_of
 from tidegate.rollout.snapshot import Note, Pod, Policy, SetAdmit, Snapshot, Workload
 
 POLICY = Policy(budget_per_s=50.0)
@@ -113,3 +113,11 @@ def test_pods_without_a_sidecar_behind_the_same_service_count_as_somewhere_to_go
     undone = replace(workload("stable", 3, draining("b", 75)), injected=False)
     starting = workload("canary", 1, pod("c", 0, ready=False))
     assert kinds(plan(Snapshot((undone, starting)), POLICY, 1.0, Memory())) == {"b": "drain"}
+
+
+def test_a_rollout_that_waits_is_looked_at_as_seldom_as_a_fleet_at_rest() -> None:
+    world = fleet(pod("a", 100, "old"), pod("b", 100, "old"), pod("n", 100, admitted=False))
+    first = plan(world, POLICY, 100.0, Memory())
+    later = plan(world, POLICY, 111.0, first.memory)
+    assert first.look_again_in_s == MOVING_LOOK_S
+    assert (later.look_again_in_s, later.actions) == (RESTING_LOOK_S, ())

@@ -18,7 +18,7 @@ from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
-from tidegate.rollout.rolling import rolling
+from tidegate.rollout.rolling import has_stalled, rolling
 from tidegate.rollout.snapshot import Action, Policy, SendPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
@@ -52,7 +52,7 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     lanes = [v.lane for v in views if v.lane is not None]
     paced = pacing.pace(lanes, policy.budget_per_s, policy.retry_ms, now)
     written = [writing.write(view, policy, now, paced) for view in views]
-    moving = any(map(_is_moving, views))
+    moving = any(_is_moving(view, now) for view in views)
     plans = (SendPlan(uid, p) for uid, p in sorted(paced.plans.items()))
     return Decision(
         actions=(*(action for actions, _ in written for action in actions), *plans),
@@ -69,9 +69,11 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     )
 
 
-def _is_moving(view: View) -> bool:
-    stirred = view.memory.disturbed or view.fleet.rolling or view.fleet.loads.in_air > 0.0
-    return stirred or view.want != view.fleet.open
+def _is_moving(view: View, now: float) -> bool:
+    """Whether to look often. A rollout that waits, for hours perhaps, is as quiet as a fleet."""
+    stirred = view.memory.disturbed or view.fleet.rolling
+    in_motion = view.fleet.loads.in_air > 0.0 or view.want != view.fleet.open
+    return in_motion or (stirred and not has_stalled(view.memory, now))
 
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:

@@ -48,16 +48,20 @@ def rolling(
     return View(fleet, memory, steering.open, lane)
 
 
+def has_stalled(memory: WorkloadMemory, now: float) -> bool:
+    """Whether nobody has drained or started for so long that the rollout must be waiting."""
+    since_s = memory.stalled_since_s
+    return since_s is not None and now - since_s >= STALLED_AFTER_S
+
+
 def _serves_on(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
     """Whether the old pods are to take streams, too: the rollout does not go on.
 
     A paused one is steered as long as its new pods have room: who lands on one has moved for good.
     Once they have their share, what still drains (an old pod evicted hours later) goes to the old.
     """
-    since_s = memory.stalled_since_s
-    if since_s is not None and now - since_s >= STALLED_AFTER_S:
-        return True
-    return fleet.workload.paused and bool(fleet.old) and _room(fleet) < 1.0
+    full = fleet.workload.paused and bool(fleet.old) and _room(fleet) < 1.0
+    return full or has_stalled(memory, now)
 
 
 def _stalled(fleet: Fleet) -> frozenset[str]:
