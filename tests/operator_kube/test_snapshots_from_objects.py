@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixture
 
+from tidegate.contract.env import BACKPLANE_STREAM
 from tidegate.rollout.snapshot import Policy, Workload
 from tidegate_operator.kube.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from tidegate_operator.kube.objects import timestamp_s
@@ -219,16 +220,38 @@ def test_a_malformed_object_is_counted_and_left_out() -> None:
     assert store.malformed == 1
 
 
-def test_workloads_behind_one_stream_service_share_it_and_a_budget() -> None:
+def with_canary(log: str) -> World:
+    """A second workload behind the same Service; the logs stand in the sidecars' environment."""
     world = World()
+    for pod in world.pods:
+        pod["spec"]["initContainers"][0]["env"] = [{"name": BACKPLANE_STREAM, "value": "shop"}]
     pod = world.another(world.pod(OLD), name="canary-0")
     owner = {"kind": "StatefulSet", "name": "canary", "uid": "x", "controller": True}
     pod["metadata"]["ownerReferences"] = [owner]
+    pod["spec"]["initContainers"][0]["env"][0]["value"] = log
     world.pods.append(pod)
+    return world
+
+
+def test_workloads_behind_one_stream_service_share_it_and_a_budget() -> None:
+    world = with_canary("shop")
     scopes = build(world.store(), DEFAULT, world.now_s).scopes
     assert [s.name for s in scopes] == ["default/default/shop-sse"]
-    seen = {w.name: w.stream_service for w in scopes[0].snapshot.workloads}
-    assert seen == dict.fromkeys([NAME, "default/StatefulSet/canary"], "default/shop-sse")
+    found = scopes[0].snapshot.workloads
+    assert {w.name for w in found} == {NAME, "default/StatefulSet/canary"}
+    assert {w.stream_service for w in found} == {"default/shop-sse"}
+    assert all(w.steerable for w in found)
+
+
+def test_a_canary_with_a_log_of_its_own_is_not_steered() -> None:
+    """Nobody may be moved to where the stable pods' events do not come."""
+    world = with_canary("canary")
+    scopes = build(world.store(), DEFAULT, world.now_s).scopes
+    found = {w.name: w for w in scopes[0].snapshot.workloads}
+    assert found[NAME].steerable
+    refusal = found["default/StatefulSet/canary"].refusal or ""
+    assert not found["default/StatefulSet/canary"].steerable
+    assert "tidegate.dev/backplane-stream: shop" in refusal
 
 
 def test_a_paused_deployment_is_known_as_one() -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidegate.contract.env import BACKPLANE_STREAM
 from tidegate.contract.errors import DocumentError
-from tidegate.contract.kube import ANNOTATION_INJECT, ANNOTATION_OPERATOR_CA
+from tidegate.contract.kube import ANNOTATION_INJECT, ANNOTATION_OPERATOR_CA, CONTAINER_SIDECAR
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, LABEL_INJECTED
 
 REVISION_ANNOTATIONS = (
@@ -54,7 +55,8 @@ class PodObject:
 
     `kill_s` is ``metadata.deletionTimestamp``, which is the *end* of the grace period;
     `deleted_s` is that less ``deletionGracePeriodSeconds``. `trusts` is a digest of the authority
-    its sidecar was given, ``None`` where it was given none.
+    its sidecar was given, ``None`` where it was given none. `log` names the log that its sidecar
+    appends to and reads.
     """
 
     meta: Meta
@@ -66,6 +68,7 @@ class PodObject:
     admitted: bool
     deletion_cost: int | None
     trusts: bytes | None
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ def read_pod(raw: Raw) -> PodObject:
         admitted=known.labels.get(LABEL_ADMIT) == "true",
         deletion_cost=_whole((meta.get("annotations") or {}).get(ANNOTATION_DELETION_COST)),
         trusts=_digest((meta.get("annotations") or {}).get(ANNOTATION_OPERATOR_CA)),
+        log=_log((raw.get("spec") or {}).get("initContainers") or ()),
     )
 
 
@@ -283,6 +287,13 @@ def authority_digest(pem: str) -> bytes:
 
 def _digest(pem: object) -> bytes | None:
     return authority_digest(pem) if isinstance(pem, str) else None
+
+
+def _log(containers: Iterable[Raw]) -> str | None:
+    """What the injector wrote into the sidecar's environment."""
+    sidecar: Raw = next((c for c in containers if c.get("name") == CONTAINER_SIDECAR), {})
+    variables = sidecar.get("env") or ()
+    return next((v.get("value") for v in variables if v.get("name") == BACKPLANE_STREAM), None)
 
 
 def _count(value: object, default: int) -> int:

@@ -19,6 +19,7 @@ from tidegate.contract.errors import DocumentError
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_operator.cluster import Scope
 from tidegate_operator.kube import steerable
+from tidegate_operator.kube.neighbours import with_strangers_refused
 from tidegate_operator.kube.objects import (
     LABEL_CONTROLLER_REVISION,
     PodObject,
@@ -73,6 +74,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     policies: dict[str, PolicyObject] = {}
     invalid: dict[str, str] = {}
     rules_by_scope: dict[str, DrainRules] = {}
+    logs = {str(key): _log(pods) for key, pods in groups.items()}
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
@@ -87,7 +89,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
         scopes[scope].append(known.workload(key, groups[key], labels, rules, now_s))
     return World(
         scopes=tuple(
-            Scope(name, rules_by_scope[name].policy, Snapshot(tuple(found)))
+            Scope(name, rules_by_scope[name].policy, Snapshot(with_strangers_refused(found, logs)))
             for name, found in sorted(scopes.items())
         ),
         keys={str(key): key for key in groups},
@@ -102,6 +104,11 @@ def build(store: Store, default: Policy, now_s: float) -> World:
 
 def _all(scopes: Mapping[str, Sequence[Workload]]) -> Iterable[Workload]:
     return (workload for found in scopes.values() for workload in found)
+
+
+def _log(pods: Sequence[PodObject]) -> str | None:
+    """The log of a workload: its youngest pod's, for a rollout may change it."""
+    return max(pods, key=lambda p: (p.meta.created_s, p.meta.name)).log
 
 
 def _scope_name(policy: PolicyObject | None, fleet: str) -> str:
