@@ -74,25 +74,24 @@ async def undone(kubectl: Kubectl, workload: Workload) -> Run:
 
 
 async def test_an_undone_rollout_ends_even(kubectl: Kubectl, installation: Installation) -> None:
-    """Some clients move twice; the rebalance fills the pods that came back."""
+    """Some clients move twice; the pods that came back are filled as evenly as new ones."""
     workload = Workload(installation.images.sidecar.name, namespace="e2e-undo")
     run = await undone(kubectl, workload)
     show("(c) rollout undo at 40 %", [run])
     assert missed([run], ROLLBACK) == []
 
 
-async def test_an_undone_rollout_without_the_rebalance_ends_uneven(
+async def test_an_undone_rollout_without_steering_ends_uneven(
     kubectl: Kubectl, installation: Installation
 ) -> None:
-    """The counter-proof: the surviving pods keep their streams, the recreated ones get the rest."""
+    """The counter-proof: the surviving pods keep their streams, the pods that came back get few."""
     workload = Workload(
-        installation.images.sidecar.name,
-        namespace="e2e-undo-uneven",
-        drain_policy={"rebalance": "Disabled"},
+        installation.images.sidecar.name, namespace="e2e-undo-unsteered", admit=False
     )
     run = await undone(kubectl, workload)
-    show("(c) rollout undo at 40 %, without rebalance", [replace(run, mode="without rebalance")])
-    assert any("balance" in miss for miss in missed([run], ROLLBACK))
+    run = replace(run, mode="tidegate without steering")
+    show("(c) rollout undo at 40 %, without steering", [run])
+    assert any("balance_min_over_mean" in miss for miss in missed([run], ROLLBACK))
 
 
 async def paused_and_resumed(kubectl: Kubectl, workload: Workload) -> tuple[Run, int, set[str]]:
