@@ -13,6 +13,7 @@ from tidegate.score.goals import SIMULATION_GOALS, Goal, Miss, judge
 from tidegate.score.observe import compare
 from tidegate.score.scorecard import Run, document
 from tidegate_lab.documents import STDOUT, write_json
+from tidegate_lab.simulate import crash
 from tidegate_lab.simulate.run import simulate
 from tidegate_lab.simulate.settings import POLICIES, Settings
 
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, dest=name, type=kind, default=default, metavar="N", help=f"{text} ({default:g})"
         )
+    crash.add_arguments(parser)
     parser.add_argument(
         "--json", metavar="FILE", help="write the scorecard as JSON to FILE (-: standard output)"
     )
@@ -68,6 +70,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and print; 1 where a Tidegate run misses a goal of the simulation."""
+    if options.crash is not None:
+        return crash.run(options)
     settings = settings_of(options)
     result = simulate(settings)
     if settings.steered:
@@ -108,6 +112,8 @@ COMMAND = Command(
     description="Simulates one rolling update of a Deployment in virtual time: the production "
     "planner and drain, a kube-proxy that syncs late, clients that follow retry:. Exit status 1 "
     "when a tidegate run misses a goal. The goals are set for the defaults; a skewed start or "
-    "strays cost time and moves that no planner can save.",
-    epilog="examples: tidegate simulate --policy stock; tidegate simulate --skew 0.4 --json -",
+    "strays cost time and moves that no planner can save. With --crash a pod dies instead, and "
+    "what counts is when its clients are back.",
+    epilog="examples: tidegate simulate --policy stock; tidegate simulate --skew 0.4 --json -; "
+    "tidegate simulate --crash 2000 --accept-rate 400",
 )
