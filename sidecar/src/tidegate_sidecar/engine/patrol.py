@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from tidegate.stream.log import EventLog
-from tidegate.stream.retries import RetryPolicy
+from tidegate.stream.retries import RetryAssignment, RetryPolicy
 from tidegate.wire.encode import HEARTBEAT, encode_cursor
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.registry import Ages, Registry
@@ -108,17 +108,23 @@ class Patrol:
             self._cut(stream, "slow")
 
     def _cursor_is_due(self, stream: Stream) -> bool:
-        """Once in so many rounds, a different one for each stream."""
+        """Once in so many rounds, a different one for each stream, if there is something to tell.
+
+        A busy stream knows its position, but not that its pod has grown.
+        """
         turn = self._registry.open.rounds + stream.number
-        return turn % self._rounds_per_cursor == 0 and (
-            stream.audience.head <= stream.cursor < self._log.head
-        )
+        if turn % self._rounds_per_cursor or stream.audience.head > stream.cursor:
+            return False
+        return stream.cursor < self._log.head or self._outgrown(stream) is not None
+
+    def _outgrown(self, stream: Stream) -> RetryAssignment | None:
+        streams = self._registry.open.count
+        return self._retries.reassign(stream.number, streams, stream.spread_ms)
 
     def _tell_cursor(self, stream: Stream, now: float) -> None:
-        """Move a quiet client's position on, and with it its `retry:` where that has outgrown."""
+        """Move a client's position on, and with it its `retry:` where that has been outgrown."""
         stream.cursor = self._log.head
-        streams = self._registry.open.count
-        retry = self._retries.reassign(stream.number, streams, stream.spread_ms)
+        retry = self._outgrown(stream)
         retry_ms = None
         if retry is not None:
             retry_ms, stream.spread_ms = retry.retry_ms, retry.spread_ms
