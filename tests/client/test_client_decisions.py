@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.errors import SettingsError
+from tidegate_client.actions import Moment
 from tidegate_client.controls import read_control
 from tidegate_client.decisions import Floor, Settings, judge, retry_after_ms, retry_delay_ms
 
@@ -26,6 +27,15 @@ def test_the_connector_follows_the_scenarios(scenario: dict[str, Any]) -> None:
     for number, step in enumerate(scenario["steps"]):
         seen = run_step(connector, step)
         assert seen == {key: step[key] for key in SEEN}, f"step {number}: {step['call']}"
+
+
+def test_a_connection_is_held_until_it_is_let_go() -> None:
+    connector = make({})
+    assert not connector.holds(1)
+    connector.connect(Moment(0, 0))
+    assert connector.holds(1)
+    connector.close()
+    assert not connector.holds(1)
 
 
 def test_delays() -> None:
