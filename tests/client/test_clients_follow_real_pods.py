@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 import pytest_asyncio
 from backplane.nats_servers import NatsServer
 from client.front_door import front_door
-from client.node_tools import PACKAGE, find_node
+from client.node_tools import PACKAGE
+from client.runtimes import command
 from client.scripted_server import until
 from sidecar.processes import SidecarProcess
 
@@ -65,11 +67,11 @@ async def followed_by_python(url: str) -> AsyncIterator[list[Record]]:
 
 
 @contextlib.asynccontextmanager
-async def followed_by_typescript(url: str) -> AsyncIterator[list[Record]]:
-    """The same with TypeScript clients in one Node process."""
+async def followed_by_typescript(runtime: str, url: str) -> AsyncIterator[list[Record]]:
+    """The same with TypeScript clients in one process of a runtime."""
     records: list[Record] = []
     process = await asyncio.create_subprocess_exec(
-        find_node(),
+        *command(runtime),
         "scripts/follow.mjs",
         *(f"{url}&client={number}" for number in range(CLIENTS)),
         cwd=PACKAGE,
@@ -96,14 +98,20 @@ async def followed_by_typescript(url: str) -> AsyncIterator[list[Record]]:
         await reading
 
 
-FOLLOWERS = {"python": followed_by_python, "typescript": followed_by_typescript}
+FOLLOWERS = {
+    "python": followed_by_python,
+    **{
+        runtime: functools.partial(followed_by_typescript, runtime)
+        for runtime in ("node", "node 18", "deno", "bun")
+    },
+}
 
 
-@pytest.mark.parametrize("language", FOLLOWERS)
+@pytest.mark.parametrize("follower", FOLLOWERS)
 async def test_a_drain_moves_every_client_once_and_nobody_notices(
-    nats_server: Any, language: str, request: pytest.FixtureRequest
+    nats_server: Any, follower: str, request: pytest.FixtureRequest
 ) -> None:
-    if language == "typescript":
+    if follower != "python":
         request.getfixturevalue("built")
     shared = {"TIDEGATE_BACKPLANE": nats_server.url, "TIDEGATE_LINGER_S": "0"}
     short = {"TIDEGATE_GRACE_S": "7", "TIDEGATE_RESERVE_S": "5"}
@@ -111,7 +119,7 @@ async def test_a_drain_moves_every_client_once_and_nobody_notices(
         SidecarProcess(**shared, **short, TIDEGATE_POD_NAME="one") as one,
         SidecarProcess(**shared, TIDEGATE_POD_NAME="two") as two,
         front_door(one.listening["public"]) as door,
-        FOLLOWERS[language](f"http://127.0.0.1:{door.port}/events?topic=a") as records,
+        FOLLOWERS[follower](f"http://127.0.0.1:{door.port}/events?topic=a") as records,
     ):
         await asyncio.gather(one.until_ready(), two.until_ready())
         await until(lambda: _count(records, "connected") >= CLIENTS)

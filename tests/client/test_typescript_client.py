@@ -1,7 +1,10 @@
 """The TypeScript client's own tests and its size, by the verbs of its package.json."""
 
+import subprocess
+
 import pytest
 from client.node_tools import PACKAGE, run_node
+from client.runtimes import command
 
 pytestmark = pytest.mark.usefixtures("built")
 
@@ -11,6 +14,12 @@ def test_its_tests_pass_and_take_every_branch_of_parser_and_decisions() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "parser.js" in done.stdout
     assert "connector.js" in done.stdout
+
+
+def test_its_tests_pass_in_the_oldest_node_that_is_supported() -> None:
+    run = [*command("node 18"), "--test", "build/"]
+    done = subprocess.run(run, cwd=PACKAGE, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_entry_point_is_within_its_size_budget() -> None:
