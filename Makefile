@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 UV := $(BIN)/uv
 STAMP := .venv/.installed
+TYPESCRIPT := clients/typescript
+NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
 ARGS ?=
 # Dependency groups to install beside the usual ones, e.g. make install WITH=browser
 WITH ?=
@@ -26,10 +28,18 @@ $(STAMP): $(UV) pyproject.toml uv.lock
 	$(UV) sync --quiet --locked --all-extras $(addprefix --group ,$(WITH)) --python $(BIN)/python
 	@touch $@
 
+# The TypeScript client's tests are part of the suite. Where the machine has no npm, Node comes from
+# PyPI; where neither can be had, those tests are skipped and say so.
+$(NODE_MODULES): $(STAMP) $(TYPESCRIPT)/package-lock.json
+	@command -v npm >/dev/null || $(UV) sync --quiet --locked --all-extras --inexact --group node --python $(BIN)/python
+	@cd $(TYPESCRIPT) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error \
+	  && touch node_modules/.package-lock.json \
+	  || echo "npm ci has failed: the TypeScript client's tests will be skipped" >&2
+
 demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tidegate
 	@$(BIN)/tidegate demo $(ARGS)
 
-test: $(STAMP) ## the test suite
+test: $(STAMP) $(NODE_MODULES) ## the test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## formatting, lint, types, layers
@@ -61,4 +71,4 @@ build: $(STAMP) ## wheel and sdist into dist/
 
 clean: ## remove what make has made
 	rm -rf .venv dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-	  clients/typescript/node_modules clients/typescript/dist clients/typescript/build
+	  $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/runtimes/node_modules $(TYPESCRIPT)/dist $(TYPESCRIPT)/build
