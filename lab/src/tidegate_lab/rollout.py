@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tidegate.contract import env
@@ -29,6 +30,7 @@ from tidegate_lab.fleet.settings import sidecar_environment
 from tidegate_lab.load.driver import LoadDriver, Progress
 from tidegate_lab.load.observed import observations
 from tidegate_lab.load.population import audiences, population
+from tidegate_lab.load.port import Load, StartLoad
 from tidegate_lab.load.tally import Window
 from tidegate_lab.operator import LabOperator
 from tidegate_lab.processes import Household
@@ -77,7 +79,7 @@ class _Stage:
 
     settings: RolloutSettings
     fleet: Fleet
-    load: LoadDriver
+    load: Load
     publisher: Publisher
     operator: LabOperator | None
     show: Callable[[Status], None]
@@ -137,12 +139,15 @@ async def measure(
     broker_url: str,
     settings: RolloutSettings,
     show: Callable[[Status], None],
+    start_load: StartLoad | None = None,
 ) -> Measured:
     """Run one rollout and score it; raises `LabError` when the lab itself fails.
 
-    `show` is called ten times a second with how things stand.
+    `show` is called ten times a second with how things stand. `start_load` starts other clients
+    than the lab's own, from the household and a name for their processes.
     """
-    async with _stage(household, broker_url, settings, show) as stage:
+    start_load = start_load or partial(_start_own_load, settings)
+    async with _stage(household, broker_url, settings, show, start_load) as stage:
         await stage.load.connect(CONNECTS_PER_S)
         everyone = settings.clients
         await stage.until(
@@ -178,6 +183,7 @@ async def _stage(
     broker_url: str,
     settings: RolloutSettings,
     show: Callable[[Status], None],
+    start_load: StartLoad,
 ) -> AsyncIterator[_Stage]:
     shape = settings.fleet
     name = shape.mode.replace("+", "-")
@@ -202,13 +208,7 @@ async def _stage(
         port = await forwarder.start(LOOPBACK, settings.port)
         stack.push_async_callback(forwarder.stop)
         load, _ = await asyncio.gather(
-            LoadDriver.start(
-                household,
-                f"{name}-load",
-                settings.clients,
-                settings.handover_share,
-                settings.seed,
-            ),
+            start_load(household, f"{name}-load"),
             fleet.start(),
         )
         stack.push_async_callback(load.stop)
@@ -231,6 +231,11 @@ async def _stage(
         background.append(asyncio.create_task(keep_in_sync(fleet.endpoints, take_up)))
         background.append(asyncio.create_task(publisher.run()))
         yield _Stage(settings, fleet, load, publisher, operator, show, url, background)
+
+
+async def _start_own_load(settings: RolloutSettings, household: Household, name: str) -> Load:
+    share = settings.handover_share
+    return await LoadDriver.start(household, name, settings.clients, share, settings.seed)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

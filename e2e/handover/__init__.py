@@ -1,0 +1,1 @@
+"""A lab rollout whose clients are the TypeScript client in Node, and what it must reach."""
