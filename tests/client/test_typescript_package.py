@@ -1,7 +1,7 @@
 """What `npm pack` would publish: the compiled entry points with types, and nothing loose."""
 
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from client.node_tools import PACKAGE, run_node, run_npm
@@ -11,15 +11,30 @@ from tidegate_client import LostReason, StopReason
 pytestmark = pytest.mark.usefixtures("built")
 
 
-def test_publint_and_are_the_types_wrong_have_nothing_to_say() -> None:
-    done = run_npm("run", "check")
+@pytest.fixture(scope="module")
+def packed(built: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What npm has packed: its own words, and the tarball's `path`."""
+    folder = tmp_path_factory.mktemp("packed")
+    done = run_npm("pack", "--json", "--ignore-scripts", "--pack-destination", str(folder))
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)
+    return {**one, "path": str(folder / one["filename"])}
+
+
+@pytest.mark.parametrize(
+    "check", [("publint", "--strict"), ("attw", "--profile", "esm-only")], ids=" ".join
+)
+def test_publint_and_are_the_types_wrong_have_nothing_to_say(
+    packed: dict[str, Any], check: tuple[str, ...]
+) -> None:
+    tool, *arguments = check
+    done = run_node(f"node_modules/.bin/{tool}", *arguments, packed["path"])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_would_be_published_is_the_compiled_client_and_its_papers() -> None:
-    done = run_npm("pack", "--dry-run", "--json", "--ignore-scripts")
-    assert done.returncode == 0, done.stderr
-    (packed,) = json.loads(done.stdout)
+def test_what_would_be_published_is_the_compiled_client_and_its_papers(
+    packed: dict[str, Any],
+) -> None:
     sources = [path.stem for path in (PACKAGE / "src").glob("*.ts")]
     compiled = {f"dist/{name}{kind}" for name in sources for kind in (".js", ".d.ts")}
     assert {file["path"] for file in packed["files"]} == {
