@@ -33,6 +33,7 @@ const streams = {}
 let received = 0
 let stirredS = 0
 
+/** A stream was established (1) or has ended (-1) on a pod. */
 function changed(pod, delta) {
   stirredS = clock()
   streams[pod] = (streams[pod] ?? 0) + delta
@@ -199,19 +200,15 @@ function seqOf(id) {
 
 /** Open every client's first stream at this rate, in order. */
 async function connect(people, perS) {
+  const startS = clock()
   for (const [index, {client}] of people.entries()) {
-    const dueMs = startedMs(index, perS)
-    if (dueMs > 0) await new Promise((resolve) => setTimeout(resolve, dueMs))
+    const waitMs = (startS + index / perS - clock()) * 1000
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
     client.connect()
   }
 }
 
-let rampS
-function startedMs(index, perS) {
-  rampS ??= clock()
-  return (rampS + index / perS - clock()) * 1000
-}
-
+/** Count moves from now on. */
 function mark(people) {
   for (const person of people) {
     person.moves = 0
@@ -222,6 +219,7 @@ function mark(people) {
   tally.offline_s = []
 }
 
+/** Stop, and tell all that was seen: a line per client, then the counts. */
 function finish(people) {
   // What closing the clients changes is not of the rollout.
   const seen = structuredClone({...tally, end_s: clock()})
