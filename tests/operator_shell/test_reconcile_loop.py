@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
@@ -22,21 +23,24 @@ from tidegate.rollout.snapshot import (
     Workload,
 )
 from tidegate_operator.meters import Meters
-from tidegate_operator.reconcile import Reconciler, phases
+from tidegate_operator.reconcile import MIN_INTERVAL_S, Reconciler, phases
 from tidegate_operator.reports import ReportBook
 
 
 class Script:
     """A planner that says what it is told to, and remembers what it saw."""
 
-    def __init__(self, *actions: Action, look_again_in_s: float = 5.0) -> None:
+    def __init__(
+        self, *actions: Action, look_again_in_s: float = 5.0, report_every_s: float = 0.25
+    ) -> None:
         self.actions = actions
+        self.report_every_s = report_every_s
         self.look_again_in_s = look_again_in_s
         self.seen: list[Snapshot] = []
 
     def __call__(self, snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Decision:
         self.seen.append(snapshot)
-        return Decision(self.actions, self.look_again_in_s, memory, report_every_s=0.25)
+        return Decision(self.actions, self.look_again_in_s, memory, self.report_every_s)
 
 
 def reconciler(cluster: FakeCluster, planner: Script) -> tuple[Reconciler, ReportBook, Meters]:
@@ -98,6 +102,52 @@ async def test_the_loop_goes_on_and_a_report_brings_the_next_look_forward() -> N
         await looks(script, 2)
         await held
         before = len(script.seen)
+        loop.nudge()
+        await looks(script, before + 1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_it_ends_even_when_a_nudge_comes_with_the_end() -> None:
+    script = Script(look_again_in_s=3600.0)
+    loop, _, _ = reconciler(FakeCluster([pod("a")]), script)
+    running = asyncio.create_task(loop.run())
+    await looks(script, 1)
+    await asyncio.sleep(2 * MIN_INTERVAL_S)
+    loop.nudge()
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,), timeout=2.0)
+    assert running.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("every_s", "says", "looks_again"),
+    [
+        (0.25, {"streams": 11}, True),
+        (15.0, {"streams": 11}, False),
+        (15.0, {"state": "draining"}, True),
+        (15.0, {"degraded": "backplane"}, True),
+    ],
+    ids=["streams move", "at rest", "a drain begins", "degraded"],
+)
+async def test_at_rest_new_counts_alone_bring_no_look(
+    every_s: float, says: dict[str, Any], looks_again: bool
+) -> None:
+    script = Script(look_again_in_s=3600.0, report_every_s=every_s)
+    loop, book, _ = reconciler(FakeCluster([pod("a")]), script)
+    book.close()
+    running = asyncio.create_task(loop.run())
+    try:
+        await looks(script, 1)
+        await book.answer(report("a"))
+        await looks(script, 2)
+        await asyncio.sleep(2 * MIN_INTERVAL_S)
+        before = len(script.seen)
+        await book.answer(report("a", 2, **says))
+        await asyncio.sleep(2 * MIN_INTERVAL_S)
+        assert (len(script.seen) > before) == looks_again
         loop.nudge()
         await looks(script, before + 1)
     finally:

@@ -112,3 +112,18 @@ async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
             await ReportServer(app, "127.0.0.1", port).start()
     finally:
         await first.stop()
+
+
+async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
+    http: httpx.AsyncClient, meters: Meters, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = httpx.URL(str(http.base_url))
+    head = b"POST /v1/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-a\r\n"
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head + b"Content-Length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    refused = meters.registry.get_sample_value
+    reason = {"reason": "hung_up"}
+    await eventually(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
+    assert [r for r in caplog.records if r.exc_info] == []

@@ -1,8 +1,10 @@
 """The loop: look at the world, plan, act, look again.
 
-It has no logic per event. A report or a change of a pod only brings the next look forward; what
-is to be done comes from `plan`, which sees the whole scope each time. What fails is logged,
-counted and seen again by the next look.
+It has no logic per event. A change of a pod, a pod that says something else than before, and while
+streams move every report only bring the next look forward; what is to be done comes from `plan`,
+which sees the whole scope each time. New counts of a fleet at rest wait for the next look, so that
+the reports of a thousand pods cost no thousand looks. What fails is logged, counted and seen again
+by the next look.
 """
 
 from __future__ import annotations
@@ -59,7 +61,12 @@ class Reconciler:
         self._planner = planner
         self._memories: dict[str, Memory] = {}
         self._nudged = asyncio.Event()
-        book.on_report = self.nudge
+        self._moving = True
+        book.on_report = self._reported
+
+    def _reported(self, turned: bool) -> None:
+        if turned or self._moving:
+            self.nudge()
 
     def nudge(self) -> None:
         """Something has changed: look again as soon as the minimum interval allows."""
@@ -74,14 +81,16 @@ class Reconciler:
             rest_s = look_again_in_s - MIN_INTERVAL_S
             if rest_s <= 0 or self._nudged.is_set():
                 continue
+            # Not wait_for: on Python 3.11 it swallows a cancellation that meets the nudge.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudged.wait(), rest_s)
+                async with asyncio.timeout(rest_s):
+                    await self._nudged.wait()
 
     async def look_once(self) -> float:
         """Plan every scope once and act on it; returns when to look again, in seconds."""
         scopes = [self._with_reports(scope) for scope in self._cluster.snapshots()]
         self._forget_the_gone(scopes)
-        look_again_in_s = RESTING_REPORT_S
+        look_again_in_s = report_every_s = RESTING_REPORT_S
         work = []
         for scope in scopes:
             with self._meters.plan_seconds.time():
@@ -93,8 +102,10 @@ class Reconciler:
                 )
             self._memories[scope.name] = decision.memory
             look_again_in_s = min(look_again_in_s, decision.look_again_in_s)
+            report_every_s = min(report_every_s, decision.report_every_s)
             self._tell_the_pods(scope, decision)
             work.append(self._execute(scope.snapshot, decision.actions))
+        self._moving = report_every_s < RESTING_REPORT_S
         await asyncio.gather(*work)
         return look_again_in_s
 
@@ -135,7 +146,8 @@ class Reconciler:
             return
         kind = type(action).__name__
         try:
-            await asyncio.wait_for(write, ACTION_TIMEOUT_S)
+            async with asyncio.timeout(ACTION_TIMEOUT_S):
+                await write
         except (ClusterError, TimeoutError) as error:
             self._meters.action_errors.labels(kind=kind).inc()
             log.warning("%s failed: %s", action, error or "timed out")

@@ -14,7 +14,7 @@ import json
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -32,6 +32,14 @@ def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> Starlette:
     """The ASGI application over a report book; tokens are checked by `cluster`."""
 
     async def post_report(request: Request) -> Response:
+        try:
+            return await take(request)
+        except ClientDisconnect:
+            # A sidecar gives a report up for a newer one at any moment; nobody reads this answer.
+            meters.refused.labels(reason="hung_up").inc()
+            return Response(status_code=204)
+
+    async def take(request: Request) -> Response:
         try:
             uid = await cluster.identify(_bearer(request))
         except ClusterError as error:
@@ -56,16 +64,17 @@ def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    async def livez(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
     return Starlette(
         routes=[
             Route(PATH_REPORT, post_report, methods=["POST"]),
             Route(PATH_METRICS, metrics),
-            Route(PATH_LIVEZ, livez),
+            Route(PATH_LIVEZ, _livez),
         ]
     )
+
+
+async def _livez(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
 
 
 async def _hold(request: Request, book: ReportBook, report: Report, meters: Meters) -> Response:

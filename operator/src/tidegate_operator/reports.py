@@ -2,7 +2,9 @@
 
 A sidecar posts its report and waits; `answer` holds that request until the decision for the pod
 has changed, its plan must be renewed, or `HOLD_S` have passed. A newer report of the same pod
-supersedes the held one. Sequence numbers go on from the highest one the pod has reported, so that
+supersedes the held one, at the price of its connection; so a pod whose counts keep changing is
+answered just before it would hang up (`SHORT_HOLD`), and one with nothing to tell is left alone.
+Sequence numbers go on from the highest one the pod has reported, so that
 a new leader's answers are never taken for stale ones.
 """
 
@@ -15,6 +17,13 @@ from dataclasses import dataclass, field
 
 from tidegate.contract.report import HOLD_S, RESTING_REPORT_S, Answer, Plan, Report
 from tidegate.rollout.pacing import worth_sending
+
+SHORT_HOLD = 0.8
+"""The share of the interval a pod was asked to report at, after which a pod that has something to
+tell is answered: soon enough to come before the sidecar's own watch, which ends the connection."""
+
+CHANGING_S = 2.0
+"""A pod whose counts changed within this time, or within its interval, has something to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +44,16 @@ class _Page:
     answered: PodDecision | None = None
     answered_s: float = 0.0
     seq: int = 0
+    changed_s: float = float("-inf")
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class ReportBook:
     """The latest report of every pod. All calls are made on one event loop.
 
-    `clock` gives monotonic seconds; `on_report` is called after every accepted report.
+    `clock` gives monotonic seconds. `on_report` is called after every accepted report, with
+    whether it says more than new counts: a pod is heard of for the first time, or its state is
+    another.
     """
 
     def __init__(self, clock: Callable[[], float], hold_s: float = HOLD_S) -> None:
@@ -49,7 +61,7 @@ class ReportBook:
         self._hold_s = hold_s
         self._pages: dict[str, _Page] = {}
         self._closed = False
-        self.on_report: Callable[[], None] = _nobody_listens
+        self.on_report: Callable[[bool], None] = _nobody_listens
 
     def latest(self, uid: str) -> tuple[Report, float] | None:
         """The pod's last report and its age in seconds."""
@@ -86,7 +98,8 @@ class ReportBook:
         mine = page.news
         if not self._is_news(page) and not self._closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(mine.wait(), self._hold_s)
+                async with asyncio.timeout(self._held_for_s(page)):
+                    await mine.wait()
         if page.news is mine and self._is_news(page):
             page.seq += 1
             page.answered, page.answered_s = page.decision, self._clock()
@@ -97,18 +110,27 @@ class ReportBook:
     def _take(self, report: Report) -> _Page:
         now = self._clock()
         page = self._pages.get(report.uid)
+        turned = page is None or _words(page.report) != _words(report)
         if page is None:
             page = _Page(report, now)
             self._pages[report.uid] = page
         elif report.seq >= page.report.seq or report.seq <= 1:  # 1: the process started anew
+            if _counts(page.report) != _counts(report):
+                page.changed_s = now
             page.report, page.received_s = report, now
         if report.plan_seq < page.seq:  # the last answer never arrived: say it again
             page.answered = None
         page.seq = max(page.seq, report.plan_seq)
         page.news.set()
         page.news = asyncio.Event()
-        self.on_report()
+        self.on_report(turned)
         return page
+
+    def _held_for_s(self, page: _Page) -> float:
+        every_s = (page.answered or page.decision).report_every_s
+        if self._clock() - page.changed_s > max(CHANGING_S, every_s):
+            return self._hold_s
+        return min(self._hold_s, SHORT_HOLD * every_s)
 
     def _is_news(self, page: _Page) -> bool:
         told, wanted = page.answered, page.decision
@@ -119,5 +141,14 @@ class ReportBook:
         return worth_sending(wanted.plan, told.plan, self._clock() - page.answered_s)
 
 
-def _nobody_listens() -> None:
+def _counts(report: Report) -> tuple[int, int]:
+    """What a sidecar sends a new report for."""
+    return report.arrived_total, report.ended_total
+
+
+def _words(report: Report) -> tuple[str, str | None]:
+    return report.state, report.degraded
+
+
+def _nobody_listens(_: bool) -> None:
     return None
