@@ -35,9 +35,6 @@ def chart(case: str) -> Rendered:
     return render(*CASES[case])
 
 
-LABEL_LEADER = "tidegate.dev/leader"
-
-
 def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
     return {
         (group, resource, verb)
@@ -76,7 +73,7 @@ def test_every_object_is_labelled_and_selectors_find_their_pods(case: str) -> No
         chosen = [name for name, labels in pods.items() if selector.items() <= labels.items()]
         assert chosen == [found["metadata"]["name"]]
     for service in rendered.of_kind("Service"):
-        selector = {k: v for k, v in service["spec"]["selector"].items() if k != LABEL_LEADER}
+        selector = {k: v for k, v in service["spec"]["selector"].items() if k != kube.LABEL_LEADER}
         assert any(selector.items() <= labels.items() for labels in pods.values())
 
 

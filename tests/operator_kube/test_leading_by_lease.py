@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from operator_kube.fake_api import FakeApi
 
+from tidegate.contract.kube import LABEL_LEADER
 from tidegate_operator.kube.api import ApiError
-from tidegate_operator.kube.election import LABEL_LEADER, Election, LeadershipLostError, leases
+from tidegate_operator.kube.election import Election, LeadershipLostError, leases
 from tidegate_operator.kube.settings import LeaseSettings
 
 SETTINGS = LeaseSettings("tidegate-operator", 3)

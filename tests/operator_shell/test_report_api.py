@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
+from injector.running import Authority
 from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
 
 from tidegate.contract.errors import SettingsError
@@ -127,3 +130,20 @@ async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
     reason = {"reason": "hung_up"}
     await eventually(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
     assert [r for r in caplog.records if r.exc_info] == []
+
+
+async def test_it_listens_on_ipv6_and_speaks_tls(book: ReportBook, tmp_path: Path) -> None:
+    authority = Authority("operator")
+    authority.write(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    server = ReportServer(report_app(FakeCluster([]), book, Meters()), "::1", context=context)
+    port = await server.start()
+    try:
+        async with authority.client() as client:
+            answer = await client.get(
+                f"https://[::1]:{port}/livez", extensions={"sni_hostname": "localhost"}
+            )
+        assert answer.status_code == 200
+    finally:
+        await server.stop()

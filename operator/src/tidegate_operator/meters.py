@@ -37,6 +37,16 @@ class Meters:
             ["kind"],
             registry=self.registry,
         )
+        self.leading = Gauge(
+            "tidegate_operator_leading",
+            "1 on the replica that leads and knows the cluster, else 0.",
+            registry=self.registry,
+        )
+        self.watch_age_seconds = Gauge(
+            "tidegate_operator_watch_age_seconds",
+            "How overdue the oldest proof of life of a watch is; 0 while all are fresh.",
+            registry=self.registry,
+        )
         self.plan_seconds = Histogram(
             "tidegate_operator_plan_seconds", "Time to plan one scope.", registry=self.registry
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -34,24 +35,32 @@ class _Server(uvicorn.Server):
 
 
 class ReportServer:
-    """The report API on one TCP port; `port` 0 takes a free one."""
+    """The report API on one TCP port; `port` 0 takes a free one, an IPv6 `host` is one.
 
-    def __init__(self, app: Starlette, host: str, port: int = 0) -> None:
+    With `context` it speaks TLS; a certificate loaded into it later counts for new connections.
+    """
+
+    def __init__(
+        self, app: Starlette, host: str, port: int = 0, context: ssl.SSLContext | None = None
+    ) -> None:
         self._host = host
         self._port = port
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        if context is not None:
+            config.ssl_context_factory = lambda *_: context
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen and serve; returns the port. Raises `SettingsError` when it is taken."""
-        listener = socket.socket()
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
         except OSError as error:
             listener.close()
-            raise SettingsError("port", f"{self._host}:{self._port}: {error.strerror}") from None
+            raise SettingsError("port", f"{self._host} port {self._port}: {error}") from None
         port: int = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await asyncio.wait_for(self._server.listening.wait(), STARTUP_TIMEOUT_S)

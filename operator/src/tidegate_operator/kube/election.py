@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.leaderelection.electionconfig import Config
@@ -22,11 +22,11 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
+from tidegate.contract.kube import LABEL_LEADER
 from tidegate_operator.kube.api import ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
 from tidegate_operator.kube.settings import LeaseSettings
 
-LABEL_LEADER: Final = "tidegate.dev/leader"
 log = logging.getLogger("tidegate.lead")
 
 

@@ -7,7 +7,6 @@ available with all its replicas, and selects the leader by its label)?
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.contract.names import PATH_LIVEZ, PATH_METRICS, PATH_READYZ
 from tidegate_operator.meters import Meters
-from tidegate_operator.serving import ReportServer
 
 PATH_SYNCEDZ = "/syncedz"
 
@@ -33,14 +31,6 @@ class Condition:
     problem: Callable[[], str | None]
     leads: Callable[[], bool]
     synced: Callable[[], bool]
-
-
-class TlsReportServer(ReportServer):
-    """The report API behind TLS; a certificate loaded into `context` later counts at once."""
-
-    def __init__(self, app: Starlette, host: str, port: int, context: ssl.SSLContext) -> None:
-        super().__init__(app, host, port)
-        self._server.config.ssl_context_factory = lambda *_: context
 
 
 def leader_only(app: Starlette, serves: Callable[[], bool]) -> Starlette:

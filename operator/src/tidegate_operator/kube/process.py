@@ -30,7 +30,7 @@ from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.freshness import Freshness, WatchIsDeadError
 from tidegate_operator.kube.identity import Identities
 from tidegate_operator.kube.kinds import Kind
-from tidegate_operator.kube.listeners import Condition, TlsReportServer, health_app, leader_only
+from tidegate_operator.kube.listeners import Condition, health_app, leader_only
 from tidegate_operator.kube.objects import Raw
 from tidegate_operator.kube.settings import Settings
 from tidegate_operator.kube.status import StatusWriter
@@ -140,6 +140,8 @@ class Backend:
             stale = age_s > settings.stale_after_s
             return f"no word from a watch for {age_s:.0f} s" if stale else None
 
+        self.meters.leading.set_function(lambda: float(serves()))
+        self.meters.watch_age_seconds.set_function(freshness.age_s)
         condition = Condition(problem, serves, freshness.synced.is_set)
         health = ReportServer(
             health_app(condition, self.meters), settings.host, settings.health_port
@@ -147,7 +149,7 @@ class Backend:
         port = await health.start()
         stack.push_async_callback(health.stop)
         await keeper.load()
-        reports = TlsReportServer(
+        reports = ReportServer(
             leader_only(report_app(cluster, self.book, self.meters), serves),
             settings.host,
             settings.report_port,

@@ -26,6 +26,9 @@ A whole number: the API server refuses ``timeoutSeconds=300.0``.
 
 CHUNK_SIZE: Final = 500
 
+IDENTITY: Final = "tidegate"
+"""Nobody reads it: it would tell peers apart, and peering is off."""
+
 Inbox = Callable[[Kind, str | None, Raw], None]
 """Takes (kind, event type, object): type is ``None`` for a first listing, else the API's word."""
 
@@ -35,6 +38,8 @@ async def watch(
 ) -> None:
     """Watch until `stop`; raises what ended a watch. Empty `namespaces` means all of them."""
     await kopf.operator(
+        # Without one kopf asks for the user's name, which a container's uid need not have.
+        identity=IDENTITY,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         registry=_registry(access, inbox),
         settings=_settings(),
         standalone=True,
