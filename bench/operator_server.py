@@ -45,7 +45,7 @@ class Objects(KubeApi):
         self._pods: dict[str, Raw] = {}
         self._version = 0
 
-    def put(self, kind: Any, raw: Raw) -> None:
+    def keep(self, kind: Any, raw: Raw) -> None:
         """Make or change an object."""
         self._version += 1
         raw["metadata"] |= {"resourceVersion": str(self._version), "namespace": NAMESPACE}
@@ -91,16 +91,16 @@ class Fleet:
         for i in range(WORKLOADS):
             name = f"app-{i}"
             labels = {"app": name, LABEL_ADMIT: "true"}
-            self._objects.put(DEPLOYMENTS, _deployment(name, labels))
-            self._objects.put(SERVICES, _service(name, labels))
-            self._objects.put(REPLICA_SETS, _replica_set(name, "old", 1))
+            self._objects.keep(DEPLOYMENTS, _deployment(name, labels))
+            self._objects.keep(SERVICES, _service(name, labels))
+            self._objects.keep(REPLICA_SETS, _replica_set(name, "old", 1))
             made[name] = [self.add_pod(name, "old", j) for j in range(PODS_EACH)]
         return made
 
     def add_pod(self, name: str, revision: str, index: int) -> str:
         """Make one ready pod; its uid is its name."""
         uid = f"{name}-{revision}-{index}"
-        self._objects.put(PODS, _pod(uid, name, revision))
+        self._objects.keep(PODS, _pod(uid, name, revision))
         return uid
 
     def roll(self) -> dict[str, dict[str, str]]:
@@ -108,7 +108,7 @@ class Fleet:
         moved = {}
         for i in range(WORKLOADS):
             name = f"app-{i}"
-            self._objects.put(REPLICA_SETS, _replica_set(name, "new", 2))
+            self._objects.keep(REPLICA_SETS, _replica_set(name, "new", 2))
             born = self.add_pod(name, "new", 0)
             doomed = f"{name}-old-0"
             raw = self._objects.pod(doomed)
@@ -116,7 +116,7 @@ class Fleet:
                 "deletionTimestamp": _timestamp(time.time() + GRACE_S),
                 "deletionGracePeriodSeconds": GRACE_S,
             }
-            self._objects.put(PODS, raw)
+            self._objects.keep(PODS, raw)
             moved[name] = {"born": born, "doomed": doomed}
         return moved
 

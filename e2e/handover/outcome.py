@@ -82,14 +82,16 @@ def handovers(
     medians_s = _medians_s(receipts[0].values(), {seq for seq, _ in firsts})
     added_ms = [(at - medians_s.get(seq, acked_s[seq])) * 1000 for seq, at in firsts]
     p99_ms = percentile(latencies_ms, 0.99)
-    measured = p99_ms is not None and calm_p99_s is not None
+    over_calm_ms = None
+    if p99_ms is not None and calm_p99_s is not None:
+        over_calm_ms = p99_ms - calm_p99_s * 1000
     return Handovers(
         app=app,
         disordered=sum(one.disordered for side in receipts for one in side.values()),
         slots=len(firsts),
         first_event_p50_ms=percentile(latencies_ms, 0.5),
         first_event_p99_ms=p99_ms,
-        first_event_p99_over_calm_ms=p99_ms - calm_p99_s * 1000 if measured else None,
+        first_event_p99_over_calm_ms=over_calm_ms,
         first_event_added_p50_ms=percentile(added_ms, 0.5),
         first_event_added_p99_ms=percentile(added_ms, 0.99),
         told_lost=told_lost,

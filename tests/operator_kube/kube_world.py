@@ -38,6 +38,7 @@ class World:
 
     def __init__(self) -> None:
         self.deployment = fixture("deployment")
+        self.deployments = [self.deployment]
         self.replica_sets = fixture("replicasets")["items"]
         self.pods = fixture("pods")["items"]
         self.services = [fixture("service")]
@@ -63,7 +64,7 @@ class World:
     def store(self) -> Store:
         store = Store()
         for kind, found in (
-            (DEPLOYMENTS, [self.deployment]),
+            (DEPLOYMENTS, self.deployments),
             (REPLICA_SETS, self.replica_sets),
             (PODS, self.pods),
             (SERVICES, self.services),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from operator_kube.kube_world import fixture, reported
 
+from tidegate.rollout.advice import Advice
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_operator.kube.objects import read_policy
 from tidegate_operator.kube.rollouts import Watched, look
@@ -86,9 +87,16 @@ def reports(*workloads: Workload) -> list[WorkloadReport]:
     return [WorkloadReport(w, look(Watched(), w, 40.0, 0.0)) for w in workloads]
 
 
-def status(*workloads: Workload, invalid: str | None = None, steering: bool = True) -> dict:  # type: ignore[type-arg]
+def status(  # type: ignore[type-arg]
+    *workloads: Workload,
+    invalid: str | None = None,
+    steering: bool = True,
+    bare: dict[str, str] | None = None,
+) -> dict:
     policy = read_policy(fixture("drainpolicy"))
-    return status_of(policy, reports(*workloads), invalid=invalid, steering=steering, now=NOW)
+    return status_of(
+        policy, reports(*workloads), invalid=invalid, bare=bare or {}, steering=steering, now=NOW
+    )
 
 
 def conditions(found: dict) -> dict[str, tuple[str, str]]:  # type: ignore[type-arg]
@@ -97,7 +105,11 @@ def conditions(found: dict) -> dict[str, tuple[str, str]]:  # type: ignore[type-
 
 def test_the_status_of_a_policy() -> None:
     found = status(REST)
-    assert conditions(found) == {"Ready": ("True", "Serving"), "Steered": ("True", "Steering")}
+    assert conditions(found) == {
+        "Ready": ("True", "Serving"),
+        "Steered": ("True", "Steering"),
+        "WellConfigured": ("True", "NoAdvice"),
+    }
     assert (found["streams"], found["workloadCount"], found["drainingPods"]) == (200, 1, 0)
     assert found["workloads"][0]["name"] == "Deployment/shop"
     assert found["workloads"][0]["openPods"] == 2
@@ -110,6 +122,18 @@ def test_what_keeps_a_policy_from_working_is_in_its_conditions() -> None:
     assert conditions(status(REST, steering=False))["Steered"] == ("False", "Disabled")
     assert conditions(status(REST, invalid="bad"))["Ready"] == ("False", "Invalid")
     assert conditions(status())["Steered"] == ("Unknown", "NoWorkload")
+
+
+def test_advice_is_in_its_condition_and_beside_its_workload() -> None:
+    told = replace(reports(REST)[0], advice=(Advice("NoSurge", "set it"),))
+    found = status_of(
+        read_policy(fixture("drainpolicy")), [told], invalid=None,
+        bare={"default/Deployment/x": "no sidecar"}, steering=True, now=NOW,
+    )  # fmt: skip
+    assert conditions(found)["WellConfigured"] == ("False", "Advice")
+    message = found["conditions"][2]["message"]
+    assert message == "Deployment/shop: set it; Deployment/x: no sidecar"
+    assert found["workloads"][0]["advice"] == ["set it"]
 
 
 def test_a_transition_time_changes_with_the_status_only() -> None:

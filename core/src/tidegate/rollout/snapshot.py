@@ -49,6 +49,9 @@ class Workload:
     that Service; workloads behind the same one are one fleet (`joining`). `injected` is false where
     the pods of the wished revision have no sidecar and so are not among `pods`, as after the undo
     of an adoption: they take streams all the same, unseen.
+
+    What follows is for `advice` only: whether this kind of workload has a surge at all, and the
+    shortest grace period of its pods.
     """
 
     name: str
@@ -62,6 +65,9 @@ class Workload:
     refusal: str | None = None
     stream_service: str | None = None
     injected: bool = True
+    can_surge: bool = True
+    min_ready_s: float = 0.0
+    grace_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate_operator.kube.api import ApiError, KubeApi
-from tidegate_operator.kube.snapshots import WorkloadKey
+from tidegate_operator.kube.keys import WorkloadKey
 
 CONTROLLER: Final = "tidegate.dev/operator"
 SERIES_S: Final = 1800.0

@@ -1,15 +1,18 @@
-"""Workloads behind the same stream Service must read the same log.
+"""Workloads behind the same stream Service: what keeps them from being planned as one.
 
-A client of the Service may land on any of their pods. By default each workload has a log of its
-own, so a canary's streams would not get what is published to a stable pod, and whoever is moved
-there would be told of a gap. Such a workload is not steered, and nobody is moved onto it.
+A canary is often a Deployment of its own whose pods carry the labels of the stable one's Service.
+New streams fall on the pods of both alike, so they are steered as one fleet (`rollout.joining`).
+That cannot be where two workloads share one Service but not another (closing all pods of the one
+could empty a Service of the other), where different policies rule them, or where they read
+different logs: by default each workload has a log of its own, so a canary's streams would not get
+what is published to a stable pod. Refused, with the fix.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tidegate.contract.kube import KEY_PREFIX
@@ -18,35 +21,87 @@ from tidegate.rollout.snapshot import Workload
 ANNOTATION_LOG: Final = f"{KEY_PREFIX}backplane-stream"
 
 
-def with_strangers_refused(
-    workloads: Sequence[Workload], logs: Mapping[str, str | None]
-) -> tuple[Workload, ...]:
-    """The workloads of one scope, those refused that have another log than their largest neighbour.
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One workload: `services` are the stream Services that select its pods.
 
-    `logs` are by workload name; ``None`` where a pod does not say.
+    `policy` names what governs it (all workloads without a DrainPolicy have the same default);
+    `log` is what its sidecars append to and read, ``None`` where they do not say.
     """
-    behind: dict[str, list[Workload]] = defaultdict(list)
-    for workload in workloads:
-        if workload.stream_service is not None:
-            behind[workload.stream_service].append(workload)
-    first = {s: max(ws, key=lambda w: (w.replicas, w.name)) for s, ws in behind.items()}
 
-    def checked(workload: Workload) -> Workload:
-        largest = first.get(workload.stream_service or "")
-        if largest is None or not workload.steerable:
-            return workload
-        mine, theirs = logs[workload.name], logs[largest.name]
-        if mine is None or theirs is None or mine == theirs:
-            return workload
-        return replace(workload, steerable=False, refusal=_text(workload, mine, largest, theirs))
+    workload: Workload
+    scope: str
+    policy: str
+    services: frozenset[str]
+    log: str | None = None
 
-    return tuple(map(checked, workloads))
+    @property
+    def title(self) -> str:
+        """Kind and name, as in ``Deployment/shop``."""
+        return self.workload.name.partition("/")[2]
 
 
-def _text(workload: Workload, mine: str, largest: Workload, theirs: str) -> str:
+def with_refusals(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
+    """All of them in the same order, those refused that cannot be planned with their neighbours."""
+    problems: dict[str, str] = {}
+    for together in _connected(neighbours):
+        problems |= _problems(together)
+    return [_refused(n, problems.get(n.workload.name)) for n in neighbours]
+
+
+def _connected(neighbours: Sequence[Neighbour]) -> list[list[Neighbour]]:
+    """Groups that share a Service, directly or through others."""
+    by_service: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, neighbour in enumerate(neighbours):
+        namespace = neighbour.workload.name.partition("/")[0]
+        for service in neighbour.services:
+            by_service[namespace, service].append(i)
+    group = list(range(len(neighbours)))
+    for indexes in by_service.values():
+        merged = {group[i] for i in indexes}
+        group = [min(merged) if g in merged else g for g in group]
+    found: dict[int, list[Neighbour]] = defaultdict(list)
+    for i, neighbour in enumerate(neighbours):
+        found[group[i]].append(neighbour)
+    return list(found.values())
+
+
+def _problems(together: Sequence[Neighbour]) -> dict[str, str]:
+    """Why which of these cannot be steered with the others, by workload."""
+    names = ", ".join(sorted(n.title for n in together))
+    shared = ", ".join(sorted(frozenset.union(*(n.services for n in together))))
+    problem = None
+    if any(n.services != together[0].services for n in together):
+        problem = (
+            f"{names} share some of the Services {shared} but not all, so that closing the pods of "
+            "one could empty a Service of another: let each Service select the same workloads"
+        )
+    elif any(n.policy != together[0].policy for n in together):
+        problem = (
+            f"{names} share the Service {shared} but have different DrainPolicies: let one policy "
+            "select them all, or give each a Service of its own"
+        )
+    if problem is not None:
+        return {n.workload.name: problem for n in together}
+    largest = max(together, key=lambda n: (n.workload.replicas, n.workload.name))
+    return {
+        n.workload.name: _stranger(n, largest, shared)
+        for n in together
+        if n.log is not None and largest.log is not None and n.log != largest.log
+    }
+
+
+def _stranger(neighbour: Neighbour, largest: Neighbour, shared: str) -> str:
     return (
-        f"its log is {mine}, that of {largest.name} behind the same Service "
-        f"{workload.stream_service} is {theirs}, so what is published to the one never reaches "
-        f"the streams of the other: annotate the pod templates of both with {ANNOTATION_LOG}: "
-        f"{theirs}"
+        f"its log is {neighbour.log}, that of {largest.title} behind the same Service {shared} is "
+        f"{largest.log}, so what is published to the one never reaches the streams of the other: "
+        f"annotate the pod templates of both with {ANNOTATION_LOG}: {largest.log}"
     )
+
+
+def _refused(neighbour: Neighbour, problem: str | None) -> Neighbour:
+    if problem is None:
+        return neighbour
+    workload = neighbour.workload
+    refused = replace(workload, steerable=False, refusal=workload.refusal or problem)
+    return replace(neighbour, workload=refused)

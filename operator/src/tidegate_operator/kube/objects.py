@@ -20,10 +20,7 @@ from tidegate.contract.errors import DocumentError
 from tidegate.contract.kube import ANNOTATION_INJECT, ANNOTATION_OPERATOR_CA, CONTAINER_SIDECAR
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, LABEL_INJECTED
 
-REVISION_ANNOTATIONS = (
-    "deployment.kubernetes.io/revision",
-    "rollout.argoproj.io/revision",
-)
+REVISION_ANNOTATIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 LABEL_TEMPLATE_HASH = "pod-template-hash"
 LABEL_ROLLOUT_HASH = "rollouts-pod-template-hash"
 LABEL_CONTROLLER_REVISION = "controller-revision-hash"
@@ -56,7 +53,7 @@ class PodObject:
     `kill_s` is ``metadata.deletionTimestamp``, which is the *end* of the grace period;
     `deleted_s` is that less ``deletionGracePeriodSeconds``. `trusts` is a digest of the authority
     its sidecar was given, ``None`` where it was given none. `log` names the log that its sidecar
-    appends to and reads.
+    appends to and reads, `grace_s` is its own grace period.
     """
 
     meta: Meta
@@ -69,6 +66,7 @@ class PodObject:
     deletion_cost: int | None
     trusts: bytes | None
     log: str | None = None
+    grace_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,8 @@ class WorkloadObject:
 
     `injected` says whether its template asks for a sidecar or brings one. `update_revision` is a
     StatefulSet's wished revision. `max_surge` and `max_unavailable` are resolved to pods, rounded
-    as the Deployment controller does (surge up, unavailable down); `paused` is its ``spec.paused``.
+    as the Deployment controller does (surge up, unavailable down); `paused` is its ``spec.paused``,
+    `pods` are those its controller counts.
     """
 
     kind: str
@@ -101,6 +100,7 @@ class WorkloadObject:
     max_unavailable: int
     update_revision: str | None = None
     paused: bool = False
+    pods: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,7 @@ def read_pod(raw: Raw) -> PodObject:
         deletion_cost=_whole((meta.get("annotations") or {}).get(ANNOTATION_DELETION_COST)),
         trusts=_digest((meta.get("annotations") or {}).get(ANNOTATION_OPERATOR_CA)),
         log=_log((raw.get("spec") or {}).get("initContainers") or ()),
+        grace_s=_seconds((raw.get("spec") or {}).get("terminationGracePeriodSeconds")),
     )
 
 
@@ -244,6 +245,7 @@ def _workload(
     template = (spec.get("template") or {}).get("metadata") or {}
     labels = dict(template.get("labels") or {})
     asked = (template.get("annotations") or {}).get(ANNOTATION_INJECT) == "true"
+    status = raw.get("status") or {}
     return WorkloadObject(
         kind=kind,
         meta=read_meta(raw),
@@ -256,6 +258,7 @@ def _workload(
         max_unavailable=max_unavailable,
         update_revision=update_revision,
         paused=spec.get("paused") is True,
+        pods=_count(status.get("replicas", status.get("currentNumberScheduled")), 0),
     )
 
 
@@ -294,6 +297,10 @@ def _log(containers: Iterable[Raw]) -> str | None:
     sidecar: Raw = next((c for c in containers if c.get("name") == CONTAINER_SIDECAR), {})
     variables = sidecar.get("env") or ()
     return next((v.get("value") for v in variables if v.get("name") == BACKPLANE_STREAM), None)
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int) else None
 
 
 def _count(value: object, default: int) -> int:

@@ -5,6 +5,8 @@ ReplicaSet's Deployment (or Argo Rollout), a StatefulSet, a DaemonSet. Where the
 gone before its last pod (history limit 0), its name still tells: it is the Deployment's with the
 template hash behind it.
 
+Workloads behind one stream Service are one fleet (`rollout.joining`), or refused (`neighbours`).
+
 The wished revision is the ReplicaSet with the highest revision number, not the youngest pod's: an
 undo makes an old ReplicaSet the newest revision again, and the youngest pods are then the doomed.
 """
@@ -14,12 +16,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tidegate.contract.errors import DocumentError
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_operator.cluster import Scope
 from tidegate_operator.kube import steerable
-from tidegate_operator.kube.neighbours import with_strangers_refused
+from tidegate_operator.kube.bare import bare_workloads
+from tidegate_operator.kube.keys import WorkloadKey
+from tidegate_operator.kube.neighbours import Neighbour, with_refusals
 from tidegate_operator.kube.objects import (
     LABEL_CONTROLLER_REVISION,
     PodObject,
@@ -31,18 +36,7 @@ from tidegate_operator.kube.objects import (
 from tidegate_operator.kube.policies import DrainRules, policy_for, rules_of
 from tidegate_operator.kube.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class WorkloadKey:
-    """Which workload: as text ``namespace/Kind/name``."""
-
-    namespace: str
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        """The planner's name for it."""
-        return f"{self.namespace}/{self.kind}/{self.name}"
+CAN_SURGE: Final = frozenset({"Deployment", "Rollout", "DaemonSet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +44,9 @@ class World:
     """One picture of the cluster.
 
     `keys` and `uids` find a workload's object by the planner's name; `policies` finds the policy
-    of a scope; `timed` says whether the picture changes with time alone (somebody is on the way
-    out or not yet available), so that it must be made anew at every look.
+    of a scope; `bare` are workloads that a policy selects by its labels and that have no sidecar,
+    with why, by the policy's scope; `timed` says whether the picture changes with time alone
+    (somebody is on the way out or not yet available), so that it must be made anew at every look.
     """
 
     scopes: tuple[Scope, ...]
@@ -59,6 +54,7 @@ class World:
     uids: Mapping[str, str]
     policies: Mapping[str, PolicyObject]
     invalid: Mapping[str, str]
+    bare: Mapping[str, Mapping[str, str]]
     timed: bool
 
 
@@ -70,11 +66,10 @@ def build(store: Store, default: Policy, now_s: float) -> World:
         key = known.workload_of(pod)
         if key is not None and not pod.finished:
             groups[key].append(pod)
-    scopes: dict[str, list[Workload]] = defaultdict(list)
+    neighbours: list[Neighbour] = []
     policies: dict[str, PolicyObject] = {}
     invalid: dict[str, str] = {}
     rules_by_scope: dict[str, DrainRules] = {}
-    logs = {str(key): _log(pods) for key, pods in groups.items()}
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
@@ -86,20 +81,42 @@ def build(store: Store, default: Policy, now_s: float) -> World:
             if problem is not None:
                 invalid[scope] = problem
         rules = rules_by_scope[scope]
-        scopes[scope].append(known.workload(key, groups[key], labels, rules, now_s))
+        neighbours.append(
+            Neighbour(
+                known.workload(key, groups[key], labels, rules, now_s),
+                scope,
+                policy=scope if policy is not None else "default",
+                services=known.stream_services(key, labels),
+                log=_log(groups[key]),
+            )
+        )
+    bare = bare_workloads(known.workloads, known.policies, groups, now_s)
+    scopes: dict[str, list[Workload]] = defaultdict(list)
+    for neighbour in with_refusals(neighbours):
+        scopes[neighbour.scope].append(neighbour.workload)
     return World(
         scopes=tuple(
-            Scope(name, rules_by_scope[name].policy, Snapshot(with_strangers_refused(found, logs)))
+            Scope(name, rules_by_scope[name].policy, Snapshot(tuple(found)))
             for name, found in sorted(scopes.items())
         ),
-        keys={str(key): key for key in groups},
-        uids={str(key): known.uid(key) for key in groups},
+        keys={str(key): key for key in (*groups, *bare)},
+        uids={str(key): known.uid(key) for key in (*groups, *bare)},
         policies=policies,
         invalid=invalid,
+        bare=_by_scope(bare),
         timed=any(
             p.deleting or (p.ready and not p.available) for w in _all(scopes) for p in w.pods
         ),
     )
+
+
+def _by_scope(
+    bare: Mapping[WorkloadKey, tuple[PolicyObject, str]],
+) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for key, (policy, why) in bare.items():
+        found[_scope_name(policy, str(key))][str(key)] = why
+    return found
 
 
 def _all(scopes: Mapping[str, Sequence[Workload]]) -> Iterable[Workload]:
@@ -136,7 +153,7 @@ class _Known:
         for replica_set in self._replica_sets.values():
             owner = replica_set.meta.owner
             self._sets_of[owner[2] if owner else replica_set.meta.uid].append(replica_set)
-        self._workloads = {
+        self.workloads = {
             WorkloadKey(w.meta.namespace, w.kind, w.meta.name): w for w in store.workloads
         }
         self._services: dict[str, list[ServiceObject]] = defaultdict(list)
@@ -163,19 +180,25 @@ class _Known:
         if replica_set is not None:
             return replica_set.meta.owner or ("ReplicaSet", name, uid)
         owner, _, suffix = name.rpartition("-")
-        deployment = self._workloads.get(WorkloadKey(pod.meta.namespace, "Deployment", owner))
+        deployment = self.workloads.get(WorkloadKey(pod.meta.namespace, "Deployment", owner))
         if deployment is not None and suffix == template_hash(pod.meta.labels):
             return "Deployment", owner, deployment.meta.uid
         return "ReplicaSet", name, uid
 
     def uid(self, key: WorkloadKey) -> str:
         """The uid of a workload's object."""
-        known = self._workloads.get(key)
+        known = self.workloads.get(key)
         return self._owner_uids.get(key, "") if known is None else known.meta.uid
+
+    def stream_services(self, key: WorkloadKey, labels: Mapping[str, str]) -> frozenset[str]:
+        """The names of the Services that steer these pods."""
+        services = self._services[key.namespace]
+        found = steerable.stream_services(services, key.namespace, labels)
+        return frozenset(service.meta.name for service in found)
 
     def labels(self, key: WorkloadKey, pods: Sequence[PodObject]) -> Mapping[str, str]:
         """The labels by which policies and Services find the pods: the template's first."""
-        known = self._workloads.get(key)
+        known = self.workloads.get(key)
         return {**pods[0].meta.labels, **(known.template_labels if known else {})}
 
     def workload(
@@ -187,7 +210,7 @@ class _Known:
         now_s: float,
     ) -> Workload:
         """One workload as the planner takes it."""
-        known = self._workloads.get(key)
+        known = self.workloads.get(key)
         services = self._services[key.namespace]
         refusal = (
             steerable.refusal(known, services, pods, key.namespace, labels)
@@ -207,6 +230,9 @@ class _Known:
             refusal=refusal,
             stream_service=self.stream_service(key.namespace, labels),
             injected=known.injected if known else True,
+            can_surge=key.kind in CAN_SURGE,
+            min_ready_s=min_ready_s,
+            grace_s=min((p.grace_s for p in pods if p.grace_s is not None), default=None),
         )
 
     def stream_service(self, namespace: str, labels: Mapping[str, str]) -> str | None:
@@ -221,7 +247,7 @@ class _Known:
         return sum(r.replicas for r in sets) or sum(p.kill_s is None for p in pods)
 
     def _revision(self, key: WorkloadKey, pods: Sequence[PodObject]) -> str:
-        known = self._workloads.get(key)
+        known = self.workloads.get(key)
         if known is not None and known.update_revision is not None:
             return known.update_revision
         sets = self._sets_of[self.uid(key)]

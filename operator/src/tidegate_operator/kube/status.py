@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tidegate.rollout.advice import Advice, advise
 from tidegate.rollout.snapshot import Pod, Workload
+from tidegate_operator.cluster import ClusterError
 from tidegate_operator.kube import rollouts
 from tidegate_operator.kube.api import ApiError, KubeApi
 from tidegate_operator.kube.cluster import KubernetesCluster
@@ -28,17 +30,21 @@ ROLLING_LOOK_S: Final = 0.25
 RESTING_LOOK_S: Final = 2.0
 COUNTS_EVERY_S: Final = 10.0
 MOST_WORKLOADS: Final = 100
+MAX_REVISION: Final = 63
+MOST_ADVICE: Final = 10
+SIDECAR_MISSING: Final = "SidecarMissing"
 NOT_FOUND: Final = 404
 log = logging.getLogger("tidegate.status")
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadReport:
-    """One workload with its reports, and what was watched of its rollouts."""
+    """One workload with its reports, what was watched of its rollouts, and what to advise."""
 
     workload: Workload
     watched: Watched
     finished_at: str | None = None
+    advice: tuple[Advice, ...] = ()
 
 
 class StatusWriter:
@@ -58,12 +64,14 @@ class StatusWriter:
         self._now = now
         self._clock = clock
         self._watched: dict[str, WorkloadReport] = {}
+        self._advised: set[tuple[str, str]] = set()
         self._written: dict[str, tuple[dict[str, Any], float]] = {}
 
     async def run(self) -> None:
         """Look and write for ever; what cannot be written is tried again."""
         while True:
             rolling = self.look()
+            await self.advise()
             await self.write()
             await asyncio.sleep(ROLLING_LOOK_S if rolling else RESTING_LOOK_S)
 
@@ -73,10 +81,33 @@ class StatusWriter:
         for scope in self._cluster.snapshots():
             for workload in scope.snapshot.workloads:
                 seen = self._with_reports(workload)
-                budget_per_s = scope.policy.budget_per_s
-                found[workload.name] = self._looked(seen, budget_per_s)
+                found[workload.name] = replace(
+                    self._looked(seen, scope.policy.budget_per_s),
+                    advice=advise(seen, scope.policy),
+                )
         self._watched = found
         return any(r.watched.running is not None for r in found.values())
+
+    async def advise(self) -> None:
+        """Tell each workload's owner what should be changed: one Event per workload and reason."""
+        found = {
+            (name, advice.reason): advice.message
+            for name, report in self._watched.items()
+            for advice in report.advice
+        }
+        for bare in self._cluster.world.bare.values():
+            found |= {(name, SIDECAR_MISSING): why for name, why in bare.items()}
+        there = self._cluster.world.keys
+        self._advised = {told for told in self._advised if told[0] in there}
+        for (name, reason), message in found.items():
+            if (name, reason) in self._advised:
+                continue
+            try:
+                await self._cluster.event(name, reason, message, True)
+            except ClusterError as error:
+                log.warning("advice for %s: %s", name, error)
+                continue
+            self._advised.add((name, reason))
 
     async def write(self) -> None:
         """Write every policy's status that has changed enough."""
@@ -123,6 +154,7 @@ class StatusWriter:
             policy,
             reports,
             invalid=world.invalid.get(scope_name),
+            bare=world.bare.get(scope_name, {}),
             steering=scope is None or scope.policy.steering,
             now=timestamp(self._now()),
         )
@@ -133,15 +165,18 @@ def status_of(
     reports: Sequence[WorkloadReport],
     *,
     invalid: str | None,
+    bare: Mapping[str, str],
     steering: bool,
     now: str,
 ) -> dict[str, Any]:
     """A DrainPolicy's whole status. `invalid` is why its spec cannot be used; `now` RFC 3339."""
     ready = _ready(reports, invalid)
     steered = _steered(reports, steering)
+    configured = _configured(reports, bare)
     conditions = [
         condition(policy, "Ready", *ready, now),
         condition(policy, "Steered", *steered, now),
+        condition(policy, "WellConfigured", *configured, now),
     ]
     pods = [pod for report in reports for pod in report.workload.pods]
     return {
@@ -203,6 +238,15 @@ def _steered(reports: Sequence[WorkloadReport], steering: bool) -> tuple[str, st
     return "True", "Steering", f"steering {len(reports)} workload(s)"
 
 
+def _configured(reports: Sequence[WorkloadReport], bare: Mapping[str, str]) -> tuple[str, str, str]:
+    texts = [(r.workload.name, a.message) for r in reports for a in r.advice]
+    texts += bare.items()
+    if not texts:
+        return "True", "NoAdvice", "nothing to change"
+    told = "; ".join(f"{name.partition('/')[2]}: {text}" for name, text in texts[:MOST_ADVICE])
+    return "False", "Advice", told
+
+
 def _workload(report: WorkloadReport) -> dict[str, Any]:
     workload, watched = report.workload, report.watched
     shown: dict[str, Any] = {
@@ -212,13 +256,15 @@ def _workload(report: WorkloadReport) -> dict[str, Any]:
         "openPods": sum(p.open for p in workload.pods),
         "drainingPods": sum(p.deleting for p in workload.pods),
         "streams": watched.streams,
-        "revision": workload.revision,
+        "revision": workload.revision[:MAX_REVISION],
     }
+    if report.advice:
+        shown["advice"] = [advice.message for advice in report.advice]
     if workload.refusal is not None:
         shown["refusal"] = workload.refusal
     if watched.last is not None:
         measured = {k: v for k, v in watched.last.to_json().items() if v is not None}
-        shown["lastRollout"] = {"revision": watched.last_revision, **measured}
+        shown["lastRollout"] = {"revision": watched.last_revision[:MAX_REVISION], **measured}
         if report.finished_at is not None:
             shown["lastRollout"]["finishedAt"] = report.finished_at
     return shown

@@ -1,0 +1,89 @@
+"""Advice as the cluster's objects call for it: who lacks a sidecar, and one Event for each word."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from operator_kube.kube_world import World, fixture
+from operator_kube.test_cluster_port import Desk
+
+from tidegate.rollout.snapshot import Policy
+from tidegate_operator.cluster import ClusterError
+from tidegate_operator.kube.snapshots import build
+from tidegate_operator.kube.status import StatusWriter
+from tidegate_operator.reports import ReportBook
+
+BARE = "default/Deployment/bare"
+INJECT = "tidegate.dev/inject"
+
+
+def with_bare(**annotations: str) -> World:
+    """Beside `shop` a Deployment that a policy selects, with pods that nobody injected."""
+    world = World()
+    world.policies = [fixture("drainpolicy")]
+    world.policies[0]["spec"]["selector"] = {"matchLabels": {"team": "edge"}}
+    bare = world.another(world.deployment, name="bare")
+    bare["spec"]["template"]["metadata"] = {"labels": {"team": "edge"}, "annotations": annotations}
+    bare["status"] = {"replicas": 2}
+    world.deployments.append(bare)
+    return world
+
+
+def why(world: World, now_s: float | None = None) -> dict[str, str]:
+    bare = build(world.store(), Policy(), now_s or world.now_s).bare
+    return dict(bare.get("policy/default/shop", {}))
+
+
+def test_pods_that_a_policy_selects_and_that_have_no_sidecar_are_named() -> None:
+    assert 'put the annotation tidegate.dev/inject: "true"' in why(with_bare())[BARE]
+    assert "kubectl rollout restart" in why(with_bare(**{INJECT: "true"}))[BARE]
+
+
+@pytest.mark.parametrize("change", ["empty selector", "no pods", "young", "another label"])
+def test_nobody_else_is_named(change: str) -> None:
+    world = with_bare()
+    now_s = world.now_s
+    raw: Any = world.deployments[1]
+    if change == "empty selector":
+        world.policies[0]["spec"]["selector"] = {}
+    elif change == "no pods":
+        raw["status"]["replicas"] = 0
+    elif change == "young":
+        raw["metadata"]["creationTimestamp"] = time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s - 10)
+        )
+    else:
+        raw["spec"]["template"]["metadata"]["labels"] = {"team": "other"}
+    assert why(world, now_s) == {}
+
+
+def test_what_the_objects_say_reaches_the_advice() -> None:
+    world = World()
+    world.deployment["spec"] |= {"minReadySeconds": 7}
+    (scope,) = build(world.store(), Policy(), world.now_s).scopes
+    (seen,) = scope.snapshot.workloads
+    wished = world.pods[0]["spec"]["terminationGracePeriodSeconds"]
+    assert (seen.min_ready_s, seen.grace_s, seen.can_surge) == (7.0, float(wished), True)
+
+
+async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() -> None:
+    world = with_bare()
+    world.deployment["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    desk = Desk(world)
+    failing = [True]
+    said: list[tuple[str, str]] = []
+
+    async def event(workload: str, reason: str, message: str, warning: bool) -> None:
+        if failing and reason == "NoSurge":
+            failing.pop()
+            raise ClusterError("away")
+        said.append((workload, reason))
+
+    desk.kubernetes.event = event  # type: ignore[method-assign]
+    writer = StatusWriter(desk.api, desk.kubernetes, ReportBook(time.monotonic), time.time)
+    for _ in range(3):
+        writer.look()
+        await writer.advise()
+    assert sorted(said) == [(BARE, "SidecarMissing"), ("default/Deployment/shop", "NoSurge")]
