@@ -14,11 +14,11 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tidegate.contract.errors import DocumentError, SettingsError
+from tidegate.contract.errors import DocumentError, SettingsError, TidegateError
 from tidegate.contract.kube import API_GROUP, API_VERSION, KIND_DRAIN_POLICY, PLURAL_DRAIN_POLICY
 from tidegate.rollout.snapshot import Policy
 from tidegate_operator.__main__ import main
-from tidegate_operator.kube.api import ApiError
+from tidegate_operator.kube.api import Access, ApiError
 from tidegate_operator.kube.kinds import PODS
 from tidegate_operator.kube.listeners import Condition, health_app, leader_only
 from tidegate_operator.kube.policies import rules_of
@@ -137,3 +137,8 @@ async def test_readmission_gives_up_on_no_pod_but_says_what_it_could_not_open() 
 
     api.refuse = refuse
     assert await readmit_all(api, (), pause_s=0.0) == 1
+
+
+def test_a_kubeconfig_that_is_not_there_is_a_setting(tmp_path: Any) -> None:
+    with pytest.raises(TidegateError, match="KUBECONFIG"):
+        Access.from_environ({"KUBECONFIG": str(tmp_path / "none")})

@@ -1,7 +1,8 @@
-"""The whole operator against a real API server and its controllers, without nodes.
+"""A real API server and its controllers, as the tests use them; the kubelet is played here.
 
-Wanted: ``TIDEGATE_TEST_KUBECONFIG`` names a kubeconfig of a cluster that may be written to and
-that has the DrainPolicy CRD. The kubelet is played here: pods are made Ready by their status.
+Wanted: ``TIDEGATE_TEST_KUBECONFIG`` names a kubeconfig of a cluster that may be written to, that
+has the DrainPolicy CRD and no operator at work. Pods are given to a scheduler that does not exist,
+so that no node takes them, and made Ready by their status.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import os
 import socket
 import ssl
@@ -24,13 +24,12 @@ import httpx
 import pytest
 from operator_kube.kube_world import ADMIT, fixture, reported
 
-from tidegate.contract.errors import TidegateError
 from tidegate_operator.kube.api import Access, ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
-from tidegate_operator.kube.readmit import readmit_all
 
 KUBECONFIG = os.environ.get("TIDEGATE_TEST_KUBECONFIG", "")
-pytestmark = [
+NOBODY = "nobody"
+needs_apiserver = [
     pytest.mark.skipif(not KUBECONFIG, reason="TIDEGATE_TEST_KUBECONFIG names no kubeconfig"),
     pytest.mark.timeout(180),
 ]
@@ -70,6 +69,9 @@ class Namespace:
             spec = raw["spec"]
             for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 spec.pop(field, None)
+            if "template" in spec:
+                spec["template"]["spec"]["schedulerName"] = NOBODY
+                del spec["template"]["spec"]["nodeName"]
             meta = {"name": raw["metadata"]["name"], "namespace": self.name}
             body = {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": meta}
             await self.api.post(self.path(group, plural), {**body, "spec": spec})
@@ -94,8 +96,9 @@ class Namespace:
         return str(made["status"]["token"])
 
 
-@pytest.fixture
-async def namespace() -> AsyncIterator[Namespace]:
+@contextlib.asynccontextmanager
+async def a_namespace() -> AsyncIterator[Namespace]:
+    """A namespace of its own, taken away again with all that is in it."""
     client = await Access(KUBECONFIG).client()
     api = KubeApi(client)
     name = f"tidegate-test-{uuid.uuid4().hex[:8]}"
@@ -137,6 +140,10 @@ class Operator:
     report_port: int
     health_port: int
     lines: list[str]
+
+    async def text(self, path: str) -> str:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"http://127.0.0.1:{self.health_port}{path}")).text
 
     async def asked(self, path: str) -> int:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -208,53 +215,12 @@ async def post_report(
         )
 
 
-async def test_a_pod_reports_with_its_own_token_and_the_status_shows_its_streams(
-    namespace: Namespace,
-) -> None:
-    await namespace.deploy()
-    await eventually(lambda: three(namespace))
-    await namespace.become_ready()
-    async with operator(namespace) as one:
-        await eventually(one.leads)
-        mine, other = (await namespace.pods())[:2]
-        token = await namespace.token(mine)
-        assert (await post_report(namespace, one, mine, token)).status_code == 200
-        assert (await post_report(namespace, one, other, token)).status_code == 403
-        assert (await post_report(namespace, one, mine, "nobody")).status_code == 401
-
-        async def shown() -> bool:
-            path = namespace.path("/apis/tidegate.dev/v1alpha1", "drainpolicies/shop")
-            status = (await namespace.api.get(path)).get("status") or {}
-            conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
-            return status.get("streams") == 10 and conditions == {
-                "Ready": "True",
-                "Steered": "True",
-            }
-
-        await eventually(shown)
-        assert await one.end() == 0, one.lines
-
-
 async def three(namespace: Namespace) -> bool:
     return len(await namespace.pods()) == 3
 
 
 async def labels(namespace: Namespace) -> list[str | None]:
     return [p["metadata"]["labels"].get(ADMIT) for p in await namespace.pods()]
-
-
-async def test_closed_pods_are_opened_by_the_next_leader(
-    namespace: Namespace,
-) -> None:
-    await namespace.deploy()
-    await eventually(lambda: three(namespace))
-    for pod in await namespace.pods():
-        path = f"{namespace.pods_path}/{pod['metadata']['name']}"
-        await namespace.api.merge(path, {"metadata": {"labels": {ADMIT: "false"}}})
-    await namespace.become_ready()
-    async with operator(namespace) as one:
-        await eventually(lambda: all_open(namespace))
-        assert await one.end() == 0, one.lines
 
 
 async def all_open(namespace: Namespace) -> bool:
@@ -300,31 +266,6 @@ class Sidecars:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def test_a_rollout_writes_costs_closes_the_old_pods_and_keeps_the_new_one_open(
-    namespace: Namespace,
-) -> None:
-    await namespace.deploy()
-    await eventually(lambda: three(namespace))
-    await namespace.become_ready()
-    async with operator(namespace) as one:
-        await eventually(one.leads)
-        sidecars = Sidecars(namespace, one)
-        try:
-            await sidecars.follow(100)
-            await eventually(lambda: costs(namespace, ["100"] * 3))
-            template = {"metadata": {"annotations": {"restarted": "now"}}}
-            path = namespace.path("/apis/apps/v1", "deployments/shop")
-            await namespace.api.merge(path, {"spec": {"template": template}})
-            await eventually(lambda: born(namespace, 4))
-            await namespace.become_ready()
-            await sidecars.follow(0)
-            await eventually(lambda: closed_but_one(namespace))
-            await eventually(sidecars.hear_often)
-        finally:
-            await sidecars.stop()
-        assert await one.end() == 0, one.lines
-
-
 async def costs(namespace: Namespace, wished: list[str]) -> bool:
     key = "controller.kubernetes.io/pod-deletion-cost"
     found = [p["metadata"].get("annotations", {}).get(key) for p in await namespace.pods()]
@@ -337,68 +278,3 @@ async def born(namespace: Namespace, count: int) -> bool:
 
 async def closed_but_one(namespace: Namespace) -> bool:
     return sorted(str(v) for v in await labels(namespace)) == ["false"] * 3 + ["true"]
-
-
-async def test_readmit_opens_every_pod_without_an_operator(namespace: Namespace) -> None:
-    await namespace.deploy()
-    await eventually(lambda: three(namespace))
-    for pod in await namespace.pods():
-        path = f"{namespace.pods_path}/{pod['metadata']['name']}"
-        await namespace.api.merge(path, {"metadata": {"labels": {ADMIT: "false"}}})
-    assert await readmit_all(namespace.api, (namespace.name,), pause_s=0.1) == 0
-    assert await all_open(namespace)
-
-
-async def test_a_refusal_becomes_an_event(namespace: Namespace) -> None:
-    await namespace.deploy()
-    await eventually(lambda: three(namespace))
-    service = namespace.path("/api/v1", "services/shop-sse")
-    await namespace.api.merge(service, {"spec": {"sessionAffinity": "ClientIP"}})
-    async with operator(namespace) as one:
-
-        async def told() -> bool:
-            path = namespace.path("/apis/events.k8s.io/v1", "events")
-            found = (await namespace.api.get(path))["items"]
-            ours = [e for e in found if e["reason"] == "SteeringRefused"]
-            return any("sessionAffinity" in e["note"] for e in ours)
-
-        await eventually(told)
-        assert await one.end() == 0, one.lines
-
-
-async def test_the_standby_takes_over_at_once_when_the_leader_ends_and_soon_when_it_dies(
-    namespace: Namespace,
-) -> None:
-    async with operator(namespace) as one:
-        await eventually(one.leads)
-        async with operator(namespace) as two:
-            await eventually(lambda: synced(two))
-            assert not await two.leads()
-            assert await one.end() == 0, one.lines
-            await eventually(two.leads, within_s=3)
-            async with operator(namespace) as three_:
-                await eventually(lambda: synced(three_))
-                two.process.kill()
-                began_s = time.monotonic()
-                await eventually(three_.leads, within_s=10)
-                assert time.monotonic() - began_s > 2, "a Lease is waited for"
-
-
-async def synced(one: Operator) -> bool:
-    return await one.asked("/syncedz") == 200
-
-
-async def test_the_certificate_is_shared_and_survives_a_restart(namespace: Namespace) -> None:
-    seen = []
-    for _ in range(2):
-        async with operator(namespace) as one:
-            await eventually(one.leads)
-            secret = await namespace.api.get(namespace.path("/api/v1", "secrets/tidegate-tls"))
-            seen.append(json.dumps(secret["data"], sort_keys=True))
-            assert await one.end() == 0, one.lines
-    assert seen[0] == seen[1]
-
-
-def test_a_kubeconfig_that_is_not_there_is_a_setting(tmp_path: Any) -> None:
-    with pytest.raises(TidegateError, match="KUBECONFIG"):
-        Access.from_environ({"KUBECONFIG": str(tmp_path / "none")})
