@@ -29,7 +29,7 @@ from tidegate.contract.names import PATH_EVENTS, PATH_PUBLISH, PUBLISH_PORT
 from tidegate.contract.stream_events import CONNECTED, GAP
 from tidegate.score.scorecard import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 BROKER = f"{RELEASE}-nats-0"

@@ -26,7 +26,7 @@ from tidegate.score.goals import Goal
 from tidegate.score.measures import StreamChange, transient
 from tidegate.score.scorecard import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 STABLE_PODS = 5

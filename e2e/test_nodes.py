@@ -28,7 +28,12 @@ from tidegate.score.scorecard import Run
 NODES = 3
 PODS = 2 * NODES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.nodes(NODES), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.nodes(NODES),
+    pytest.mark.timeout(600),
+]
 
 AUDIENCE = Audience(clients=500)
 DRAINED = (*ROLLBACK, Goal("peak_over_budget", "<=", 1.15))

@@ -28,7 +28,7 @@ from e2e.rollouts.workload import Workload
 from tidegate.score.goals import Goal
 from tidegate.score.scorecard import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 ENOUGH = 2

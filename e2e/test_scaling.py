@@ -20,7 +20,7 @@ from tidegate.score.goals import Goal
 from tidegate.score.scorecard import Run
 from tidegate_lab.door import SYNC_PERIOD_S
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 AUDIENCE = Audience(clients=500)
 FEW, MANY = 4, 6
