@@ -141,6 +141,16 @@ def test_a_head_without_an_end_is_refused_readably(run: Run) -> None:
     run(main())
 
 
+def test_no_head_at_all_is_refused_where_origins_matter(run: Run) -> None:
+    async def main() -> None:
+        async with serving(LISTED) as served:
+            client = await served.send(b"\r\n" * 1500)
+            await until(lambda: client.ended)
+            assert client.status == 431
+
+    run(main())
+
+
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 def test_a_preflight_of_a_listed_page_is_answered(run: Run, way: str, version: str) -> None:
     async def main() -> None:

@@ -173,7 +173,7 @@ class TakeoverProtocol(HttpToolsProtocol):
 
     def _answer(self, decision: Accept | Bounce | Refuse) -> None:
         chunked = self.parser.get_http_version() != "1.0"
-        heads = self.engine.heads.of(self.headers)
+        heads = self.engine.heads.of(self.headers or ())  # none before the request line
         transport = self.transport
         self._leave()
         if isinstance(decision, Accept):
