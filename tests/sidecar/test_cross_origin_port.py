@@ -39,3 +39,22 @@ async def test_a_list_that_could_never_match_stops_the_start():
     [line] = words.decode().splitlines()
     assert line.startswith("tidegate sidecar: TIDEGATE_CORS_ORIGINS: must be * (every origin,")
     assert line.endswith("not 'https://shop.example/'")
+
+
+async def test_a_listed_page_may_acknowledge_and_read_why_it_may_not():
+    async with SidecarProcess(TIDEGATE_CORS_ORIGINS=SHOP) as sidecar:
+        await sidecar.until_ready()
+        url = sidecar.url("public", "/sse/subscribe/7/ack?stream=a")
+        asked = {"Access-Control-Request-Method": "POST"}
+        names = {"Access-Control-Request-Headers": "content-type"}
+        preflight = await sidecar.http.options(url, headers=FROM_SHOP | asked | names)
+        assert preflight.status_code == 204
+        assert "POST" in preflight.headers["access-control-allow-methods"]
+        assert preflight.headers["access-control-allow-headers"] == "content-type"
+        answer = (await sidecar.publish("x")).json()
+        good = await sidecar.http.post(url, headers=FROM_SHOP, json={"id": answer["id"]})
+        bad = await sidecar.http.post(url, headers=FROM_SHOP, json={"id": 7})
+        assert (good.is_success, bad.status_code) == (True, 400)
+        for given in (good, bad):
+            assert given.headers["access-control-allow-origin"] == SHOP
+            assert given.headers["access-control-allow-credentials"] == "true"
