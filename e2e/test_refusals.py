@@ -14,7 +14,12 @@ from e2e.api import KubeApi
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
 from e2e.rollouts.workload import Workload
-from tidegate.contract.kube import API_GROUP, API_VERSION, PLURAL_DRAIN_POLICY
+from tidegate.contract.kube import (
+    API_GROUP,
+    API_VERSION,
+    KIND_DRAIN_POLICY,
+    PLURAL_DRAIN_POLICY,
+)
 from tidegate.contract.names import LABEL_ADMIT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -78,6 +83,24 @@ async def test_workloads_that_cannot_be_steered_are_refused(
         change(next(d for d in documents if d["kind"] == "Deployment"))
         async with _deployed(kubectl, workload, documents) as api:
             print(await _until_told(api, workload, words))
+
+
+@pytest.mark.counterproof
+async def test_nobody_is_told_where_nobody_wants_to_steer(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """The checks off, by the policy: a Service that must not be steered passes for a good one."""
+    workload = _workload(installation, "e2e-refusals-off")
+    documents = workload.documents()
+    policy = next(d for d in documents if d["kind"] == KIND_DRAIN_POLICY)
+    policy["spec"]["steering"] = False
+    streams = next(d for d in documents if d["metadata"]["name"] == workload.stream_service_name)
+    spec, _, words = SERVICES["another port"]
+    streams["spec"] |= spec
+    async with _deployed(kubectl, workload, documents) as api:
+        assert await _until_told(api, workload, None) == ""
+        with pytest.raises(TimeoutError):
+            await _until_event(api, workload, words)
 
 
 def _label_in_selector(deployment: dict[str, Any]) -> None:
