@@ -11,6 +11,7 @@ from operator_kube.test_cluster_port import Desk
 
 from tidegate.rollout.snapshot import Policy
 from tidegate_operator.cluster import ClusterError
+from tidegate_operator.kube.kinds import POLICIES
 from tidegate_operator.kube.snapshots import build
 from tidegate_operator.kube.status import StatusWriter
 from tidegate_operator.reports import ReportBook
@@ -87,3 +88,23 @@ async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() 
         writer.look()
         await writer.advise()
     assert sorted(said) == [(BARE, "SidecarMissing"), ("default/Deployment/shop", "NoSurge")]
+
+
+async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
+    world = World()
+    world.policies = [fixture("drainpolicy")]
+    desk = Desk(world)
+    path = f"{POLICIES.path('default')}/shop"
+    desk.api.objects[path] = world.policies[0]
+    writer = StatusWriter(
+        desk.api,
+        desk.kubernetes,
+        ReportBook(time.monotonic),
+        time.time,
+        refusals=lambda: {"default/Deployment/shop": "routers are slow"},
+    )
+    writer.look()
+    await writer.write()
+    status = desk.api.objects[f"{path}/status"]["status"]
+    assert status["workloads"][0]["refusal"] == "routers are slow"
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Steered"] == "False"

@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tidegate.contract.report import RESTING_REPORT_S
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.plan import Decision, plan
+from tidegate.rollout.plan import Decision, plan, refusals
 from tidegate.rollout.snapshot import (
     Action,
     Note,
@@ -67,6 +67,12 @@ class Reconciler:
     def _reported(self, turned: bool) -> None:
         if turned or self._moving:
             self.nudge()
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """Workloads that the planner itself refuses to steer, and why."""
+        found = [refusals(memory) for memory in self._memories.values()]
+        return {name: reason for refused in found for name, reason in refused.items()}
 
     def nudge(self) -> None:
         """Something has changed: look again as soon as the minimum interval allows."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tidegate.contract.report import ROLLING_REPORT_S
+from tidegate.rollout.lag import Lag
 from tidegate.rollout.snapshot import Pod
 
 TOTAL_WINDOW_S = 3.0
@@ -44,7 +45,8 @@ class WorkloadMemory:
 
     `doomed_open_s`: when a pod that drains or will drain was last seen open, so that a drain can
     wait until the flip has landed. `disturbed`: whether streams have been moved or lost since the
-    last time the balance was settled. `shedding_s`: start of the running shed round.
+    last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
+    late label changes were seen to land.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -62,6 +64,7 @@ class WorkloadMemory:
     shed_excess: float | None = None
     forced_told: bool = False
     refusal_told: str | None = None
+    lag: Lag = field(default_factory=Lag)
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
         """Ordered endings in [start, end), of one pod or of all."""

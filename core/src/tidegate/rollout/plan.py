@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
-from tidegate.rollout import pacing, writing
+from tidegate.rollout import lag, pacing, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
@@ -80,9 +80,22 @@ def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory
     loads, memory = infer_loads(workload.pods, memory, now, policy.retry_ms / 1000)
     fleet = sort_out(workload, loads)
     memory = _noticed(fleet, memory, now)
-    steered = policy.steering and workload.steerable
+    memory = _measured(fleet, policy, now, memory)
+    steered = policy.steering and workload.steerable and memory.lag.refusal is None
     decide = rolling if fleet.rolling else resting
     return decide(fleet, policy, now, memory, steered=steered)
+
+
+def _measured(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> WorkloadMemory:
+    """The memory with what this look shows of the routers' lag."""
+    seen = lag.observe(memory.lag, fleet.workload.pods, fleet.target, policy, now)
+    return replace(memory, lag=lag.judge(seen, fleet.target, policy, now, rolling=fleet.rolling))
+
+
+def refusals(memory: Memory) -> Mapping[str, str]:
+    """Workloads that are not steered because of a measured lag, and why."""
+    found = ((name, kept.lag.refusal) for name, kept in memory.workloads.items())
+    return {name: reason for name, reason in found if reason is not None}
 
 
 def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:

@@ -60,7 +60,7 @@ def _costs(
 
 
 def _tell_refusal(fleet: Fleet, memory: WorkloadMemory) -> tuple[list[Action], WorkloadMemory]:
-    refusal = fleet.workload.refusal
+    refusal = fleet.workload.refusal or memory.lag.refusal
     if refusal == memory.refusal_told:
         return [], memory
     told = replace(memory, refusal_told=refusal)

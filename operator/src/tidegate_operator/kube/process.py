@@ -175,7 +175,9 @@ class Backend:
             await keeper.publish()
         reconciler = Reconciler(cluster, self.book, time.monotonic, self.meters)
         self.store.on_change = reconciler.nudge
-        status = StatusWriter(api, cluster, self.book, time.time)
+        status = StatusWriter(
+            api, cluster, self.book, time.time, refusals=lambda: reconciler.refusals
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(reconciler.run())
             group.create_task(status.run())

@@ -48,7 +48,10 @@ class WorkloadReport:
 
 
 class StatusWriter:
-    """Watches rollouts and writes statuses. `now` gives Unix seconds."""
+    """Watches rollouts and writes statuses. `now` gives Unix seconds.
+
+    `refusals` are workloads that the planner refuses to steer, and why.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,9 @@ class StatusWriter:
         book: ReportBook,
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
+        refusals: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        self._refusals = refusals
         self._api = api
         self._cluster = cluster
         self._book = book
@@ -78,9 +83,11 @@ class StatusWriter:
     def look(self) -> bool:
         """Watch every workload once; returns whether any of them rolls."""
         found: dict[str, WorkloadReport] = {}
+        refusals = self._refusals()
         for scope in self._cluster.snapshots():
             for workload in scope.snapshot.workloads:
-                seen = self._with_reports(workload)
+                refusal = workload.refusal or refusals.get(workload.name)
+                seen = replace(self._with_reports(workload), refusal=refusal)
                 found[workload.name] = replace(
                     self._looked(seen, scope.policy.budget_per_s),
                     advice=advise(seen, scope.policy),
