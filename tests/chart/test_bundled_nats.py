@@ -36,6 +36,10 @@ def test_it_holds_as_many_logs_as_is_said() -> None:
     assert f"the default holds {store_mib // log_mib} applications" in (
         (CHART / "values.yaml").read_text().replace("\n  # ", " ")
     )
+    readme = " ".join((CHART / "README.md").read_text().split())
+    assert (
+        f"({log_mib} MiB) of `nats.maxFileStore` ({store_mib:,} MiB), so 76 applications" in readme
+    )
     words = f"the logs of 76 applications: {store_mib} MiB (nats.maxFileStore), {log_mib} MiB each"
     assert words in notes("nats.enabled=true")
     assert "the logs of 10 applications: 10240 MiB" in notes(
