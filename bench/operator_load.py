@@ -59,6 +59,7 @@ class Sidecar:
     plan: Plan | None = None
     plan_seq: int = 0
     reports: int = 0
+    started_s: float | None = None
     results: dict[str, int] = field(default_factory=dict)
     drain: Drain = field(default_factory=Drain)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,6 +81,7 @@ class Sidecar:
             plan_seq=self.plan_seq,
             rate_limit_per_s=1000.0,
             version="bench",
+            drain_started_s=None if self.started_s is None else time.monotonic() - self.started_s,
         )
 
     def answered(self, answer: Answer) -> None:
@@ -112,7 +114,7 @@ class Fleet:
         """A pod of each workload has been deleted and a new one is there."""
         for name, change in moved.items():
             doomed = next(s for s in self.workloads[name] if s.uid == change["doomed"])
-            doomed.drain.state = "draining"
+            doomed.drain.state, doomed.started_s = "draining", time.monotonic()
             doomed.changed.set()
             self.workloads[name].append(self.add(change["born"], 0))
 
