@@ -14,11 +14,12 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 from typing import Any
 
 from bench.procfs import cpu_s
-from tidegate.contract.report import Answer, Plan, Report
+from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan, Report
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.plan import plan
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
@@ -100,14 +101,24 @@ class Fleet:
         self._url = f"http://127.0.0.1:{port}"
         self._tasks: list[asyncio.Task[None]] = []
         self._air: dict[str, list[tuple[float, float]]] = {name: [] for name in pods}
-        self.workloads = {name: [self.add(uid) for uid in uids] for name, uids in pods.items()}
+        step_s = RESTING_REPORT_S / sum(map(len, pods.values()))
+        after_s = count(0.0, step_s)
+        self.workloads = {
+            name: [self.add(uid, after_s=next(after_s)) for uid in uids]
+            for name, uids in pods.items()
+        }
 
-    def add(self, uid: str, streams: float = STREAMS_EACH) -> Sidecar:
-        """Start one sidecar's reporter."""
+    def add(self, uid: str, streams: float = STREAMS_EACH, after_s: float = 0.0) -> Sidecar:
+        """Start one sidecar's reporter; not all at once, as they would never report again."""
         made = Sidecar(uid, streams, streams)
         pod: Any = made
         reporter = Reporter(self._url, lambda: uid, pod, pod, pod, time.monotonic)
-        self._tasks.append(asyncio.create_task(reporter.run()))
+
+        async def run() -> None:
+            await asyncio.sleep(after_s)
+            await reporter.run()
+
+        self._tasks.append(asyncio.create_task(run()))
         return made
 
     def roll(self, moved: dict[str, dict[str, str]]) -> None:
@@ -146,8 +157,8 @@ class Fleet:
         total: dict[str, int] = {}
         for sidecars in self.workloads.values():
             for sidecar in sidecars:
-                for result, count in sidecar.results.items():
-                    total[result] = total.get(result, 0) + count
+                for result, times in sidecar.results.items():
+                    total[result] = total.get(result, 0) + times
         return total
 
     async def stop(self) -> None:
@@ -166,7 +177,7 @@ async def measure() -> dict[str, Any]:
     try:
         began = await _answer(server)
         fleet = Fleet(began["port"], began["pods"])
-        await fleet.live(SETTLE_S)
+        await fleet.live(SETTLE_S + RESTING_REPORT_S)
         figures = await _during(server, fleet, REST_S, "idle")
         fleet.roll(await _ask(server, do="roll"))
         await fleet.live(SETTLE_S)
