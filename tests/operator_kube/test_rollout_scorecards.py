@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import yaml
+from jsonschema import Draft202012Validator
 from operator_kube.kube_world import fixture, reported
 
 from tidegate.rollout.advice import Advice
@@ -12,6 +16,7 @@ from tidegate_operator.kube.objects import read_policy
 from tidegate_operator.kube.rollouts import Watched, look
 from tidegate_operator.kube.status import WorkloadReport, condition, matters, status_of
 
+CRD = Path(__file__).parents[2] / "charts" / "tidegate" / "files" / "drainpolicies.yaml"
 NOW = "2026-11-24T00:00:00Z"
 
 
@@ -134,6 +139,38 @@ def test_advice_is_in_its_condition_and_beside_its_workload() -> None:
     message = found["conditions"][2]["message"]
     assert message == "Deployment/shop: set it; Deployment/x: no sidecar"
     assert found["workloads"][0]["advice"] == ["set it"]
+    assert_kept(found)
+
+
+def test_nothing_that_is_written_would_be_pruned() -> None:
+    finished = watched((0.0, REST), (1.0, MIDDLE), (10.0, END), (19.0, END))
+    refused = replace(
+        END, refusal="why", steerable=False, revision="+".join("r" * 10 for _ in "abcdefgh")
+    )
+    told = WorkloadReport(refused, finished, NOW, (Advice("NoSurge", "set it"),))
+    found = status_of(
+        read_policy(fixture("drainpolicy")), [told], invalid="bad", bare={}, steering=True, now=NOW
+    )
+    assert found["workloads"][0].keys() >= {"refusal", "advice", "lastRollout"}
+    assert_kept(found)
+
+
+def assert_kept(status: dict[str, Any]) -> None:
+    """The CRD knows every field: the API server drops what it does not know without a word."""
+    (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    schema = closed(version["schema"]["openAPIV3Schema"]["properties"]["status"])
+    Draft202012Validator(schema).validate(status)
+
+
+def closed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: closed(value) for key, value in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        found["additionalProperties"] = False
+    return found
 
 
 def test_a_transition_time_changes_with_the_status_only() -> None:
