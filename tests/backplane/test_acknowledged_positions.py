@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import logging
 import time
 
 import nats
 import pytest
+from backplane.conftest import World
+from backplane.nats_servers import NatsServer
 from backplane.recorders import until
 
 from tidegate.contract.acknowledge import StreamKey
@@ -130,6 +133,34 @@ async def test_positions_take_bounded_room_and_the_oldest_goes_first(nats_world)
         await pod.acknowledge(key, Cursor(reader.epoch, 1))
     assert await pod.acknowledged(keys[0]) is None
     assert await pod.acknowledged(keys[-1]) == Cursor(reader.epoch, 1)
+
+
+async def test_a_position_takes_no_more_room_than_is_said(nats_world):
+    pod, reader = await nats_world.pod()
+    for n in range(20):
+        key = StreamKey(f"0b7cbd2e-6c1f-4f3e-9a57-{n:012d}", "orders")
+        await pod.acknowledge(key, Cursor(reader.epoch, 10**12))
+    async with await nats.connect(nats_world.server.url) as connection:
+        state = (await connection.jetstream().stream_info("KV_APP-acks")).state
+    assert state.messages == 20
+    assert state.bytes / state.messages <= 256
+
+
+async def test_a_store_without_room_for_them_is_told_and_costs_nothing_else(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "tidegate.backplane")
+    server = NatsServer(tmp_path / "nats", more="jetstream { max_file_store: 30MB }")
+    await server.start()
+    world = World(server)
+    pod, reader = await world.pod()
+    for seq in (1, 2):
+        with pytest.raises(BackplaneUnavailableError):
+            await pod.acknowledge(KEY, Cursor(reader.epoch, seq))
+    said = [r.getMessage() for r in caplog.records]
+    assert len(said) == 1
+    assert "KV_APP-acks, which reserves 32 MiB: insufficient storage" in said[0]
+    assert not pod.degraded
+    await world.stop()
+    await server.stop()
 
 
 async def test_positions_are_kept_for_a_bounded_time(nats_world):

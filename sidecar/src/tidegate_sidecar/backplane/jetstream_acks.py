@@ -9,6 +9,7 @@ a client back. Being laid out as a bucket (NATS ADR-8) it can be read with ``nat
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from typing import Final
 
@@ -35,6 +36,10 @@ _RETRY_S: Final = 0.1
 _STREAM_NOT_FOUND: Final = 10059
 _WRONG_LAST_SEQUENCE: Final = 10071
 
+_MIB: Final = 2**20
+
+_log = logging.getLogger("tidegate.backplane")
+
 _Known = tuple[Cursor | None, int]
 """What stands under a key, and at which sequence (0: nothing)."""
 
@@ -54,6 +59,7 @@ class JetStreamAcks:
         self._context = context
         self._counters = counters
         self._known: OrderedDict[StreamKey, _Known] = OrderedDict()
+        self._said = ""
 
     async def keep(self, key: StreamKey, given: Cursor, epoch: str) -> None:
         """Keep `given` unless something further is kept; raises `BackplaneUnavailableError`."""
@@ -65,7 +71,7 @@ class JetStreamAcks:
                     await asyncio.sleep(_RETRY_S)
         except (NatsError, OSError, ValueError) as error:
             self._known.pop(key, None)
-            raise self._unavailable() from error
+            raise self._unavailable(error) from error
 
     async def read(self, key: StreamKey) -> Cursor | None:
         """The position kept, from the server; raises `BackplaneUnavailableError`."""
@@ -74,7 +80,7 @@ class JetStreamAcks:
                 self._check_connected()
                 return (await self._look_up(key))[0]
         except (NatsError, OSError, ValueError) as error:
-            raise self._unavailable() from error
+            raise self._unavailable(error) from error
 
     async def _try_to_keep(self, key: StreamKey, given: Cursor, epoch: str) -> bool:
         """Whether the server has it now; `False`: another pod wrote at the same time."""
@@ -136,6 +142,15 @@ class JetStreamAcks:
         if not self._connection.is_connected:
             raise OSError("no connection")
 
-    def _unavailable(self) -> BackplaneUnavailableError:
+    def _unavailable(self, error: Exception) -> BackplaneUnavailableError:
         self._counters["acks_unavailable"] += 1
+        if isinstance(error, APIError) and error.description != self._said:
+            # Said once for each cause: every acknowledgement meets it again.
+            self._said = error.description or ""
+            _log.warning(
+                "acknowledged positions cannot be kept: %s, which reserves %d MiB: %s",
+                self._settings.acks_stream,
+                self._settings.keep_acks_bytes // _MIB,
+                self._said,
+            )
         return BackplaneUnavailableError("the store of acknowledged positions does not answer")

@@ -22,7 +22,7 @@ class JetStreamSettings:
     after `append_timeout_s`, a single try after `attempt_timeout_s`; a canary is sent after
     `canary_every_s` of silence and has `canary_limit_s` to come back. Acknowledged positions are
     kept for `keep_acks_s` (longer than events: a late client shall be told of its gap) and in
-    `keep_acks_bytes`, which holds some 300,000 of them.
+    `keep_acks_bytes`, at most 256 bytes each.
     """
 
     url: str
