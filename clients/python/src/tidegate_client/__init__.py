@@ -6,6 +6,8 @@ one ends. What decides (`connector`, `decisions`) knows no clock, no socket and 
 runs the same scenarios as the TypeScript client.
 """
 
+from tidegate_client.acknowledging import AcknowledgingSseClient
+from tidegate_client.acknowledging_sync import SyncAcknowledgingSseClient
 from tidegate_client.actions import LostReason, ReadyState, StopReason
 from tidegate_client.client import SseClient
 from tidegate_client.decisions import Settings
@@ -14,6 +16,7 @@ from tidegate_client.stream_events import Event, Lost, Opened
 from tidegate_client.sync import SyncSseClient
 
 __all__ = [
+    "AcknowledgingSseClient",
     "Event",
     "Lost",
     "LostReason",
@@ -23,5 +26,6 @@ __all__ = [
     "SseClient",
     "StopReason",
     "StreamStoppedError",
+    "SyncAcknowledgingSseClient",
     "SyncSseClient",
 ]
