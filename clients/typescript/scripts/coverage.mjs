@@ -3,7 +3,7 @@
 import {spawnSync} from 'node:child_process'
 import {readdirSync} from 'node:fs'
 
-const COMPLETE = ['contract.js', 'connector.js', 'decisions.js', 'parser.js']
+const COMPLETE = ['ack-pacer.js', 'contract.js', 'connector.js', 'decisions.js', 'parser.js']
 const flags = ['--test', '--experimental-test-coverage', '--test-reporter=lcov']
 // Node 24 runs no directory, and Node 20 no pattern.
 const tests = readdirSync('build').filter((name) => name.endsWith('.test.js'))

@@ -4,7 +4,7 @@ import {gzipSync} from 'node:zlib'
 import {build} from 'esbuild'
 
 const BUDGET_BYTES = 4096
-const entries = ['index', 'eventsource', 'shared']
+const entries = ['index', 'acknowledge', 'eventsource', 'shared']
 
 for (const entry of entries) {
   const {outputFiles} = await build({

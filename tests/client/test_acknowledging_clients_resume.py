@@ -1,0 +1,126 @@
+"""Both languages, two real pods, one real NATS: acknowledged on one, restarted onto the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from backplane.nats_servers import NatsServer
+from client.front_door import front_door
+from client.node_tools import PACKAGE, find_node
+from sidecar.processes import SidecarProcess
+
+from tidegate_client import AcknowledgingSseClient, Settings, SyncAcknowledgingSseClient
+
+PATH = "/sse/subscribe/42?stream=orders"
+QUICK = {"settings": Settings(initial_delay_ms=100)}
+Seen = list[str]
+"""The data of what a client received in one life."""
+
+
+@pytest_asyncio.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[Any]:
+    server = NatsServer(tmp_path / "nats")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def python_run(url: str, last: str) -> Seen:
+    """One life of a Python client; it leaves at `last`, without finishing it."""
+    seen: Seen = []
+    async with AcknowledgingSseClient(url, **QUICK) as client:  # type: ignore[arg-type]
+        async for event in client:
+            seen.append(event.data)
+            if event.data == last:
+                break
+    return seen
+
+
+async def sync_run(url: str, last: str) -> Seen:
+    """The same from a thread."""
+
+    def run() -> Seen:
+        seen: Seen = []
+        with SyncAcknowledgingSseClient(url, **QUICK) as client:
+            for event in client:
+                seen.append(event.data)
+                if event.data == last:
+                    break
+        return seen
+
+    return await asyncio.to_thread(run)
+
+
+async def typescript_run(url: str, last: str) -> Seen:
+    """The same in Node."""
+    process = await asyncio.create_subprocess_exec(
+        find_node(),
+        "scripts/acknowledge.mjs",
+        url,
+        last,
+        cwd=PACKAGE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return [json.loads(line)["data"] for line in out.splitlines()]
+
+
+RUNS: dict[str, Callable[[str, str], Awaitable[Seen]]] = {
+    "python": python_run,
+    "python, sync": sync_run,
+    "typescript": typescript_run,
+}
+
+
+@pytest.mark.parametrize("language", RUNS)
+async def test_a_restart_goes_on_at_the_event_that_was_not_finished(
+    nats_server: Any, language: str, request: pytest.FixtureRequest
+) -> None:
+    if language == "typescript":
+        request.getfixturevalue("built")
+    run = RUNS[language]
+    shared = {"TIDEGATE_BACKPLANE": nats_server.url}
+    async with (
+        SidecarProcess(**shared) as one,
+        SidecarProcess(**shared) as two,
+        front_door(one.listening["public"]) as door,
+    ):
+        await asyncio.gather(one.until_ready(), two.until_ready())
+        url = f"http://127.0.0.1:{door.port}{PATH}"
+        first = asyncio.create_task(run(url, "b"))
+        await until_clients(one, 1)
+        await publish(one, "a", "b")
+        assert await first == ["a", "b"]
+        door.target_port = two.listening["public"]
+        await publish(one, "c")
+        assert await run(url, "c") == ["b", "c"], "b was not finished: it comes again"
+        door.target_port = one.listening["public"]
+        await publish(two, "d")
+        assert await run(url, "d") == ["c", "d"]
+        await until_clients(one, 0)
+        other = asyncio.create_task(run(url.replace("orders", "other"), "e"))
+        await until_clients(one, 1)
+        await publish(two, "e")
+        assert await other == ["e"], "another name begins at the head"
+
+
+async def publish(pod: SidecarProcess, *texts: str) -> None:
+    for text in texts:
+        assert (await pod.publish(text, {"client": "42"})).status_code == 202
+
+
+async def until_clients(pod: SidecarProcess, count: int) -> None:
+    async with asyncio.timeout(20):
+        while len((await pod.get("publish", "/clients")).json()["clients"]) != count:
+            pass
