@@ -13,7 +13,8 @@ from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, acknowledgement_j
 from tidegate_client import AcknowledgingSseClient
 from tidegate_client.ack_pacer import ACKNOWLEDGE_EVERY_MS
 
-PAGE = Path(__file__).parents[2] / "docs" / "acknowledging.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "acknowledging.md"
 
 
 @pytest.mark.usefixtures("built")
@@ -47,7 +48,9 @@ def test_the_page_says_what_can_be_set_and_what_is_answered() -> None:
     options = re.findall(r"^  readonly (\w+)\?:", source, re.MULTILINE)
     assert len(options) == 3
     assert not [word for word in options if f"`{word}`" not in readme]
-    own = inspect.signature(AcknowledgingSseClient.__init__).parameters
-    assert "acknowledge_every_ms" in own
+    of_python = {*inspect.signature(AcknowledgingSseClient.__init__).parameters}
+    python_readme = (ROOT / "clients" / "python" / "README.md").read_text()
+    own = of_python - {"self", "url", "options"}
+    assert not [word for word in sorted(own) if f"`{word}`" not in python_readme]
     for word in ("`acknowledge_every_ms`", f"more than {MAX_HELD_PER_STREAM} ack", "1,024 bytes"):
         assert word in page

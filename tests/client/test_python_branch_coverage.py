@@ -13,12 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MEASURED = (
     "core/src/tidegate/wire/decode.py",
+    "clients/python/src/tidegate_client/ack_pacer.py",
     "clients/python/src/tidegate_client/actions.py",
     "clients/python/src/tidegate_client/connector.py",
     "clients/python/src/tidegate_client/controls.py",
     "clients/python/src/tidegate_client/decisions.py",
 )
-TESTS = ("tests/wire/test_decoding.py", "tests/client/test_client_decisions.py")
+TESTS = (
+    "tests/wire/test_decoding.py",
+    "tests/client/test_acknowledgement_pacing.py",
+    "tests/client/test_client_decisions.py",
+)
 
 
 def coverage(*arguments: str) -> subprocess.CompletedProcess[str]:
