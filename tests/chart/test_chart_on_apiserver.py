@@ -184,7 +184,7 @@ def test_the_operator_changes_nothing_on_pods_but_its_keys(
         ({"metadata": {"annotations": {"own": None}}}, "changes no annotations"),
         ({"metadata": {"annotations": {"a": "b"}}}, "changes no annotations"),
         ({"metadata": {"finalizers": ["a.b/c"]}}, "neither finalizers nor owners"),
-        ({"spec": {"containers": [{"name": "p", "image": "other"}]}}, "neither spec nor status"),
+        ({"spec": {"activeDeadlineSeconds": 60}}, "neither spec nor status"),
     ):
         assert words in answer(change)
 
