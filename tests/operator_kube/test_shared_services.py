@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from operator_kube.kube_world import World, fixture
+from operator_kube.kube_world import ADMIT, World, fixture
 
 from tidegate.rollout.joining import joined
 from tidegate.rollout.snapshot import Policy, Workload
@@ -52,6 +52,15 @@ def test_a_canary_behind_the_same_service_is_planned_with_the_stable_one() -> No
     assert (seen.replicas, len(seen.pods), seen.steerable) == (4, 5, True)
     wished = [p for p in seen.pods if p.revision == seen.revision]
     assert len(wished) == 3, "two of shop's new revision, and the canary: nobody rolls over to it"
+
+
+def test_pods_that_never_join_the_service_are_no_part_of_it() -> None:
+    world = with_canary()
+    labels = world.deployments[1]["spec"]["template"]["metadata"]["labels"]
+    for carried in (labels, world.pods[-1]["metadata"]["labels"]):
+        carried.pop(ADMIT)
+    steerable = {w.name.rpartition("/")[2]: w.steerable for w in workloads(world)}
+    assert steerable == {"shop": True, "shop-canary": False}
 
 
 def test_a_canary_under_another_policy_is_refused_with_the_fix() -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.contract.errors import DocumentError
+from tidegate.contract.names import LABEL_ADMIT
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_operator.cluster import Scope
 from tidegate_operator.kube import steerable
@@ -191,7 +192,9 @@ class _Known:
         return self._owner_uids.get(key, "") if known is None else known.meta.uid
 
     def stream_services(self, key: WorkloadKey, labels: Mapping[str, str]) -> frozenset[str]:
-        """The names of the Services that steer these pods."""
+        """The names of the Services that steer these pods; without the label none selects them."""
+        if LABEL_ADMIT not in labels:
+            return frozenset()
         services = self._services[key.namespace]
         found = steerable.stream_services(services, key.namespace, labels)
         return frozenset(service.meta.name for service in found)
