@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,10 @@ def neighbour(name: str, *services: str, log: str | None = None, **more: Any) ->
     return Neighbour(workload, f"default/{name}", "default", frozenset(services), log)
 
 
+def unsteered(name: str, *services: str) -> Neighbour:
+    return replace(neighbour(name, *services), steered=False, policy="policy/ns/off")
+
+
 @pytest.mark.parametrize(
     ("neighbours", "refused", "words"),
     [
@@ -94,8 +99,20 @@ def neighbour(name: str, *services: str, log: str | None = None, **more: Any) ->
         ),
         ([neighbour("a", "x", log="A"), neighbour("b", "x", log="B")], ["a"], "backplane-stream"),
         ([neighbour("a", "x", log="A"), neighbour("b", "x")], [], ""),
+        ([neighbour("a", "x"), unsteered("b", "x")], ["a"], "different DrainPolicies"),
+        ([unsteered("a", "x"), unsteered("b", "x")], [], ""),
     ],
-    ids=["apart", "no Service", "the same", "overlap", "chain", "another log", "an unknown log"],
+    ids=[
+        "apart",
+        "no Service",
+        "the same",
+        "overlap",
+        "chain",
+        "another log",
+        "an unknown log",
+        "beside one that is not steered",
+        "neither is steered",
+    ],
 )
 def test_who_cannot_be_planned_with_the_others(
     neighbours: list[Neighbour], refused: list[str], words: str

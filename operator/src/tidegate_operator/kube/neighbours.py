@@ -25,8 +25,10 @@ ANNOTATION_LOG: Final = f"{KEY_PREFIX}backplane-stream"
 class Neighbour:
     """One workload: `services` are the stream Services that select its pods.
 
-    `policy` names what governs it (all workloads without a DrainPolicy have the same default);
-    `log` is what its sidecars append to and read, ``None`` where they do not say.
+    `policy` names what governs it (all workloads without a DrainPolicy have the same default) and
+    `steered` says whether that wants steering at all: who does not needs no reason, but keeps those
+    beside it from being steered. `log` is what its sidecars append to and read, ``None`` where they
+    do not say.
     """
 
     workload: Workload
@@ -34,6 +36,7 @@ class Neighbour:
     policy: str
     services: frozenset[str]
     log: str | None = None
+    steered: bool = True
 
     @property
     def title(self) -> str:
@@ -100,7 +103,7 @@ def _stranger(neighbour: Neighbour, largest: Neighbour, shared: str) -> str:
 
 
 def _refused(neighbour: Neighbour, problem: str | None) -> Neighbour:
-    if problem is None:
+    if problem is None or not neighbour.steered:
         return neighbour
     workload = neighbour.workload
     refused = replace(workload, steerable=False, refusal=workload.refusal or problem)

@@ -89,6 +89,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
                 policy=scope if policy is not None else "default",
                 services=known.stream_services(key, labels),
                 log=_log(groups[key]),
+                steered=rules.policy.steering,
             )
         )
     bare = bare_workloads(known.workloads, known.policies, groups, now_s)
