@@ -254,8 +254,9 @@ def main() -> int:
     figures = asyncio.run(measure())
     missed = [name for name, most in GOALS.items() if figures[name] > most]
     for name, value in figures.items():
-        goal = f"<= {GOALS[name]:g}  {'MISSED' if name in missed else 'met'}"
-        print(f"{name:<28}{value:>10.3f}  {goal if name in GOALS else ''}".rstrip())
+        verdict = "MISSED" if name in missed else "met"
+        goal = f"  <= {GOALS[name]:g}  {verdict}" if name in GOALS else ""
+        print(f"{name:<28}{value:>10.3f}{goal}")
     return 1 if missed else 0
 
 
