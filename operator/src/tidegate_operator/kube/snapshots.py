@@ -74,7 +74,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
-        scope = _scope_name(policy, known.stream_service(key.namespace, labels) or str(key))
+        scope = _scope_name(policy, known.stream_service(key, labels) or str(key))
         if scope not in rules_by_scope:
             rules_by_scope[scope], problem = _rules(policy, default)
             if policy is not None:
@@ -232,18 +232,17 @@ class _Known:
             paused=known is not None and known.paused,
             steerable=refusal is None,
             refusal=refusal,
-            stream_service=self.stream_service(key.namespace, labels),
+            stream_service=self.stream_service(key, labels),
             injected=known.injected if known else True,
             can_surge=key.kind in CAN_SURGE,
             min_ready_s=min_ready_s,
             grace_s=min((p.grace_s for p in pods if p.grace_s is not None), default=None),
         )
 
-    def stream_service(self, namespace: str, labels: Mapping[str, str]) -> str | None:
+    def stream_service(self, key: WorkloadKey, labels: Mapping[str, str]) -> str | None:
         """Which stream Service (or Services) the pods are behind; ``None`` for none."""
-        found = steerable.stream_services(self._services[namespace], namespace, labels)
-        names = ",".join(sorted(service.meta.name for service in found))
-        return f"{namespace}/{names}" if names else None
+        names = ",".join(sorted(self.stream_services(key, labels)))
+        return f"{key.namespace}/{names}" if names else None
 
     def _replicas(self, key: WorkloadKey, pods: Sequence[PodObject]) -> int:
         """Wished pods of a controller whose object is not read: what its ReplicaSets want."""
