@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -22,6 +22,8 @@ class App:
         self.status = status
         self.asked: list[dict[str, Any]] = []
         self.port = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -36,6 +38,7 @@ class App:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.split("content-length:")[1].split("\r\n")[0])
         self.asked.append(json.loads(await reader.readexactly(length)))
+        await self.answering.wait()
         body = json.dumps({"id": f"epoch-{len(self.asked)}"}).encode()
         writer.write(b"HTTP/1.1 %d X\r\nConnection: close\r\n" % self.status)
         writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -53,13 +56,17 @@ async def apps() -> AsyncIterator[tuple[App, App]]:
     bad.stop()
 
 
+async def until(holds: Callable[[], bool], within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+
+
 async def publish(publisher: Publisher, at_least: int) -> None:
     running = asyncio.create_task(publisher.run())
-    async with asyncio.timeout(10):
-        while True:
-            if len(publisher.ledger) >= at_least:
-                break
-            await asyncio.sleep(0.01)
+    await until(lambda: len(publisher.ledger) >= at_least)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -94,6 +101,20 @@ async def test_an_app_that_is_gone_loses_nothing(apps: tuple[App, App]) -> None:
     publisher = Publisher(lambda: [gone.port, good.port], itertools.repeat(To(client="a")), 50, "r")
     await publish(publisher, 10)
     assert publisher.unacknowledged == 0
+
+
+async def test_a_long_outage_is_made_up_for_at_once(apps: tuple[App, App]) -> None:
+    app, _ = apps
+    app.answering.clear()
+    publisher = Publisher(lambda: [app.port], itertools.repeat(To(everyone=True)), 200.0, "run")
+    running = asyncio.create_task(publisher.run())
+    await until(lambda: publisher.retried >= 100)  # the first hundred have timed out
+    published = len({asked["key"] for asked in app.asked})
+    assert published > 200
+    app.answering.set()
+    await until(lambda: len(publisher.ledger) >= published, within_s=4)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 def test_the_same_seed_gives_the_same_people_and_audiences() -> None:

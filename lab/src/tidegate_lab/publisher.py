@@ -47,7 +47,9 @@ class Publisher:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         number = 0
-        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
+        # A pool with an end would be full of the timed out after an outage, and starve the others.
+        endless = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, limits=endless) as http:
             try:
                 while True:
                     task = asyncio.create_task(self._publish(http, number))
