@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 _GOLDEN = 0.6180339887498949
 _WORTH_TELLING = 1.25
+_WORTH_TELLING_MS = 100
+"""A narrower width is not worth a write: one accept rate's tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,13 @@ class RetryPolicy:
         `retry:` is sticky and the first streams of a pod are told a narrow width; without this
         they would crowd the start of the interval for as long as they live.
         """
-        if not self.enabled or self.spread_ms(streams) <= told_ms * _WORTH_TELLING:
+        if told_ms >= self.outgrown_ms(streams):
             return None
         return self.assign(arrival, streams)
+
+    def outgrown_ms(self, streams: int) -> float:
+        """Streams that were told a width below this are to be told a new one."""
+        if not self.enabled:
+            return 0.0
+        spread_ms = self.spread_ms(streams)
+        return min(spread_ms / _WORTH_TELLING, spread_ms - _WORTH_TELLING_MS)

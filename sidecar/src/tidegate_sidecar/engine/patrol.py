@@ -1,7 +1,8 @@
 """The patrol: everything that depends on time, in small steps and without a timer per stream.
 
 A hand goes round over all streams, eight times per heartbeat interval, and looks at each: is a
-heartbeat due, has its socket been full for too long, does a quiet one need to hear its position?
+heartbeat due, has its socket been full for too long, does a quiet one need to hear its position,
+has the pod outgrown the `retry:` that an early one was told?
 However many streams a broadcast has aligned, their next heartbeats are spread over the round.
 """
 
@@ -11,8 +12,8 @@ import asyncio
 from collections.abc import Callable
 
 from tidegate.stream.log import EventLog
-from tidegate.stream.retries import RetryAssignment, RetryPolicy
-from tidegate.wire.encode import HEARTBEAT, encode_cursor
+from tidegate.stream.retries import RetryPolicy
+from tidegate.wire.encode import HEARTBEAT, encode_cursor, encode_retry
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.registry import Ages, Registry
 from tidegate_sidecar.engine.settings import EngineSettings
@@ -58,6 +59,7 @@ class Patrol:
         self._step_s = min(STEP_S, self._round_s / 2, settings.write_timeout_s / 4)
         self._timer: asyncio.TimerHandle | None = None
         self._stepped_s = 0.0
+        self._outgrown_ms = 0.0
         self._due = {id(ages): 0.0 for ages in (registry.open, registry.lingering)}
 
     def start(self) -> None:
@@ -84,6 +86,7 @@ class Patrol:
         """Look at the next `share` of a round of streams."""
         due = self._due[id(ages)] + ages.count * share
         visits = min(int(due), ages.count)
+        self._outgrown_ms = self._retries.outgrown_ms(self._registry.open.count)
         self._due[id(ages)] = due - visits if visits == int(due) else 0.0
         for _ in range(visits):
             stream = ages.next()
@@ -96,6 +99,8 @@ class Patrol:
             self._check_progress(stream, stream.stall, now)
         elif stream.live and self._cursor_is_due(stream):
             self._tell_cursor(stream, now)
+        elif stream.live and stream.spread_ms < self._outgrown_ms:
+            self._tell_retry(stream, now)
         elif now - stream.last_write_s >= self._idle_s:
             self._tally.heartbeats += 1
             self._write(stream, _HEARTBEAT, now)
@@ -108,29 +113,34 @@ class Patrol:
             self._cut(stream, "slow")
 
     def _cursor_is_due(self, stream: Stream) -> bool:
-        """Once in so many rounds, a different one for each stream, if there is something to tell.
-
-        A busy stream knows its position, but not that its pod has grown.
-        """
+        """Once in so many rounds, a different one for each stream."""
         turn = self._registry.open.rounds + stream.number
-        if turn % self._rounds_per_cursor or stream.audience.head > stream.cursor:
-            return False
-        return stream.cursor < self._log.head or self._outgrown(stream) is not None
-
-    def _outgrown(self, stream: Stream) -> RetryAssignment | None:
-        streams = self._registry.open.count
-        return self._retries.reassign(stream.number, streams, stream.spread_ms)
+        return turn % self._rounds_per_cursor == 0 and (
+            stream.audience.head <= stream.cursor < self._log.head
+        )
 
     def _tell_cursor(self, stream: Stream, now: float) -> None:
-        """Move a client's position on, and with it its `retry:` where that has been outgrown."""
+        """Move a quiet client's position on, and with it its `retry:` where that has outgrown."""
         stream.cursor = self._log.head
-        retry = self._outgrown(stream)
-        retry_ms = None
-        if retry is not None:
-            retry_ms, stream.spread_ms = retry.retry_ms, retry.spread_ms
         self._tally.cursors += 1
-        event = encode_cursor(self._log.cursor(stream.cursor), retry_ms)
+        event = encode_cursor(self._log.cursor(stream.cursor), self._new_retry_ms(stream))
         self._write(stream, frame(event), now)
+
+    def _tell_retry(self, stream: Stream, now: float) -> None:
+        """A busy stream hears no positions; were it not told, a crash would bring all of the first
+        streams back at the start of the interval.
+        """
+        retry_ms = self._new_retry_ms(stream)
+        if retry_ms is not None:
+            self._write(stream, frame(encode_retry(retry_ms)), now)
+
+    def _new_retry_ms(self, stream: Stream) -> int | None:
+        streams = self._registry.open.count
+        retry = self._retries.reassign(stream.number, streams, stream.spread_ms)
+        if retry is None:
+            return None
+        stream.spread_ms = retry.spread_ms
+        return retry.retry_ms
 
     def _write(self, stream: Stream, data: bytes, now: float) -> None:
         stream.last_write_s = now
