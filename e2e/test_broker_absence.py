@@ -80,6 +80,8 @@ async def test_a_broker_that_dies_in_mid_rollout_costs_no_event(
     status, retry_after_s = seen.refusal.split()
     assert status == "503"
     assert int(retry_after_s) >= 1
+    assert seen.unacknowledged == 0
+    assert seen.silence_s < BACK_WITHIN_S
     assert seen.empty_s == 0
     assert seen.gaps == 0
     assert missed([seen.run], SMOOTH) == []
@@ -139,6 +141,10 @@ async def _roll_out_while_it_dies(
 ) -> Outage:
     image = installation.images.sidecar.name
     workload = Workload(image=image, namespace=namespace, annotations=annotations)
+    # A new pod: the kubelet waits longer after each death of an old one's container.
+    pod = await asyncio.to_thread(_broker, kubectl)
+    await asyncio.to_thread(kubectl, "delete", "pod", BROKER, WHERE)
+    await _until_another_serves(kubectl, pod)
     async with staged(kubectl, workload, AUDIENCE) as stage:
         await stage.fill()
         began_s = time.monotonic()
@@ -153,9 +159,10 @@ async def _roll_out_while_it_dies(
         stage.progress.done(f"it died once more and is back: {stage.standing()}")
         await until_replaced(stage, old)
         await stage.settle()
-        empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
+        ended_s = time.monotonic()
+        empty_s = stage.endpoints.seconds_without(began_s, ended_s)
         result = await stage.finish(began_s)
-        acknowledged_s = sorted(row[2] for row in stage.publisher.ledger)
+        acknowledged_s = sorted([*(row[2] for row in stage.publisher.ledger), ended_s])
         return Outage(
             run=stage.run(began_s, newest_revision(stage, old)),
             refusal=refusal,
