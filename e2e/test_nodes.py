@@ -244,6 +244,6 @@ def _none_is_left(stage: Stage, dead: list[str]) -> bool:
 
 
 def _tell(seen: Loss) -> None:
-    t99_s = percentile(seen.back_s, 0.99)
-    print(f"of {seen.affected} clients 99 % were back after {t99_s:.1f} s, ", end="")
-    print(f"the last one after {max(seen.back_s):.1f} s; moves {seen.moves}")
+    shares = (0.50, 0.90, 0.99, 1.0)
+    back = ", ".join(f"{share:.0%} {percentile(seen.back_s, share):.1f} s" for share in shares)
+    print(f"of {seen.affected} clients were back after: {back}; moves {seen.moves}")
