@@ -118,17 +118,24 @@ async def test_a_router_with_keep_alive_sees_no_error(
 async def test_without_slots_and_linger_a_router_answers_for_pods_that_are_gone(
     kubectl: Kubectl, installation: Installation
 ) -> None:
-    """Everybody is told at once to come back at once, and the pod ends: 502, and no way back."""
+    """Everybody is told at once to come back at once, and the pod ends: 502, and no way back.
+
+    Nor is the pod closed before it goes: with steering nobody would be sent to it any more.
+    """
     at_once = {"drain": "fixed", "shutdown-retry-ms": "1", "linger-s": "0"}
     annotations = {f"{KEY_PREFIX}{key}": value for key, value in at_once.items()}
-    run = await _behind_nginx(kubectl, installation, annotations)
-    show("(j) the same with neither slots nor linger", [run])
+    run = await _behind_nginx(kubectl, installation, annotations, admit=False)
+    show("(j) the same with neither steering, slots nor linger", [run])
     assert run.scorecard.non_200
     assert missed([run], SMOOTH) != []
 
 
 async def _behind_nginx(
-    kubectl: Kubectl, installation: Installation, annotations: dict[str, str]
+    kubectl: Kubectl,
+    installation: Installation,
+    annotations: dict[str, str],
+    *,
+    admit: bool = True,
 ) -> Run:
     """A rolling update with an nginx between the clients and the stream Service."""
     nginx = required_or_skipped(lambda: require(dict(os.environ)))
@@ -142,6 +149,7 @@ async def _behind_nginx(
         pods=3,
         min_ready_s=2,
         annotations=annotations,
+        admit=admit,
     )
     async with staged(kubectl, workload, Audience(clients=300), router) as stage:
         await stage.fill()

@@ -42,7 +42,8 @@ async def test_without_goodbyes_a_pod_deleted_in_a_hurry_cuts_everyone(
     """The same, and the sidecar ends its streams at SIGTERM as other servers do."""
     run = await _hurried(kubectl, installation, {f"{KEY_PREFIX}drain": "cut"})
     show("(g) the same with drain cut", [run])
-    assert run.scorecard.cut_without_goodbye == CLIENTS
+    assert run.scorecard.cut_without_goodbye is not None
+    assert run.scorecard.cut_without_goodbye >= CLIENTS
     assert missed([run], SMOOTH) != []
 
 
