@@ -31,7 +31,12 @@ async def test_a_rollout_is_finished_without_its_operator(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """Gone in mid-rollout and the open pod deleted; then one more rollout; then it comes back."""
-    workload = Workload(image=installation.images.sidecar.name, namespace="e2e-no-operator")
+    workload = Workload(
+        image=installation.images.sidecar.name,
+        namespace="e2e-no-operator",
+        min_ready_s=2,
+        grace_s=45,
+    )
     try:
         async with staged(kubectl, workload, AUDIENCE) as stage:
             await stage.fill()
