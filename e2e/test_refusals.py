@@ -93,7 +93,7 @@ async def test_nobody_is_told_where_nobody_wants_to_steer(
     workload = _workload(installation, "e2e-refusals-off")
     documents = workload.documents()
     policy = next(d for d in documents if d["kind"] == KIND_DRAIN_POLICY)
-    policy["spec"]["steering"] = False
+    policy["spec"]["steering"] = "Disabled"
     streams = next(d for d in documents if d["metadata"]["name"] == workload.stream_service_name)
     spec, _, words = SERVICES["another port"]
     streams["spec"] |= spec
