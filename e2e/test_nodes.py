@@ -14,8 +14,8 @@ from e2e.cluster.provider import Cluster
 from e2e.goals import ROLLBACK, UNHARMED, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import until_all_ready, until_everybody_is_back
-from e2e.rollouts.nodes import drained, finalizers, node_to_lose, pods_on, stopped
+from e2e.rollouts.events import finalizers, until_all_ready, until_everybody_is_back
+from e2e.rollouts.nodes import drained, node_to_lose, pods_on, stopped
 from e2e.rollouts.rollout import newest_revision
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload

@@ -15,7 +15,6 @@ DRAIN_TIMEOUT_S = 150
 READY_TIMEOUT_S = 90
 COMMAND_S = 10.0
 BROKER = "app.kubernetes.io/component=nats"
-KINDS = "pods,replicasets,deployments,services,configmaps,drainpolicies"
 
 
 def node_to_lose(kubectl: Kubectl, cluster: Cluster) -> str:
@@ -55,12 +54,3 @@ async def stopped(kubectl: Kubectl, cluster: Cluster, node: str) -> AsyncIterato
         await asyncio.to_thread(cluster.start_node, node)
         ready = ("--for=condition=Ready", f"--timeout={READY_TIMEOUT_S}s")
         await asyncio.to_thread(kubectl, "wait", f"node/{node}", *ready)
-
-
-def finalizers(kubectl: Kubectl, namespace: str) -> list[str]:
-    """``kind/name: finalizer`` for every one that holds an object of a workload's namespace."""
-    return [
-        f"{item['kind']}/{item['metadata']['name']}: {finalizer}"
-        for item in kubectl.items(KINDS, f"--namespace={namespace}")
-        for finalizer in item["metadata"].get("finalizers", ())
-    ]

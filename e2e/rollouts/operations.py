@@ -6,15 +6,13 @@ import asyncio
 from dataclasses import replace
 
 from e2e.kubectl import Kubectl
+from e2e.rollouts.events import finalizers
 from e2e.rollouts.rollout import SLACK_S
 from e2e.rollouts.stage import Stage
-from tidegate.contract.kube import KIND_DRAIN_POLICY
 from tidegate.contract.names import LABEL_ADMIT
 
 EXIT_SLACK_S = 3.0
 """Past the grace period the kubelet gives 2 s more, and the watch needs its moment."""
-
-_HELD_KINDS = f"pods,deployments,replicasets,services,endpointslices,{KIND_DRAIN_POLICY.lower()}"
 
 
 async def scale(kubectl: Kubectl, stage: Stage, pods: int) -> None:
@@ -83,13 +81,7 @@ def closed(stage: Stage) -> set[str]:
 
 async def held(kubectl: Kubectl, stage: Stage) -> list[str]:
     """What hangs, as sentences: finalizers, and pods that outstayed their grace period."""
-    where = f"--namespace={stage.workload.namespace}"
-    items = await asyncio.to_thread(kubectl.items, _HELD_KINDS, where)
-    found = [
-        f"{item['kind']} {item['metadata']['name']} has {item['metadata']['finalizers']}"
-        for item in items
-        if item["metadata"].get("finalizers")
-    ]
+    found = await asyncio.to_thread(finalizers, kubectl, stage.workload.namespace)
     return found + [
         f"pod {pod.name} took {gone_s - pod.deleted_s:.1f} s to go"
         for pod in stage.pods.seen.values()

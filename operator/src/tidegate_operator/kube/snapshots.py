@@ -74,7 +74,9 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
-        scope = _scope_name(policy, known.stream_service(key, labels) or str(key))
+        services = known.stream_services(key, labels)
+        together = _together(key, services)
+        scope = _scope_name(policy, together or str(key))
         if scope not in rules_by_scope:
             rules_by_scope[scope], problem = _rules(policy, default)
             if policy is not None:
@@ -84,10 +86,10 @@ def build(store: Store, default: Policy, now_s: float) -> World:
         rules = rules_by_scope[scope]
         neighbours.append(
             Neighbour(
-                known.workload(key, groups[key], labels, rules, now_s),
+                known.workload(key, groups[key], labels, together, rules, now_s),
                 scope,
                 policy=scope if policy is not None else "default",
-                services=known.stream_services(key, labels),
+                services=services,
                 log=_log(groups[key]),
                 steered=rules.policy.steering,
             )
@@ -128,6 +130,11 @@ def _all(scopes: Mapping[str, Sequence[Workload]]) -> Iterable[Workload]:
 def _log(pods: Sequence[PodObject]) -> str | None:
     """The log of a workload: its youngest pod's, for a rollout may change it."""
     return max(pods, key=lambda p: (p.meta.created_s, p.meta.name)).log
+
+
+def _together(key: WorkloadKey, services: Collection[str]) -> str | None:
+    """What workloads behind the same stream Service (or Services) share; ``None`` behind none."""
+    return f"{key.namespace}/{','.join(sorted(services))}" if services else None
 
 
 def _scope_name(policy: PolicyObject | None, fleet: str) -> str:
@@ -210,6 +217,7 @@ class _Known:
         key: WorkloadKey,
         pods: Sequence[PodObject],
         labels: Mapping[str, str],
+        stream_service: str | None,
         rules: DrainRules,
         now_s: float,
     ) -> Workload:
@@ -232,17 +240,12 @@ class _Known:
             paused=known is not None and known.paused,
             steerable=refusal is None,
             refusal=refusal,
-            stream_service=self.stream_service(key, labels),
+            stream_service=stream_service,
             injected=known.injected if known else True,
             can_surge=key.kind in CAN_SURGE,
             min_ready_s=min_ready_s,
             grace_s=min((p.grace_s for p in pods if p.grace_s is not None), default=None),
         )
-
-    def stream_service(self, key: WorkloadKey, labels: Mapping[str, str]) -> str | None:
-        """Which stream Service (or Services) the pods are behind; ``None`` for none."""
-        names = ",".join(sorted(self.stream_services(key, labels)))
-        return f"{key.namespace}/{names}" if names else None
 
     def _replicas(self, key: WorkloadKey, pods: Sequence[PodObject]) -> int:
         """Wished pods of a controller whose object is not read: what its ReplicaSets want."""

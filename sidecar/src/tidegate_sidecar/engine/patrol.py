@@ -78,6 +78,7 @@ class Patrol:
         self._timer = self._loop.call_later(self._step_s, self._step)
         share = min(1.0, (now - self._stepped_s) / self._round_s)
         self._stepped_s = now
+        self._outgrown_ms = self._retries.outgrown_ms(self._registry.open.count)
         self._walk(self._registry.open, share, now)
         self._walk(self._registry.lingering, share, now)
         self._chores(now)
@@ -86,7 +87,6 @@ class Patrol:
         """Look at the next `share` of a round of streams."""
         due = self._due[id(ages)] + ages.count * share
         visits = min(int(due), ages.count)
-        self._outgrown_ms = self._retries.outgrown_ms(self._registry.open.count)
         self._due[id(ages)] = due - visits if visits == int(due) else 0.0
         for _ in range(visits):
             stream = ages.next()
