@@ -2,7 +2,7 @@
 
 Runs in a container as process 1, where SIGTERM does nothing unless it is handled: like most
 applications it knows nothing of drains and ends at once. Any GET says that it is well, until the
-file `SICK` exists.
+file `SICK` exists; only at `STARTED` it is well all the same, for whoever is sick has started.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SIDECAR_TIMEOUT_S = 5.0
 SICK = "/tmp/sick"
+STARTED = "/started"
 
 
 class Relay(ThreadingHTTPServer):
@@ -36,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Well, or not."""
-        self._answer(503 if os.path.exists(SICK) else 200, b"{}")
+        sick = self.path != STARTED and os.path.exists(SICK)
+        self._answer(503 if sick else 200, b"{}")
 
     def do_POST(self) -> None:
         """Relay; 502 when the sidecar cannot be reached, so that the caller tries elsewhere."""

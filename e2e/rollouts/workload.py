@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2e.relay import STARTED
 from tidegate.contract.kube import (
     ANNOTATION_INJECT,
     API_GROUP,
@@ -33,6 +34,10 @@ STOCK_SLEEP_S = 5
 STABLE, CANARY = "stable", "canary"
 START_LIMIT_S = 60
 DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
+
+
+def _probe(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": APP_PORT}, "periodSeconds": 1}
 
 
 def _one_by_one() -> dict[str, Any]:
@@ -138,7 +143,7 @@ class Workload:
 
     def _pod(self) -> dict[str, Any]:
         folder = f"/{self.name}"
-        probe = {"httpGet": {"path": "/", "port": APP_PORT}, "periodSeconds": 1}
+        probe = _probe("/")
         container: dict[str, Any] = {
             "name": "app",
             "image": self.image,
@@ -150,7 +155,9 @@ class Workload:
         }
         if self.probed_for_life:
             # Python alone may take longer to start than one failure of the liveness probe allows.
-            container["startupProbe"] = {**probe, "failureThreshold": START_LIMIT_S}
+            # After a restart the kubelet can call a container ready before it has asked whether it
+            # started (seen with 1.36), so what fails the liveness must not fail this one.
+            container["startupProbe"] = {**_probe(STARTED), "failureThreshold": START_LIMIT_S}
             container["livenessProbe"] = {**probe, "failureThreshold": 1}
         source = {"name": "source", "configMap": {"name": f"{self.name}-source"}}
         return {
