@@ -20,6 +20,9 @@ from tidegate.contract.names import LABEL_ADMIT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
+SLICE_LAG_S = 0.5
+"""An endpoint is published after its pod was seen ready, and the two are watched apart (0.03 s)."""
+
 AUDIENCE = Audience(clients=500)
 READMITTED_WITHIN_S = 30.0
 STANDBY_STEERS_WITHIN_S = 20.0
@@ -61,7 +64,7 @@ async def test_a_rollout_is_finished_without_its_operator(
         installation.scale("operator", 2)
     show("two rollouts, the operator gone in the middle of the first", [run])
     print(f"without an endpoint: {empty_s:.2f} s, slowest pod: {slowest_s:.2f} s")
-    assert empty_s <= slowest_s
+    assert empty_s <= slowest_s + SLICE_LAG_S
     assert missed([run], SMOOTH) == []
 
 
