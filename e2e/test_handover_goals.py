@@ -69,13 +69,18 @@ async def test_500_clients_hand_over_and_nobody_notices() -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    ("part", "goals"),
-    [("handover", {"offline_p99_ms"}), ("resume", {"lost"})],
+    ("without", "goal"),
+    [(["handover"], "offline_p99_ms"), (["handover", "resume"], "lost")],
 )
-async def test_clients_that_do_less_miss_the_goals(part: str, goals: set[str]) -> None:
-    """Without handover there is a time without a stream; without the cursor events are lost."""
-    run, seen = await roll_out(SMALL, **{part: False})
+async def test_clients_that_do_less_miss_the_goals(without: list[str], goal: str) -> None:
+    """Without handover there is a time without a stream; what comes then, the cursor brings.
+
+    The cursor alone is not taken away: while two streams overlap, an event is lost without it only
+    when it falls between the end of the old one and the start of the new, and on most runs none
+    does.
+    """
+    run, seen = await roll_out(SMALL, **dict.fromkeys(without, False))
     sentences = missed([run], HANDOVER)
-    assert goals == goals & {sentence.split()[0] for sentence in sentences}, sentences
-    if part == "resume":
+    assert goal in {sentence.split()[0] for sentence in sentences}, sentences
+    if goal == "lost":
         assert seen.app.lost == run.scorecard.lost
