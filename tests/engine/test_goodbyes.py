@@ -96,6 +96,28 @@ def test_oldest_first_and_only_as_many_as_asked_for(run: Run) -> None:
     run(main())
 
 
+def test_those_that_hand_over_go_in_step_with_the_others(run: Run) -> None:
+    """Whoever came first: else one kind would come back on top of the other."""
+
+    async def main() -> None:
+        bench = Bench()
+        handing_over = [bench.open("/events?handover=1&topic=a")[1] for _ in range(4)]
+        plain = [bench.open("/events?topic=a")[1] for _ in range(8)]
+
+        def told() -> tuple[int, int]:
+            kinds = (handing_over, plain)
+            first, second = (sum(b"shutdown" in t.written for t in kind) for kind in kinds)
+            return first, second
+
+        seen = []
+        for _ in range(4):
+            assert bench.engine.let_go(3, DRAIN) == 3
+            seen.append(told())
+        assert seen == [(1, 2), (2, 4), (3, 6), (4, 8)]
+
+    run(main())
+
+
 def test_what_is_lacking_is_flushed_first(run: Run) -> None:
     async def main() -> None:
         bench = Bench()

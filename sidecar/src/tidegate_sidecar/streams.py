@@ -67,7 +67,10 @@ class Streams(Protocol):
         """Engine counters for `/metrics`: events, deliveries, bytes, gaps, bounces, refusals."""
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
-        """Say goodbye to up to `count` streams, oldest first; returns how many it was."""
+        """Say goodbye to up to `count` streams; returns how many it was.
+
+        The oldest go first, and those that hand over in step with those that do not.
+        """
 
     def end_client(self, client: str, goodbye: Goodbye) -> int:
         """Say goodbye to every stream of a client here; returns how many it had."""

@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Callable
 
 from tidegate.contract.stream_events import Shutdown
+from tidegate.drain.mixing import Mix
 from tidegate.stream.log import EventLog
 from tidegate.wire.encode import encode_shutdown
 from tidegate.wire.http import LAST_CHUNK, frame
@@ -39,8 +40,24 @@ class Departures:
         self._sweep = sweep
         self._clock = clock
         self._close_timeout_s = close_timeout_s
+        self._mix = Mix()
         self._deadlines: list[tuple[float, int, Stream]] = []
         self._said: tuple[tuple[Goodbye, str, bool], bytes] | None = None
+
+    def let_go(self, count: int, goodbye: Goodbye) -> int:
+        """Say goodbye to up to `count` open streams; returns how many it was.
+
+        Those that hand over go in step with those that do not (`Mix`), of each kind the oldest.
+        """
+        here = self._registry.open
+        for done in range(count):
+            if not here.count:
+                return done
+            hands_over, self._mix = self._mix.next(here.plain.count, here.handing_over.count)
+            stream = (here.handing_over if hands_over else here.plain).oldest
+            assert stream is not None
+            self.goodbye(stream, goodbye)
+        return count
 
     def goodbye(self, stream: Stream, goodbye: Goodbye) -> None:
         """Let one open stream go."""

@@ -228,12 +228,8 @@ class Engine:
         return self.tally.to_mapping()
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
-        """Say goodbye to up to `count` streams, oldest first; returns how many it was."""
-        done = 0
-        while done < count and (stream := self._registry.open.oldest) is not None:
-            self._departures.goodbye(stream, goodbye)
-            done += 1
-        return done
+        """Say goodbye to up to `count` streams; returns how many it was."""
+        return self._departures.let_go(count, goodbye)
 
     def end_client(self, client: str, goodbye: Goodbye) -> int:
         """Say goodbye to every stream of `client`; returns how many it had."""

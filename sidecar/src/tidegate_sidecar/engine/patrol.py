@@ -29,6 +29,22 @@ STEP_S = 0.05
 _HEARTBEAT = frame(HEARTBEAT)
 
 
+class Beat:
+    """The streams that one hand goes round over, and the visits that are due to them."""
+
+    def __init__(self, ages: Ages) -> None:
+        self.ages = ages
+        self._due = 0.0
+
+    def visits(self, share: float) -> int:
+        """How many to look at in this `share` of a round; what is not whole is kept."""
+        count = self.ages.count
+        due = self._due + count * share
+        visits = min(int(due), count)
+        self._due = due - visits if visits == int(due) else 0.0
+        return visits
+
+
 class Patrol:
     """Steps on a timer; `cut` ends a stream by force, `chores` run at each step."""
 
@@ -60,7 +76,8 @@ class Patrol:
         self._timer: asyncio.TimerHandle | None = None
         self._stepped_s = 0.0
         self._outgrown_ms = 0.0
-        self._due = {id(ages): 0.0 for ages in (registry.open, registry.lingering)}
+        open_ = registry.open
+        self._beats = [Beat(a) for a in (open_.plain, open_.handing_over, registry.lingering)]
 
     def start(self) -> None:
         """Begin stepping."""
@@ -79,25 +96,22 @@ class Patrol:
         share = min(1.0, (now - self._stepped_s) / self._round_s)
         self._stepped_s = now
         self._outgrown_ms = self._retries.outgrown_ms(self._registry.open.count)
-        self._walk(self._registry.open, share, now)
-        self._walk(self._registry.lingering, share, now)
+        for beat in self._beats:
+            self._walk(beat, share, now)
         self._chores(now)
 
-    def _walk(self, ages: Ages, share: float, now: float) -> None:
+    def _walk(self, beat: Beat, share: float, now: float) -> None:
         """Look at the next `share` of a round of streams."""
-        due = self._due[id(ages)] + ages.count * share
-        visits = min(int(due), ages.count)
-        self._due[id(ages)] = due - visits if visits == int(due) else 0.0
-        for _ in range(visits):
-            stream = ages.next()
+        for _ in range(beat.visits(share)):
+            stream = beat.ages.next()
             if stream is None:
                 return
-            self._look_at(stream, now)
+            self._look_at(stream, beat.ages.rounds, now)
 
-    def _look_at(self, stream: Stream, now: float) -> None:
+    def _look_at(self, stream: Stream, rounds: int, now: float) -> None:
         if stream.stall is not None:
             self._check_progress(stream, stream.stall, now)
-        elif stream.live and self._cursor_is_due(stream):
+        elif stream.live and self._cursor_is_due(stream, rounds):
             self._tell_cursor(stream, now)
         elif stream.live and stream.spread_ms < self._outgrown_ms:
             self._tell_retry(stream, now)
@@ -112,9 +126,9 @@ class Patrol:
         elif now - stall[1] >= self._write_timeout_s:
             self._cut(stream, "slow")
 
-    def _cursor_is_due(self, stream: Stream) -> bool:
+    def _cursor_is_due(self, stream: Stream, rounds: int) -> bool:
         """Once in so many rounds, a different one for each stream."""
-        turn = self._registry.open.rounds + stream.number
+        turn = rounds + stream.number
         return turn % self._rounds_per_cursor == 0 and (
             stream.audience.head <= stream.cursor < self._log.head
         )

@@ -1,4 +1,4 @@
-"""Who is here: the open streams by age, by client and by audience, and what has been counted.
+"""Who is here: the open streams by kind and age, by client and by audience, and their counts.
 
 Every stream is entered once and leaves once, whichever way it ends; each step is constant time.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from tidegate.stream.audience import Audiences
 from tidegate_sidecar.engine.stream import Phase, Stream
@@ -70,6 +71,33 @@ class Ages:
             stream = newer
 
 
+class Open:
+    """Streams that have had no goodbye, by what they will do when they get it."""
+
+    def __init__(self) -> None:
+        self.plain = Ages()
+        self.handing_over = Ages()
+
+    @property
+    def count(self) -> int:
+        """Streams of both kinds."""
+        return self.plain.count + self.handing_over.count
+
+    def add(self, stream: Stream) -> None:
+        """Enter `stream` as the newest of its kind."""
+        self._kind(stream).add(stream)
+
+    def remove(self, stream: Stream) -> None:
+        """Take `stream` out."""
+        self._kind(stream).remove(stream)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return chain(self.plain, self.handing_over)
+
+    def _kind(self, stream: Stream) -> Ages:
+        return self.handing_over if stream.handover else self.plain
+
+
 class Registry:
     """All streams of this pod.
 
@@ -78,7 +106,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.open = Ages()
+        self.open = Open()
         self.lingering = Ages()
         self.closing: dict[Stream, float] = {}
         self.audiences: Audiences[Stream] = Audiences()
