@@ -158,19 +158,54 @@ def test_it_has_its_goodbye_like_any_other(run: Run, way: str) -> None:
     run(main())
 
 
-def test_http_1_0_is_told_what_it_needs(run: Run) -> None:
-    """Its answer cannot be deferred to the web server, which would send it chunks."""
+def test_it_is_taken_over_like_any_other(run: Run) -> None:
+    """And so costs as little; over HTTP/1.0, too, which the web server would send chunks."""
 
     async def main() -> None:
         async with serving() as served:
-            Store(served, Recalled("e-0"))
-            client = await served.get(NAMED, version="1.0")
+            Store(served, Recalled("e-1"))
+            for n in range(1, 3):
+                served.publish(str(n))
+            clients = [await served.stream(NAMED, version=version) for version in ("1.1", "1.0")]
+            served.publish("3")
+            await until(lambda: all(client.data == ["2", "3"] for client in clients))
+            assert served.engine.counters["deferred"] == 0
+            assert "transfer-encoding" not in clients[1].head
+
+    run(main())
+
+
+def test_who_says_more_while_it_is_looked_up_is_no_streams_client(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            store = Store(served, Recalled("e-0"))
+            store.answers.clear()
+            client = await served.get(NAMED)
+            await until(lambda: store.asked)
+            client.writer.write(b"GET /events HTTP/1.1\r\n\r\n")
+            await client.writer.drain()
+            store.answers.set()
             await until(lambda: client.ended)
-            assert client.status == 400
-            assert "HTTP/1.1" in json.loads(client.body)["detail"]
-            resumed = await served.stream(NAMED, version="1.0", headers="Last-Event-ID: e-0\r\n")
-            served.publish("x")
-            await until(lambda: resumed.data == ["x"])
+            assert [event.type for event in client.events] == ["connected"]
+            assert served.engine.ended_total["client"] == 1
+
+    run(main())
+
+
+def test_a_failure_to_look_up_closes_the_connection(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving() as served:
+
+            async def broken(_: StreamKey) -> Recalled:
+                raise RuntimeError("a bug")
+
+            served.engine.recall = broken
+            client = await served.get(NAMED)
+            await until(lambda: client.ended)
+            assert client.raw == b""
+            assert (await served.stream("/events")).of("connected")
 
     run(main())
 

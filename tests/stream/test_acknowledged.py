@@ -15,7 +15,6 @@ from tidegate.stream.door import (
     Accept,
     Bounce,
     Decision,
-    Defer,
     Door,
     DoorLimits,
     PodView,
@@ -129,9 +128,12 @@ def test_the_two_routes_are_apart(path: bytes, is_ack: bool, is_stream: bool) ->
     assert (is_acknowledge_path(path), is_stream_path(path)) == (is_ack, is_stream)
 
 
-def test_a_named_stream_without_a_cursor_is_looked_up_first(door: Door) -> None:
-    assert ask(door, NAMED, way="takeover") == Defer("recall")
-    assert ask(door, NAMED, way="asgi") == Recall(StreamKey("42", "orders"))
+@pytest.mark.parametrize("way", ["takeover", "asgi"])
+def test_a_named_stream_without_a_cursor_is_looked_up_first(door: Door, way: str) -> None:
+    decision = ask(door, NAMED, way=way)
+    assert isinstance(decision, Recall)
+    assert decision.key == StreamKey("42", "orders")
+    assert decision.answered(Recalled("e-1")).recalled == Recalled("e-1")
 
 
 def test_it_goes_on_from_what_was_acknowledged(door: Door) -> None:

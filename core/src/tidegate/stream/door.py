@@ -8,7 +8,7 @@ runs as an ordinary ASGI response. Both ask this function, so that they cannot d
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
   dies for good on any other status (WHATWG 9.2.3, "fail the connection");
 * a stream that a client has named and that brings no cursor goes on from what was acknowledged:
-  that must be looked up, so the takeover defers and the ordinary way is told to *recall* it first;
+  that must be looked up, so whoever asks is told to *recall* it first;
 * otherwise the stream is **accepted**, with its first bytes and the position it starts at.
 """
 
@@ -54,7 +54,6 @@ DeferReason = Literal[
     "pipelined",
     "response_unfinished",
     "write_buffer_used",
-    "recall",
 ]
 
 Way = Literal["takeover", "asgi"]
@@ -146,9 +145,14 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Look up what is kept for `key` and ask again with it; only the ordinary way hears that."""
+    """Look up what is kept for `key`, then ask again with the request that has it."""
 
     key: StreamKey
+    request: StreamRequest
+
+    def answered(self, recalled: Recalled) -> StreamRequest:
+        """The request to ask again with."""
+        return replace(self.request, recalled=recalled)
 
 
 Decision = Accept | Bounce | Refuse | Defer | Recall
@@ -196,20 +200,19 @@ class Door:
             return Refuse(error)
         if wanted.key is None or wanted.last_event_id is not None or headers_only:
             return self._accept(wanted, pod, headers_only)
-        return self._go_on(wanted, wanted.key, request.recalled, pod, way)
+        return self._go_on(wanted, wanted.key, request, pod)
 
     def _go_on(
-        self, wanted: Wanted, key: StreamKey, recalled: Recalled | None, pod: PodView, way: Way
+        self, wanted: Wanted, key: StreamKey, request: StreamRequest, pod: PodView
     ) -> Decision:
         """A named stream without a cursor goes on from what was acknowledged.
 
         Where the store is out of reach it is sent to another pod or time: to begin at the head
         would be to lose in silence what lies before it.
         """
-        if way == "takeover":
-            return Defer("recall")
+        recalled = request.recalled
         if recalled is None:
-            return Recall(key)
+            return Recall(key, request)
         if not recalled.reached:
             return _bounce("unavailable", pod.bounce_retry_ms, headers_only=False)
         return self._accept(replace(wanted, last_event_id=recalled.event_id), pod, False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.contract.acknowledge import StreamKey
@@ -108,7 +107,7 @@ class OrdinaryWay:
         decision = self._engine.decide(request, "asgi")
         if isinstance(decision, Recall):
             recalled = await self._engine.recall(decision.key)
-            decision = self._engine.decide(replace(request, recalled=recalled), "asgi")
+            decision = self._engine.decide(decision.answered(recalled), "asgi")
         if isinstance(decision, Accept) and not decision.headers_only:
             abort = scope.get("extensions", {}).get(ABORT, {}).get("call")
             await self._stream(decision, ResponseTransport(abort), receive, send)

@@ -19,22 +19,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
-from tidegate.stream.door import (
-    Accept,
-    Bounce,
-    Decision,
-    Defer,
-    Recall,
-    Refuse,
-    headers_too_large,
-)
+from tidegate.stream.door import Decision, Defer, Recall, Refuse, headers_too_large
 from tidegate.stream.requests import StreamRequest, is_stream_path
-from tidegate_sidecar.engine.answers import Heads, UnframingTransport
 from tidegate_sidecar.engine.ordinary import ABORT
+from tidegate_sidecar.engine.taken import Taken
 
 if TYPE_CHECKING:
     from tidegate_sidecar.engine.engine import Engine
-    from tidegate_sidecar.engine.stream import StreamTransport
 
 _LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
 _HEAD_END = b"\r\n\r\n"
@@ -75,7 +66,7 @@ class TakeoverProtocol(HttpToolsProtocol):
             self._part_from_parser()
         elif self._reading_head and len(self._head) > self.engine.settings.max_header_bytes:
             self.engine.handshakes.done(self)
-            self._answer(self._too_large())
+            self._take().answer(self._too_large())
             self._part_from_parser()
 
     def on_message_begin(self) -> None:
@@ -95,10 +86,12 @@ class TakeoverProtocol(HttpToolsProtocol):
         self._reading_head = False
         self.engine.handshakes.done(self)
         decision = self._decide()
-        if isinstance(decision, Defer | Recall):
+        if isinstance(decision, Defer):
             self._go_on()
+        elif isinstance(decision, Recall):
+            self._look_up(decision)
         else:
-            self._answer(decision)
+            self._take().answer(decision)
 
     def on_body(self, body: bytes) -> None:
         """A part of an ordinary request's body."""
@@ -131,8 +124,6 @@ class TakeoverProtocol(HttpToolsProtocol):
         if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
             detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
-            if decision.reason == "recall":
-                detail = "an acknowledged stream needs HTTP/1.1 (nginx: proxy_http_version 1.1)"
             return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
         return decision
 
@@ -171,41 +162,23 @@ class TakeoverProtocol(HttpToolsProtocol):
         if self.engine.closing and self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def _answer(self, decision: Accept | Bounce | Refuse) -> None:
+    def _take(self) -> Taken:
+        """Leave the web server; from here on the connection is ours."""
         chunked = self.parser.get_http_version() != "1.0"
         heads = self.engine.heads.of(self.headers or ())  # none before the request line
-        transport = self.transport
-        self._leave()
-        if isinstance(decision, Accept):
-            self._become_stream(decision, transport, heads, chunked)
-            return
-        if isinstance(decision, Bounce):
-            transport.write(heads.bounce(decision, chunked=chunked))
-        else:
-            transport.write(heads.refusal(decision))
-        transport.close()
-
-    def _become_stream(
-        self, accepted: Accept, transport: asyncio.Transport, heads: Heads, chunked: bool
-    ) -> None:
-        head = heads.chunked
-        over: StreamTransport = transport
-        if not chunked:
-            transport.write(heads.unframed)
-            head, over = b"", UnframingTransport(transport)
-        stream = self.engine.admit(over, accepted)
-        transport.set_protocol(stream)
-        # Any byte left behind pauses the stream: what it lacks is in the ring, not here.
-        transport.set_write_buffer_limits(high=0)
-        self.engine.open_with(stream, accepted, head)
-
-    def _too_large(self) -> Refuse:
-        return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
-
-    def _leave(self) -> None:
         self._left = True
         self.connections.discard(self)
         self._unset_keepalive_if_required()
+        return Taken(self.engine, self.transport, heads, chunked)
+
+    def _look_up(self, recall: Recall) -> None:
+        """In a task of the web server's, which waits for those when it stops."""
+        task = self.loop.create_task(self._take().look_up(recall), name="recall")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _too_large(self) -> Refuse:
+        return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
 
     def _part_from_parser(self) -> None:
         # They hold each other, and no connection_lost will come to part them.
