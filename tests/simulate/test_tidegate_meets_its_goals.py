@@ -6,13 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.score.goals import SIMULATION_GOALS, judge
+from tidegate.score.goals import DEMO_GOALS, SIMULATION_GOALS, judge
 from tidegate.score.observe import compare
 from tidegate.score.scorecard import Run
 from tidegate_lab.simulate.run import simulate
 from tidegate_lab.simulate.settings import Settings
 
 DEFAULT = Settings()
+ALL_AT_ONCE = Settings(
+    pods=5,
+    clients=500,
+    budget_per_s=40.0,
+    max_surge=2,
+    max_unavailable=1,
+    ready_delay_s=3.0,
+    grace_s=60.0,
+)
 
 
 def beside_stock(settings: Settings) -> Run:
@@ -24,6 +33,15 @@ def beside_stock(settings: Settings) -> Run:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_every_goal_is_met(seed: int) -> None:
     assert judge(beside_stock(replace(DEFAULT, seed=seed)).scorecard, SIMULATION_GOALS) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_pods_deleted_at_once_are_emptied_in_time_and_one_after_the_other(seed: int) -> None:
+    """The Deployment's default strategy, 5 pods, 500 clients: what a real cluster must reach."""
+    card = beside_stock(replace(ALL_AT_ONCE, seed=seed)).scorecard
+    assert judge(card, DEMO_GOALS) == []
+    assert card.peak_over_budget is not None
+    assert card.peak_over_budget <= 1.05
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-CATCH_UP_S = 0.05
-"""How far behind a schedule may be and still catch up at once. Hides a busy event loop."""
+CATCH_UP_S = 0.025
+"""How far behind a schedule may be and still catch up at once. Hides a busy event loop, and adds no
+more than this share of a second's slots to the busiest second."""
 
 _ROUNDING = 1e-9
 

@@ -21,6 +21,9 @@ HEARD_WITHIN_S = ROLLING_REPORT_S + 0.25
 """While streams move, a pod whose counts have changed has said so by now: an interval of reports,
 and a look and a way through the network on top. What an older report says is still true."""
 
+SAME_DEADLINE_S = 0.5
+"""How far apart two words of one deadline may be: half of what the API rounds its times to."""
+
 _FORGET_AFTER_S = 20.0
 _NEVER_S = float("-inf")
 
@@ -44,7 +47,8 @@ class WorkloadMemory:
     """What is remembered of one workload; times are the planner's `now`.
 
     `doomed_open_s`: when a pod that drains or will drain was last seen open, so that a drain can
-    wait until the flip has landed. `disturbed`: whether streams have been moved or lost since the
+    wait until the flip has landed. `deadlines_s`: when each pod that drains must be empty, as first
+    heard. `disturbed`: whether streams have been moved or lost since the
     last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
     late label changes were seen to land.
     """
@@ -53,6 +57,7 @@ class WorkloadMemory:
     totals: tuple[tuple[float, float], ...] = ()
     flipped_s: float = _NEVER_S
     doomed_open_s: float | None = None
+    deadlines_s: Mapping[str, float] = field(default_factory=dict)
     stalled_since_s: float | None = None
     resting_since_s: float | None = None
     revision: str | None = None
@@ -73,6 +78,20 @@ class WorkloadMemory:
             for s in self.segments
             if uid is None or s.uid == uid
         )
+
+    def with_deadlines(self, now: float, left_s: Mapping[str, float | None]) -> WorkloadMemory:
+        """The deadlines of the pods that drain now, given the seconds each is said to have left.
+
+        A report is under way for a moment that nobody knows, so the same deadline is heard a
+        little differently each time. The first word holds until another differs for good: pods
+        that were deleted together would otherwise change places at every look.
+        """
+        heard = {uid: now + left for uid, left in left_s.items() if left is not None}
+        return replace(self, deadlines_s={u: self._kept(u, at) for u, at in heard.items()})
+
+    def _kept(self, uid: str, heard_s: float) -> float:
+        known_s = self.deadlines_s.get(uid, heard_s)
+        return known_s if abs(known_s - heard_s) <= SAME_DEADLINE_S else heard_s
 
     def with_segments(self, now: float, ordered: tuple[Segment, ...]) -> WorkloadMemory:
         """The past of the known segments and the future of the newly ordered ones."""

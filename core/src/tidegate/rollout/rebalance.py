@@ -1,4 +1,4 @@
-"""Evening out a fleet at rest: pods above the target give their excess to pods below it.
+"""Evening out a fleet at rest: the fullest pods give to those below the target.
 
 Only on settled reports, and only when it is worth moving people: after a disturbance when a pod is
 off the target by half of what chance alone would do (5 % of 100 streams, 3 % of 1,000), otherwise
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 BAND = 0.03
 TIGHT_SIGMAS = 0.5
@@ -36,10 +37,26 @@ def excess(loads: Sequence[float], target: float) -> float:
     return max((abs(n - target) for n in loads), default=0.0)
 
 
-def donors(loads: Mapping[str, float], target: float) -> dict[str, float]:
-    """What each pod above the target would give away, in whole streams."""
-    over = {uid: float(math.floor(n - target)) for uid, n in loads.items()}
-    return {uid: n for uid, n in over.items() if n >= 1.0}
+def donors(loads: Mapping[str, float], target: float, in_air: float) -> dict[str, float]:
+    """What each pod would give away, in whole streams, with `in_air` already on their way.
+
+    The fullest give, and no more than brings everybody to within half of the band: who is near
+    enough to the target need not be moved again.
+    """
+    near = band(target, disturbed=True) / 2
+    over = sum(max(0.0, n - target - near) for n in loads.values())
+    under = sum(max(0.0, target - near - n) for n in loads.values()) - in_air
+    level = max(target, _level([*loads.values()], max(over, under, 0.0)))
+    given = {uid: float(math.floor(n - level)) for uid, n in loads.items()}
+    return {uid: n for uid, n in given.items() if n >= 1.0}
+
+
+def _level(loads: Sequence[float], give: float) -> float:
+    """The height at which what stands above it, summed over the pods, is `give`."""
+    ranked = sorted(loads, reverse=True)
+    levels = [(top - give) / n for n, top in enumerate(accumulate(ranked), start=1)]
+    nexts = [*ranked[1:], -math.inf]
+    return next(level for level, below in zip(levels, nexts, strict=True) if level >= below)
 
 
 def receivers(loads: Mapping[str, float], target: float) -> list[str]:

@@ -48,6 +48,10 @@ def _loads_of_new(fleet: Fleet) -> dict[str, float]:
     return {p.uid: fleet.load(p) for p in fleet.new}
 
 
+def _given(fleet: Fleet) -> dict[str, float]:
+    return rebalance.donors(_loads_of_new(fleet), fleet.target, fleet.loads.in_air)
+
+
 def _consider(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """Start a round, settle, or have a closer look at a fleet that chance cannot explain."""
     off = rebalance.excess([*_loads_of_new(fleet).values()], fleet.target)
@@ -62,7 +66,7 @@ def _consider(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemor
 def _round_over(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
     assert memory.shedding_s is not None
     late = now - memory.shedding_s > rebalance.ROUND_S
-    given = rebalance.donors(_loads_of_new(fleet), fleet.target)
+    given = _given(fleet)
     return late or (not given and fleet.loads.in_air < 1.0)
 
 
@@ -75,7 +79,7 @@ def _close_round(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMe
 
 def _shedding(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> View:
     loads = _loads_of_new(fleet)
-    given = rebalance.donors(loads, fleet.target)
+    given = _given(fleet)
     below = rebalance.receivers(loads, fleet.target) or [*loads]
     donors_open = any(p.admitted for p in fleet.new if p.uid in given)
     memory = seen_open(memory, now, doomed_open=donors_open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from tidegate.rollout.fleet import Fleet, left_s
@@ -19,7 +20,10 @@ def rolling(
     fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory, *, steered: bool
 ) -> View:
     """Decide for a workload that some pods leave; `steered` says whether the labels are ours."""
-    jobs = tuple(Job(p.uid, n, left_s(p)) for p, n in fleet.leaving())
+    leaving = fleet.leaving()
+    memory = memory.with_deadlines(now, {p.uid: left_s(p) for p, _ in leaving})
+    due_s = memory.deadlines_s
+    jobs = tuple(Job(p.uid, n, left_s(p), due_s.get(p.uid, math.inf)) for p, n in leaving)
     everyone = frozenset(p.uid for p in fleet.ready)
     lane = Lane(fleet.workload.name, jobs, policy.budget_per_s, None, ready=True)
     unseen = not fleet.workload.injected
