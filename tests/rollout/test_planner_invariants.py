@@ -159,9 +159,9 @@ def test_the_urgent_rate_is_the_least_that_meets_every_deadline(
 
     def late(rate_per_s: float) -> bool:
         done = 0.0
-        for n, left_s in sorted(zip(streams, left, strict=False), key=lambda job: job[1]):
+        for n, due_s in sorted(zip(streams, left, strict=False), key=lambda job: job[1]):
             done += n / rate_per_s
-            if done > left_s + 1e-6:
+            if done > due_s + 1e-6:
                 return True
         return False
 
