@@ -74,8 +74,8 @@ export class AckPacer {
     if (verdict === 'retry') {
       this.#attempt++
       this.waiting ||= id
-      const floor = {floorMs: Math.min(retryAfterMs, settings.maxInstructedMs), assigned: false}
-      this.#dueMs = nowMs + retryDelayMs(this.#attempt, floor, random, settings)
+      const floorMs = Math.min(retryAfterMs, settings.maxInstructedMs)
+      this.#dueMs = nowMs + retryDelayMs(this.#attempt, floorMs, false, random, settings)
       return verdict
     }
     this.#attempt = 0

@@ -9,9 +9,11 @@
  */
 import {ACKNOWLEDGE_EVERY_MS, AckPacer} from './ack-pacer.js'
 import {SseClient, type EventOf, type SseClientOptions, type SseEvent} from './client.js'
-import type {Moment} from './connector.js'
+import {moment} from './clock.js'
 import {CONNECTED, CURSOR, SHUTDOWN} from './contract.js'
 import {DEFAULTS, retryAfterMs} from './decisions.js'
+import {report} from './listeners.js'
+import {MAX_RETRY_MS} from './parser.js'
 
 /** Query key by which a client names its stream. */
 export const QUERY_STREAM = 'stream'
@@ -166,7 +168,7 @@ export class AcknowledgingSseClient extends SseClient {
   #failed(error: unknown): void {
     this.#automatic = false
     this.#unhandled = []
-    ;(this.#options.onListenerError ?? globalThis.reportError ?? console.error)(error)
+    ;(this.#options.onListenerError ?? report)(error)
   }
 
   /** A position of a stream that is quiet, or has just begun: all before it is handled. */
@@ -189,7 +191,8 @@ export class AcknowledgingSseClient extends SseClient {
     const dueMs = this.#pacer.deadlineMs()
     // A closed client has sent what it had; it does not keep a process alive to try again.
     if (dueMs === Infinity || !this.#watching) return
-    this.#timer = setTimeout(() => this.#post(this.#pacer.tick(moment(dueMs))), dueMs - Date.now())
+    const waitMs = Math.min(dueMs - moment().nowMs, MAX_RETRY_MS)
+    this.#timer = setTimeout(() => this.#post(this.#pacer.tick(moment())), waitMs)
   }
 
   #post(id: string): void {
@@ -238,8 +241,4 @@ function acknowledgeUrl(url: string): string {
     throw new RangeError(`name the stream: /sse/subscribe/{client_id}?${QUERY_STREAM}=NAME`)
   }
   return `${path.replace(/\/$/, '')}${PATH_ACKNOWLEDGE}?${query}`
-}
-
-function moment(atLeastMs = 0): Moment {
-  return {nowMs: Math.max(atLeastMs, Date.now()), random: Math.random()}
 }

@@ -4,13 +4,14 @@
  * Each connection has its own AbortController and parser. A consumer that iterates too slowly makes
  * the reading stop; the server then sees a full socket and tells in a `gap` what was lost.
  */
+import {moment} from './clock.js'
 import {CONNECTED, CURSOR, HEADER_LAST_EVENT_ID, QUERY_HANDOVER, SHUTDOWN} from './contract.js'
 import {Connector} from './connector.js'
-import type {Action, LostReason, Moment, ReadyState, StopReason} from './connector.js'
+import type {Action, LostReason, ReadyState, StopReason} from './connector.js'
 import {DEFAULTS, retryAfterMs, type Settings} from './decisions.js'
 import {watchLifecycle} from './lifecycle.js'
 import {emit, type ErrorListener, type Listeners} from './listeners.js'
-import {OversizedError, Parser, type ParsedEvent} from './parser.js'
+import {MAX_RETRY_MS, OversizedError, Parser, type ParsedEvent} from './parser.js'
 
 /** An event from the server. */
 export type SseEvent = ParsedEvent
@@ -70,7 +71,7 @@ export interface SseClientOptions extends Partial<Omit<Settings, 'renewable'>> {
   /** Most data of one event, in UTF-16 code units. */
   readonly maxEventLength?: number
   readonly fetch?: FetchLike
-  /** Hears what a listener threw; default: the global `reportError`, else the console. */
+  /** Hears what a listener threw; default: a page's `reportError`, else the console. */
   readonly onListenerError?: ErrorListener
 }
 
@@ -108,7 +109,8 @@ export class SseClient implements AsyncIterable<SseEvent> {
   constructor(url: string | URL, options: SseClientOptions = {}) {
     const settings = {...DEFAULTS, ...options, renewable: typeof options.headers === 'function'}
     for (const key in DEFAULTS) {
-      if (!(+settings[key as keyof Settings] >= 0)) throw new RangeError(key)
+      // A back-off that shrinks would be none.
+      if (!(+settings[key as keyof Settings] >= +(key === 'factor'))) throw new RangeError(key)
     }
     const [plain] = String(url).split('#') as [string]
     const separator = plain.includes('?') ? '&' : '?'
@@ -133,11 +135,9 @@ export class SseClient implements AsyncIterable<SseEvent> {
     const again = () => this.#perform(connector.connect(moment()))
     if (!this.#watching) {
       this.#watching = new AbortController()
-      watchLifecycle(this.#watching.signal, {
-        wake: () => this.#perform(connector.wake(moment())),
-        hide: () => this.#perform(connector.close()),
-        show: again
-      })
+      const wake = () => this.#perform(connector.wake(moment()))
+      const hide = () => this.#perform(connector.close())
+      watchLifecycle(this.#watching.signal, wake, hide, again)
     }
     this.#stopped = undefined
     again()
@@ -146,6 +146,8 @@ export class SseClient implements AsyncIterable<SseEvent> {
   /** Stop for good; nothing is delivered any more. May be called in any state, also twice. */
   close(): void {
     this.#life++
+    // What had come before the client gave up by itself is still taken.
+    if (!this.#watching || !this.#stopped) for (const queue of this.#queues) queue.length = 0
     this.#watching?.abort()
     this.#watching = undefined
     this.#perform(this.#connector.close())
@@ -172,22 +174,27 @@ export class SseClient implements AsyncIterable<SseEvent> {
   /**
    * The application's events, and `gap`. Connects if need be, and then closes when the loop is
    * left. Ends at `close()` and at 204; throws {@link SseError} when the client gives up.
+   *
+   * @param hidden The types that are passed over.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<SseEvent, void, undefined> {
+  async *[Symbol.asyncIterator](hidden = NOT_ITERATED): AsyncGenerator<SseEvent, void, undefined> {
     const queue: SseEvent[] = []
     this.#queues.add(queue)
     const mine = !this.#watching && !this.#stopped
     if (mine) this.connect()
     try {
       for (;;) {
-        for (let event; (event = queue.shift()); this.#pulse()) yield event
+        for (let event; (event = queue.shift()); this.#pulse()) {
+          if (!hidden.includes(event.type)) yield event
+        }
         if (!this.#watching) break
         await this.#change()
       }
       if (this.#stopped && this.#stopped.reason !== 'no_content') throw this.#stopped
     } finally {
       this.#queues.delete(queue)
-      if (mine) this.close()
+      // What has stopped is closed, and other loops may still be at it.
+      if (mine && this.#watching) this.close()
       this.#pulse()
     }
   }
@@ -213,12 +220,12 @@ export class SseClient implements AsyncIterable<SseEvent> {
 
   #go(action: Exclude<Action, {do: 'abort'}>, error: unknown): void {
     if (action.do === 'open') {
-      return void this.#follow(action.conn, action.lastEventId, action.renew)
+      return void this.#follow(action)
     }
     if (action.do === 'opened') return this.#emit({type: 'open'})
     if (action.do === 'deliver') {
       const {event} = action
-      if (!NOT_ITERATED.includes(event.type)) for (const queue of this.#queues) queue.push(event)
+      for (const queue of this.#queues) queue.push(event)
       this.#pulse()
       this.#emit(event)
     } else {
@@ -239,16 +246,14 @@ export class SseClient implements AsyncIterable<SseEvent> {
   /** One timer for everything. It may ring too early, as bytes only move the watchdog back. */
   #arm(): void {
     clearTimeout(this.#timer)
-    const dueMs = this.#connector.deadlineMs()
-    if (dueMs === Infinity) return
-    const ring = () => {
-      // A wall clock may be set back; what the timer has waited for is due all the same.
-      this.#perform(this.#connector.tick(moment(dueMs)))
-    }
-    this.#timer = setTimeout(ring, dueMs - Date.now())
+    const connector = this.#connector
+    const waitMs = connector.deadlineMs() - moment().nowMs
+    const ring = () => this.#perform(connector.tick(moment()))
+    // A timer that is asked for more than it can wait for rings at once.
+    if (waitMs < Infinity) this.#timer = setTimeout(ring, Math.min(waitMs, MAX_RETRY_MS))
   }
 
-  async #follow(conn: number, lastEventId: string, renew: number): Promise<void> {
+  async #follow({conn, lastEventId, renew}: Action & {do: 'open'}): Promise<void> {
     const connector = this.#connector
     const abort = new AbortController()
     connector.online = globalThis.navigator?.onLine !== false
@@ -258,10 +263,9 @@ export class SseClient implements AsyncIterable<SseEvent> {
     try {
       const response = await this.#request(abort.signal, lastEventId, renew)
       const {status, headers} = response
-      const at = moment()
-      const waitMs = retryAfterMs(headers.get('retry-after') ?? '', at.nowMs)
+      const waitMs = retryAfterMs(headers.get('retry-after') ?? '', Date.now())
       const type = headers.get('content-type') ?? ''
-      this.#perform(connector.responded(conn, status, type, waitMs, at))
+      this.#perform(connector.responded(conn, status, type, waitMs, moment()))
       if (connector.holds(conn)) await this.#read(conn, response, lastEventId)
     } catch (error) {
       thrown = error
@@ -274,9 +278,11 @@ export class SseClient implements AsyncIterable<SseEvent> {
 
   async #request(signal: AbortSignal, lastEventId: string, refused: number): Promise<Response> {
     const {headers, credentials, fetch = globalThis.fetch} = this.#options
+    // The header's bytes are UTF-8 (WHATWG HTML 9.2.4), but `fetch` takes them as code units.
+    const bytes = new TextEncoder().encode(lastEventId)
     const sent = {
       Accept: 'text/event-stream',
-      ...(lastEventId && {[HEADER_LAST_EVENT_ID]: utf8(lastEventId)}),
+      ...(lastEventId && {[HEADER_LAST_EVENT_ID]: String.fromCharCode(...bytes)}),
       ...(typeof headers === 'function' ? await headers({refused}) : headers)
     }
     const init = {signal, headers: sent, cache: 'no-store', credentials} as RequestInit
@@ -290,7 +296,7 @@ export class SseClient implements AsyncIterable<SseEvent> {
     for (;;) {
       const {value} = await reader.read()
       if (!value) return
-      connector.activity(conn, Date.now())
+      connector.activity(conn, moment().nowMs)
       for (const item of parser.feed(value)) {
         if ('retryMs' in item) connector.retry(conn, item.retryMs)
         else if ('type' in item) this.#perform(connector.event(conn, item, moment()))
@@ -301,18 +307,9 @@ export class SseClient implements AsyncIterable<SseEvent> {
         // This silence is ours, not the server's.
         connector.activity(conn, Infinity)
         await this.#change()
-        connector.activity(conn, Date.now())
+        connector.activity(conn, moment().nowMs)
         this.#arm()
       }
     }
   }
-}
-
-function moment(atLeastMs = 0): Moment {
-  return {nowMs: Math.max(atLeastMs, Date.now()), random: Math.random()}
-}
-
-/** The header's bytes are UTF-8 (WHATWG HTML 9.2.4), but `fetch` takes them as code units. */
-function utf8(id: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(id))
 }

@@ -20,8 +20,8 @@ export const CLOSED = 2
 export type ReadyState = typeof CONNECTING | typeof OPEN | typeof CLOSED
 
 /**
- * Now, as wall-clock milliseconds (a machine that slept must find its deadlines past), and a random
- * number in [0, 1).
+ * Now, in milliseconds of a clock that goes on while the machine sleeps (it must find its deadlines
+ * past) and never back, and a random number in [0, 1).
  */
 export interface Moment {
   readonly nowMs: number
@@ -70,10 +70,10 @@ interface Connection {
 const SLEPT_MS = 10_000
 
 export class Connector {
-  readyState: ReadyState = CLOSED
+  readyState: ReadyState
   lastEventId: string
   /** Without a network, failures never exhaust the attempts. */
-  online = true
+  online: boolean
 
   readonly #settings: Settings
   #conns: Connection[] = []
@@ -87,6 +87,8 @@ export class Connector {
   #heartbeatMs = 0
 
   constructor(settings: Settings, lastEventId = '') {
+    this.readyState = CLOSED
+    this.online = true
     this.#settings = settings
     this.lastEventId = lastEventId
   }
@@ -138,7 +140,9 @@ export class Connector {
     if (verdict !== 'retry') return this.#stop(verdict, status)
     if (status === 429 && held === this.#conns[1]) {
       // The server has no room for two: break before make, at no cost in attempts.
-      const delayMs = this.#spreadMs(at)
+      const floorMs = this.#clamp(retryAfterMs)
+      const delayMs = Math.max(this.#spreadMs(at), floorMs)
+      this.#notBeforeMs = at.nowMs + floorMs
       this.#retryAtMs = at.nowMs + delayMs
       return [...this.#abort(2), this.#lost('planned', delayMs, status)]
     }
@@ -178,8 +182,9 @@ export class Connector {
       held.pod = connected.pod
       const [old] = this.#conns
       const retryAtMs = at.nowMs + this.#spreadMs(at)
-      // A handover that led to the very same pod is tried once more, while the old stream lasts.
-      if (old !== held && old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
+      // A handover that led to the very same pod is tried once more, while the old stream lasts
+      // (a stream that is not leaving has no such time).
+      if (old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
         old!.ledNowhere = true
         this.#retryAtMs = retryAtMs
         return this.#drop(held)
@@ -269,8 +274,8 @@ export class Connector {
     }
     const floorMs = Math.max(this.#floorMs, this.#clamp(retryAfterMs))
     // Retry-After is the same for all it was told to, so the spread must come from here.
-    const floor = {floorMs, assigned: this.#assigned && !retryAfterMs}
-    const delayMs = retryDelayMs(this.#attempt, floor, at.random, this.#settings)
+    const assigned = this.#assigned && !retryAfterMs
+    const delayMs = retryDelayMs(this.#attempt, floorMs, assigned, at.random, this.#settings)
     this.#notBeforeMs = at.nowMs + floorMs
     this.#retryAtMs = at.nowMs + delayMs
     return this.#conns.length ? actions : [...actions, this.#lost(reason, delayMs, status)]
@@ -304,8 +309,7 @@ export class Connector {
 
   /** Nothing counts that a connection says after its goodbye. */
   #listens(conn: number): Connection | undefined {
-    const held = this.#find(conn)
-    return held?.leaveMs ? undefined : held
+    return this.#conns.find((held) => held.conn === conn && !held.leaveMs)
   }
 
   #expiryMs({opened, activeMs, sinceMs, leaveMs}: Connection): number {

@@ -48,14 +48,10 @@ export const DEFAULTS: Settings = {
   renewable: false
 }
 
-/** What a server has asked for: the least delay, and whether it has spread its clients itself. */
-export interface Floor {
-  readonly floorMs: number
-  readonly assigned: boolean
-}
-
 /**
  * Milliseconds before the `attempt`-th unplanned retry (1 is the first); `random` is in [0, 1).
+ * `floorMs` is the least that the server has asked for, `assigned` whether it has spread its
+ * clients itself.
  *
  * The first comes back over a width of its own, because a fleet that lost its server would
  * otherwise return as one wave; where the server has spread its clients already, more jitter would
@@ -63,7 +59,8 @@ export interface Floor {
  */
 export function retryDelayMs(
   attempt: number,
-  {floorMs, assigned}: Floor,
+  floorMs: number,
+  assigned: boolean,
   random: number,
   settings: Settings
 ): number {

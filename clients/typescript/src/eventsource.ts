@@ -7,6 +7,7 @@
  */
 import {SseClient, type SseClientOptions, type SseErrorEvent} from './client.js'
 import {CLOSED, CONNECTING, OPEN, type ReadyState} from './connector.js'
+import {report, type ErrorListener} from './listeners.js'
 
 /** Options: the native ones and the client's. */
 export interface EventSourceOptions extends SseClientOptions {
@@ -34,6 +35,8 @@ export class EventSource extends EventTarget {
   readonly #client: SseClient
   readonly #heard = new Set<string>(['open', 'error'])
   readonly #origin: string
+  readonly #onError: ErrorListener
+  readonly #guards = new WeakMap<object, EventListener>()
 
   /** Connects at once. Throws a `SyntaxError` for an unusable URL, as the native one does. */
   constructor(url: string | URL, options: EventSourceOptions = {}) {
@@ -42,6 +45,7 @@ export class EventSource extends EventTarget {
     const full = resolve(url)
     this.url = full.href
     this.#origin = full.origin
+    this.#onError = options.onListenerError ?? report
     this.withCredentials = withCredentials
     const credentials = withCredentials ? 'include' : 'same-origin'
     this.#client = new SseClient(full, {maxAttempts: Infinity, credentials, ...rest})
@@ -63,7 +67,17 @@ export class EventSource extends EventTarget {
     options?: boolean | AddEventListenerOptions
   ): void {
     this.#hear(type)
-    super.addEventListener(type, listener, options)
+    const guard = listener && (this.#guards.get(listener) ?? this.#guard(listener))
+    if (guard) this.#guards.set(listener, guard)
+    super.addEventListener(type, guard, options)
+  }
+
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions
+  ): void {
+    super.removeEventListener(type, (listener && this.#guards.get(listener)) ?? null, options)
   }
 
   /** Stop for good. */
@@ -82,8 +96,21 @@ export class EventSource extends EventTarget {
   }
 
   #fire<E extends Event>(event: E, handler: Handler<E>): void {
-    if (handler) super.addEventListener(event.type, handler as EventListener, {once: true})
+    const guard = handler && this.#guard(handler as EventListener)
+    if (guard) super.addEventListener(event.type, guard, {once: true})
     this.dispatchEvent(event)
+  }
+
+  /** A browser reports what a listener throws and goes on; Node and Deno end the process. */
+  #guard(listener: EventListenerOrEventListenerObject): EventListener {
+    return (event) => {
+      try {
+        if (typeof listener === 'function') listener.call(this, event)
+        else listener.handleEvent(event)
+      } catch (error) {
+        this.#onError(error)
+      }
+    }
   }
 }
 

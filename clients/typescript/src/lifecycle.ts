@@ -5,18 +5,19 @@
  * back/forward cache. Outside a browser none of these events exist, and nothing is watched.
  */
 
-/** What happens, in the client's words. */
-export interface Lifecycle {
-  /** The network is back, the page is seen or thawed: look after the stream. */
-  wake(): void
-  /** The page is put aside: let go of the stream. */
-  hide(): void
-  /** The page is taken up again. */
-  show(): void
-}
-
-/** Watch until `signal` is aborted. */
-export function watchLifecycle(signal: AbortSignal, {wake, hide, show}: Lifecycle): void {
+/**
+ * Watch until `signal` is aborted.
+ *
+ * @param wake The network is back, the page is seen or thawed: look after the stream.
+ * @param hide The page is put aside: let go of the stream.
+ * @param show The page is taken up again.
+ */
+export function watchLifecycle(
+  signal: AbortSignal,
+  wake: () => void,
+  hide: () => void,
+  show: () => void
+): void {
   const {document} = globalThis
   const on = (target: Partial<EventTarget> | undefined, type: string, act: (e: Event) => void) =>
     target?.addEventListener?.(type, act, {signal})

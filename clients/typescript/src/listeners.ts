@@ -7,22 +7,23 @@ export type Listeners = Map<string, Set<Listener>>
 /** Hears what a listener threw. */
 export type ErrorListener = (error: unknown) => void
 
-/**
- * Tell those of the event's type, for as long as it is `wanted`. `onError` defaults to the global
- * `reportError`, where there is one, else the console.
- */
+/** To a page's `reportError`, else to the console: in Deno that function ends the process. */
+export function report(error: unknown): void {
+  ;((globalThis.document && globalThis.reportError) || console.error)(error)
+}
+
+/** Tell those of the event's type, for as long as it is `wanted`; `onError` hears what they throw. */
 export function emit(
   listeners: Listeners,
   event: {readonly type: string},
   wanted: () => boolean,
-  onError?: ErrorListener
+  onError: ErrorListener = report
 ): void {
   for (const listener of [...(listeners.get(event.type) ?? [])]) {
-    if (!wanted()) return
     try {
-      listener(event as never)
+      if (wanted()) listener(event as never)
     } catch (error) {
-      ;(onError ?? globalThis.reportError ?? console.error)(error)
+      onError(error)
     }
   }
 }

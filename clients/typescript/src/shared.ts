@@ -5,12 +5,12 @@
  * would hang. Here the tabs queue for a Web Lock; the one that holds it leads: it follows the stream
  * and passes every event on over a BroadcastChannel. When it closes, the next in the queue goes on
  * after the last event it has seen itself, and each tab drops what it has already had. Where the
- * browser has no locks or channels, every tab leads itself.
+ * browser has no locks or channels, or does not give them, every tab leads itself.
  */
 import {SseClient, type EventOf, type SseClientOptions} from './client.js'
 import type {OpenEvent, SseErrorEvent, SseEvent} from './client.js'
 import {CLOSED, CONNECTING, OPEN, type ReadyState} from './connector.js'
-import {CONNECTED, CURSOR, readControl} from './contract.js'
+import {CONNECTED, CURSOR, GAP, SHUTDOWN, readControl} from './contract.js'
 import {watchLifecycle} from './lifecycle.js'
 import {emit, type Listeners} from './listeners.js'
 
@@ -46,6 +46,8 @@ export class SharedSseClient {
   #client: SseClient | undefined
   #readyState: ReadyState = CLOSED
   #lastEventId: string
+  /** From this tab's hello until it has been told where the others are. */
+  #joining = false
 
   constructor(url: string | URL, options: SharedSseClientOptions = {}) {
     this.url = url
@@ -73,11 +75,9 @@ export class SharedSseClient {
   connect(): void {
     if (this.#readyState !== CLOSED) return
     this.#readyState = CONNECTING
-    watchLifecycle((this.#watching = new AbortController()).signal, {
-      wake: () => undefined,
-      hide: () => this.#leave(),
-      show: () => this.#join()
-    })
+    const {signal} = (this.#watching = new AbortController())
+    const wake = () => undefined
+    watchLifecycle(signal, wake, () => this.#leave(), () => this.#join())
     this.#join()
   }
 
@@ -102,8 +102,17 @@ export class SharedSseClient {
     if (!locks || !channel) return void this.#lead(signal)
     this.#channel = channel(this.#name)
     this.#channel.onmessage = ({data}: MessageEvent<Word>) => this.#heard(data)
+    this.#joining = true
     this.#say({kind: 'hello'})
-    locks.request(this.#name, {signal}, () => this.#lead(signal)).catch(() => undefined)
+    const alone = () => {
+      if (signal.aborted || this.#client) return undefined
+      // Others that are alone for the same reason would hear what they have already had.
+      this.#channel?.close()
+      this.#channel = undefined
+      return this.#lead(signal)
+    }
+    const lock = locks.request(this.#name, {signal}, () => this.#lead(signal))
+    lock.catch(alone).catch(() => undefined)
   }
 
   #leave(): void {
@@ -118,6 +127,7 @@ export class SharedSseClient {
   /** Follow the stream for all, until this tab leaves or the stream is over; holds the lock. */
   async #lead(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
+    this.#joining = false
     const client = new SseClient(this.url, {...this.#options, lastEventId: this.#lastEventId})
     this.#client = client
     let ordered = false
@@ -129,32 +139,63 @@ export class SharedSseClient {
       this.#readyState = client.readyState
       pass(event)
     }
+    let last: SseErrorEvent | undefined
     client.addEventListener('open', change)
-    client.addEventListener('error', change)
-    client.addEventListener(CONNECTED, ({data}) => (ordered = isTidegate(data)))
-    client.addEventListener(CURSOR, ({lastEventId}) => {
-      this.#lastEventId = lastEventId
-      this.#sayState()
+    client.addEventListener('error', (event) => {
+      // A tab that hears of the end leaves: what had come before it is passed on first.
+      if (event.willRetry) change(event)
+      else last = event
     })
     try {
-      for await (const event of client) pass(event)
+      // Positions are taken in order with the events, or those before them would count as had.
+      for await (const event of client[Symbol.asyncIterator]([SHUTDOWN])) {
+        if (signal.aborted) break
+        const {type, data, lastEventId} = event
+        if (type === CONNECTED) {
+          ordered = isTidegate(data)
+          // Who has seen something gets to the new position by what is replayed, or by a gap.
+          this.#lastEventId ||= lastEventId
+        } else if (type === CURSOR) this.#lastEventId = lastEventId
+        else {
+          pass(event)
+          continue
+        }
+        this.#sayState()
+      }
     } catch {
-      // The client has given up, and its last `error` event has said so to every tab.
+      // The client has given up, and its last `error` event says so to every tab.
     }
-    if (this.#client === client) this.close()
+    if (signal.aborted) return
+    if (last) this.#say({kind: 'event', event: last, ordered})
+    // Left before it is heard: a listener may start again.
+    this.close()
+    if (last) this.#deliver(last, ordered)
   }
 
   #heard(word: Word): void {
     if (word.kind === 'hello') return this.#client && this.#sayState()
     if (word.kind === 'state') {
       this.#readyState = word.readyState
-      if (isAfter(word.lastEventId, this.#lastEventId)) this.#lastEventId = word.lastEventId
-      return
+      return this.#reach(word.lastEventId)
     }
-    if ('willRetry' in word.event) this.#readyState = word.event.willRetry ? CONNECTING : CLOSED
-    else this.#readyState = OPEN
+    // What comes before the first position is behind it, and told as lost with all the rest.
+    if (this.#joining && this.#lastEventId && 'data' in word.event && word.ordered) return
+    if (!('willRetry' in word.event)) this.#readyState = OPEN
+    else if (word.event.willRetry) this.#readyState = CONNECTING
+    else this.close()
     this.#deliver(word.event, word.ordered)
-    if (this.#readyState === CLOSED) this.close()
+  }
+
+  /** The others are at `to`; what they had while this tab was put aside is lost to it. */
+  #reach(to: string): void {
+    const from = this.#lastEventId
+    const missed = this.#joining && from !== ''
+    this.#joining = false
+    if (!isAfter(to, from)) return
+    this.#lastEventId = to
+    if (!missed) return
+    const data = JSON.stringify({from, to, reason: 'lagged'})
+    this.#deliver({type: GAP, data, lastEventId: to}, false)
   }
 
   #deliver(event: Passed, ordered: boolean): void {
@@ -162,6 +203,7 @@ export class SharedSseClient {
       // What a new leader had not yet seen, this tab may have had from the old one.
       if (ordered && !isAfter(event.lastEventId, this.#lastEventId)) return
       this.#lastEventId = event.lastEventId
+      this.#joining = false
     }
     const membership = this.#membership
     const wanted = () => membership === this.#membership
@@ -173,7 +215,13 @@ export class SharedSseClient {
   }
 
   #say(word: Word): void {
-    this.#channel?.postMessage(word)
+    try {
+      this.#channel?.postMessage(word)
+    } catch {
+      // What a provider of headers has thrown need not be of a kind that can be passed on.
+      if (word.kind !== 'event') return
+      this.#channel?.postMessage({...word, event: {...word.event, error: undefined}})
+    }
   }
 }
 

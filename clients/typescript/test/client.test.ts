@@ -271,7 +271,8 @@ test('reconnect inside a listener: one connection, resuming after the last event
 })
 
 test('an option that cannot work is refused by name', () => {
-  const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: undefined as unknown as number}]
+  const nothing = undefined as unknown as number
+  const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: nothing}, {factor: 0.9}]
   for (const options of bad) {
     const [name] = Object.keys(options)
     assert.throws(() => new SseClient('http://localhost/', options), {name: 'RangeError', message: name})

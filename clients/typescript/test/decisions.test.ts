@@ -23,7 +23,7 @@ test('delays', () => {
   for (const vector of vectors.retry_delay_ms) {
     const {attempt, floor_ms: floorMs, assigned, random, settings, expect} = vector
     const own = {...DEFAULTS, ...toSettings(settings)}
-    const delayMs = retryDelayMs(attempt, {floorMs, assigned}, random, own)
+    const delayMs = retryDelayMs(attempt, floorMs, assigned, random, own)
     assert.equal(delayMs, expect, JSON.stringify(vector))
   }
 })

@@ -52,6 +52,28 @@ test('survives what kills the native one', async () => {
   assert.equal(es.readyState, es.OPEN)
 })
 
+test('a listener that throws, of any kind, ends neither the process nor the stream', async () => {
+  const server = await serve(stream(event('e-1'), event('e-2')))
+  const thrown: string[] = []
+  const onListenerError = (error: unknown) => thrown.push((error as Error).message)
+  const es = new EventSource(server.url, {onListenerError})
+  cleanups.push(() => server.close(), () => es.close())
+  const fail = (message: string) => () => {
+    throw new Error(message)
+  }
+  const removed = () => thrown.push('removed')
+  es.onmessage = fail('handler')
+  es.addEventListener('message', fail('listener'))
+  es.addEventListener('message', {handleEvent: fail('object')})
+  es.addEventListener('message', removed)
+  es.addEventListener('message', removed)
+  es.removeEventListener('message', removed)
+  await until(() => thrown.length === 6, 'both events')
+  const each = ['listener', 'object', 'handler']
+  assert.deepEqual(thrown, [...each, ...each])
+  assert.equal(es.readyState, es.OPEN)
+})
+
 test('an unusable URL is a SyntaxError', () => {
   assert.throws(() => new EventSource('http://'), {name: 'SyntaxError'})
 })

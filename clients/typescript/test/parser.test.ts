@@ -4,6 +4,12 @@ import {test} from 'node:test'
 import {OversizedError, Parser, type Item} from '../dist/parser.js'
 import {readVectors} from './vectors.js'
 
+interface Encoded {
+  name: string
+  given: {data: string; event?: string; id?: string; retry_ms?: number}
+  text: string
+}
+
 interface Vector {
   name: string
   chunks: (string | {base64: string})[]
@@ -37,6 +43,16 @@ for (const vector of readVectors<Vector[]>('wire/decode.json')) {
       const parts = [whole.subarray(0, at), whole.subarray(at)]
       assert.deepEqual(decode(new Parser(), parts), vector.expect, `split at ${at}`)
     }
+  })
+}
+
+for (const {name, given, text} of readVectors<Encoded[]>('wire/encode.json')) {
+  test(`what a server encodes is read as it was given: ${name}`, () => {
+    const {data, event, id, retry_ms} = given
+    // Line ends are all the same on the wire (WHATWG HTML 9.2.6).
+    const read = {event: event || 'message', data: data.replace(/\r\n?/g, '\n'), id: id ?? ''}
+    const expected = retry_ms === undefined ? [read] : [{retry_ms}, read]
+    assert.deepEqual(decode(new Parser(), [Buffer.from(text)]), expected)
   })
 }
 

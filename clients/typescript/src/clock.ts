@@ -1,0 +1,14 @@
+/** The time that decisions are made by. */
+import type {Moment} from './connector.js'
+
+let aheadMs = 0
+
+/**
+ * Now. A machine that slept must find its deadlines past, which only the wall clock tells; but that
+ * one may be set back, and then time goes on as the other clock has it.
+ */
+export function moment(): Moment {
+  const runMs = Math.floor(performance.now())
+  aheadMs = Math.max(aheadMs, Date.now() - runMs)
+  return {nowMs: runMs + aheadMs, random: Math.random()}
+}
