@@ -12,6 +12,7 @@ import httpx
 import pytest
 from client.browsers import browser_context, until_true
 from client.node_tools import PACKAGE, find_node, run_node
+from client.scripted_server import refused, scripted
 from sidecar.processes import SidecarProcess
 
 EXAMPLES = PACKAGE / "examples"
@@ -104,3 +105,20 @@ async def test_the_fastapi_consumer_serves_what_is_published() -> None:
                     seen = (await http.get("/latest")).json()
                     await asyncio.sleep(0.02)
             assert seen["stream"] == "open"
+
+
+async def test_the_fastapi_consumer_ends_cleanly_where_its_stream_was_refused() -> None:
+    pytest.importorskip("fastapi", reason="no fastapi: run make install")
+    example = load(FASTAPI)
+    async with scripted(refused(404)) as server:
+        app = example.create_app(server.url)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+            asyncio.timeout(15),
+        ):
+            seen: dict[str, Any] = {}
+            while seen.get("stream") != "refused":
+                seen = (await http.get("/latest")).json()
+                await asyncio.sleep(0.02)

@@ -1,7 +1,6 @@
 """The Python client on real sockets: resumes, renews, hands over, iterates, closes for good."""
 
 import asyncio
-import threading
 from typing import Any
 
 import httpx
@@ -18,14 +17,7 @@ from client.scripted_server import (
     until,
 )
 
-from tidegate_client import (
-    Lost,
-    Opened,
-    Settings,
-    SseClient,
-    StreamStoppedError,
-    SyncSseClient,
-)
+from tidegate_client import Lost, Opened, Settings, SseClient, StreamStoppedError
 
 FAST = Settings(initial_delay_ms=10)
 
@@ -252,24 +244,3 @@ async def test_closing_ends_a_waiting_iteration() -> None:
         await client.aclose()
         assert await waiting is None
         await client.aclose()
-
-
-async def test_the_synchronous_client_iterates_and_is_closed_from_another_thread() -> None:
-    def follow(url: str) -> list[str]:
-        ids = []
-        with SyncSseClient(url, settings=FAST) as stream:
-            for received in stream:
-                ids.append(received.id)
-                if len(ids) == 2:
-                    assert stream.ready_state == "open"
-                    threading.Timer(0.05, stream.close).start()
-            assert stream.last_event_id == "e-2"
-        return ids
-
-    async with scripted(ended(event("e-1")), stream(event("e-2"))) as server:
-        assert await asyncio.to_thread(follow, server.url) == ["e-1", "e-2"]
-
-
-def test_the_synchronous_client_wants_a_with_block() -> None:
-    with pytest.raises(RuntimeError, match="with block"):
-        next(iter(SyncSseClient("http://127.0.0.1:1/")))

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from tidegate_client import Lost, Opened, SseClient
+from tidegate_client import Lost, Opened, SseClient, StreamStoppedError
 
 
 def create_app(events_url: str) -> FastAPI:
@@ -35,7 +35,8 @@ def create_app(events_url: str) -> FastAPI:
         following = asyncio.create_task(follow())
         yield
         following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        # A stream that was given up has said so in `state`; it must not spoil the shutdown.
+        with contextlib.suppress(asyncio.CancelledError, StreamStoppedError):
             await following
 
     app = FastAPI(lifespan=lifespan)

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import math
 import random
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -50,6 +51,9 @@ _QUEUE_LENGTH = 1024
 """Reading stops while the consumer has this many events to take."""
 
 _CONTROLS = frozenset({CONNECTED, CURSOR, SHUTDOWN})
+
+_ILLEGAL = re.compile(rb"[\x00\n\v\f\r]")
+"""What no header value may hold; VT and FF are legal to fetch, but not to h11."""
 
 
 class SseClient:
@@ -243,8 +247,8 @@ class SseClient:
         else:
             headers.update(self._headers)
         fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-        if opening.last_event_id:
-            fields.append((HEADER_LAST_EVENT_ID.encode(), opening.last_event_id.encode()))
+        if position := _header_value(opening.last_event_id):
+            fields.append((HEADER_LAST_EVENT_ID.encode(), position))
         http = self._http_client()
         request = http.build_request("GET", self.url, headers=fields, timeout=None)
         response = await http.send(request, stream=True, follow_redirects=True)
@@ -298,6 +302,15 @@ class SseClient:
             await self._taken.wait()
             self._connector.activity(conn, self._clock() * 1000)
             self._arm()
+
+
+def _header_value(last_event_id: str) -> bytes:
+    """An id as a header can carry it: stripped as fetch does; empty where it cannot.
+
+    h11 refuses such a header before anything is sent, and every attempt would fail on it.
+    """
+    value = last_event_id.encode().strip(b"\t\n\r ")
+    return b"" if _ILLEGAL.search(value) else value
 
 
 def time_since_boot_s() -> float:

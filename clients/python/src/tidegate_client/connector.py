@@ -113,7 +113,7 @@ class Connector:
         if verdict != "retry":
             return self._stop(verdict, status)
         if status == 429 and held is not self._conns[0]:
-            return self._make_room(at)
+            return self._make_room(at, self._clamp(retry_after_ms))
         return self._fail(held, "status", at, retry_after_ms, status)
 
     def activity(self, conn: int, now_ms: float) -> None:
@@ -232,9 +232,10 @@ class Connector:
         self._retry_at_ms = at.now_ms + self._spread_ms(at)
         return self._drop(held)
 
-    def _make_room(self, at: Moment) -> list[Action]:
+    def _make_room(self, at: Moment, floor_ms: float) -> list[Action]:
         """The server has no room for two: break before make, at no cost in attempts."""
-        delay_ms = self._spread_ms(at)
+        delay_ms = max(self._spread_ms(at), floor_ms)
+        self._not_before_ms = at.now_ms + floor_ms
         self._retry_at_ms = at.now_ms + delay_ms
         return [*self._abort(2), self._lost("planned", delay_ms, 429)]
 

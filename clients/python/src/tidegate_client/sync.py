@@ -27,7 +27,7 @@ class SyncSseClient:
                 print(event.id, event.type, event.data)
 
     The headers' provider and `on_change` are called on the client's own thread. `close` may be
-    called from any thread, and ends the iteration.
+    called from any thread, that one included, and ends the iteration.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class SyncSseClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ending = threading.Lock()
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def ready_state(self) -> ReadyState:
@@ -82,16 +83,26 @@ class SyncSseClient:
         with self._ending:
             if self._loop is None or self._thread is None:
                 return
-            self._run(self._client.aclose())
+            self._run(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
             self._loop = None
 
     def close(self) -> None:
-        """Stop for good; the iteration ends. Idempotent."""
-        if self._loop is not None:
-            self._run(self._client.aclose())
+        """Stop for good; the iteration ends. Idempotent.
+
+        Waits until the connections are gone, but not in a callback, which they wait for.
+        """
+        if threading.current_thread() is self._thread:
+            # Waiting here would block the very loop that has to do it.
+            if self._closing is None:
+                self._closing = asyncio.ensure_future(self._client.aclose())
+            return
+        # Work handed to a loop that __exit__ has stopped would never be done.
+        with self._ending:
+            if self._loop is not None:
+                self._run(self._client.aclose())
 
     def __iter__(self) -> Iterator[Event]:
         """The stream's events."""
@@ -103,6 +114,13 @@ class SyncSseClient:
         if event is None:
             raise StopIteration
         return event
+
+    async def _end(self) -> None:
+        await self._client.aclose()
+        # Looked at last: a callback may have closed while we did.
+        if self._closing is not None:
+            await self._closing
+            self._closing = None
 
     async def _next(self) -> Event | None:
         return await anext(self._client, None)
