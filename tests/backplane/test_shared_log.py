@@ -5,6 +5,7 @@ import shutil
 
 import nats
 import pytest
+from backplane.links import Link
 from backplane.recorders import until
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
@@ -117,6 +118,28 @@ async def test_a_stream_that_is_made_anew_is_a_new_epoch(nats_world, everyone):
     await reader.until(lambda r: r.data[-1] == "again")
     assert position == (reader.epoch, 1)
     assert reader.epochs[0][0] != reader.epochs[1][0]
+
+
+async def test_what_was_thrown_away_before_it_was_read_is_a_hole_in_the_same_epoch(
+    nats_world, everyone
+):
+    link = Link(nats_world.server.port)
+    await link.mend()
+    cut_off, reader = await nats_world.pod(url=link.url, keep_events=50)
+    other, _ = await nats_world.pod()
+    await numbers(other, everyone, 0, 10)
+    await reader.until(lambda r: r.position == 10)
+    await link.cut()
+    await until(lambda: cut_off.degraded)
+    await numbers(other, everyone, 10, 120)
+    await link.mend()
+    await reader.until(lambda r: r.position >= 120)
+    epoch = reader.epochs[0][0]
+    assert reader.epochs == [(epoch, 0), (epoch, 70)]
+    assert reader.data == [str(i) for i in (*range(10), *range(70, 120))]
+    assert cut_off.counters["holes"] == 1
+    await cut_off.stop()
+    await link.cut()
 
 
 async def test_a_store_that_lost_its_end_is_a_new_epoch_for_everyone(nats_world, everyone):

@@ -181,7 +181,7 @@ def test_a_preflight_of_another_page_says_why_and_is_counted(run: Run, way: str)
             assert client.status == 403
             assert json.loads(client.body)["error"] == "origin_not_allowed"
             assert cors_of(client) == {"vary": "origin"}
-            assert served.engine.counters["refusals"] == 1
+            assert served.engine.refused_total == {"origin_not_allowed": 1}
 
     run(main())
 

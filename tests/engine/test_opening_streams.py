@@ -106,7 +106,7 @@ def test_the_callers_mistakes(
             assert set(json.loads(client.body)) == {"error", "detail", "field"}
             assert json.loads(client.body)["error"] == error
             assert "connection: close" in client.head
-            assert served.engine.counters["refusals"] == 1
+            assert served.engine.refused_total == {error: 1}
             assert served.engine.open_count == 1
 
     run(main())
@@ -124,7 +124,7 @@ def test_a_bounce_is_a_200_that_ends(run: Run, way: str) -> None:
             assert client.body.startswith(b"retry: 700\nevent: shutdown\n")
             assert b"id:" not in client.body
             assert not client.of("connected")
-            assert served.engine.counters["bounces"] == 1
+            assert served.engine.bounced_total == {"drain": 1}
             assert served.engine.arrived_total == 0
 
     run(main())

@@ -153,7 +153,7 @@ def test_a_head_without_an_end_is_refused_at_the_limit(run: Run) -> None:
             await until(lambda: client.ended)
             assert client.status == 431
             assert json.loads(client.body)["error"] == "headers_too_large"
-            assert served.engine.counters["refusals"] == 1
+            assert served.engine.refused_total == {"headers_too_large": 1}
 
     run(main())
 
@@ -168,6 +168,39 @@ def test_a_slow_handshake_is_closed(run: Run, sent: bytes) -> None:
             assert served.engine.counters["handshake_timeouts"] == 1
             served.publish("x")
             await until(lambda: stream.data == ["x"])
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [b"\r\n", GET[:20]], ids=["blank line", "half a head"])
+def test_a_slow_handshake_on_a_kept_connection_is_closed(run: Run, sent: bytes) -> None:
+    async def main() -> None:
+        settings = EngineSettings(handshake_timeout_s=0.2)
+        async with serving(settings, beside=beside) as served:
+            client = await served.send(BESIDE)
+            await until(lambda: client.raw.endswith(b"ok"))
+            # Without a byte it is uvicorn's keep-alive that limits it.
+            assert not served.engine.handshakes._due
+            client.writer.write(sent)
+            await until(lambda: client.ended)
+            assert served.engine.counters["handshake_timeouts"] == 1
+
+    run(main())
+
+
+def test_a_blank_line_before_a_request_on_a_kept_connection_does_no_harm(run: Run) -> None:
+    async def main() -> None:
+        async with serving(beside=beside) as served:
+            client = await served.send(BESIDE)
+            await until(lambda: client.raw.endswith(b"ok"))
+            client.raw = b""
+            client.writer.write(b"\r\n")
+            await until(lambda: served.engine.handshakes._due)
+            client.writer.write(GET)
+            await client.connected()
+            assert not served.engine.handshakes._due
+            served.publish("x")
+            await until(lambda: client.data == ["x"])
 
     run(main())
 

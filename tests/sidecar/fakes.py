@@ -14,6 +14,8 @@ class FakeStreams:
         self.lingering_count = 0
         self.arrived_total = count
         self.ended_total = {}
+        self.bounced_total = {}
+        self.refused_total = {}
         self.counters = {"events": 7}
         self.gone = []  # (time, Goodbye), one per stream
         self.cuts = 0

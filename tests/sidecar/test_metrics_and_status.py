@@ -38,6 +38,8 @@ class Ring:
 def parts():
     streams = FakeStreams(5)
     streams.ended_total = {"client": 2, "drain": 1}
+    streams.bounced_total = {"overloaded": 4, "drain": 3}
+    streams.refused_total = {"too_many_streams": 6, "bad_topic": 5}
     backplane = BrokenBackplane(None)
     drain = Drain(DrainPolicy())
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, time.monotonic)
@@ -60,6 +62,10 @@ def test_every_metric_has_help_a_prefix_and_parses(parts):
         "client": 2,
         "drain": 1,
     }
+    by_reason = {s.labels["reason"]: s.value for s in families["tidegate_engine_bounces"].samples}
+    by_error = {s.labels["error"]: s.value for s in families["tidegate_engine_refusals"].samples}
+    assert by_reason == {"overloaded": 4, "drain": 3}
+    assert by_error == {"too_many_streams": 6, "bad_topic": 5}
     (state,) = (s for s in families["tidegate_pod_state"].samples if s.value)
     assert state.labels["state"] == "starting"
 
@@ -83,6 +89,8 @@ def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
     assert report.drain_started_s < 1
     assert (pod.next_report().seq, pod.next_report().seq) == (1, 2)
     assert status["backplane"]["unavailable"] == 3
+    assert status["bounced_by_reason"] == {"overloaded": 4, "drain": 3}
+    assert status["refused_by_error"] == {"too_many_streams": 6, "bad_topic": 5}
 
 
 async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):

@@ -18,7 +18,7 @@ class Ring(Protocol):
         """Pass positions that hold no event."""
 
     def reset_epoch(self, epoch: str, position: int = 0) -> None:
-        """Begin a log anew after `position`."""
+        """Begin a log anew after `position`; in the same epoch: leap over a hole up to there."""
 
     async def caught_up(self) -> None:
         """Wait until every stream that can take more has what was appended."""
@@ -33,7 +33,7 @@ class Hub:
         self.is_filled = False
 
     def reset(self, epoch: str, position: int) -> None:
-        """The log is another one: every stream is told by a `gap`."""
+        """The log is another one, or has a hole: the streams are told by a `gap`."""
         self._ring.reset_epoch(epoch, position)
 
     async def read(self, entries: Sequence[LogEntry], position: int) -> None:

@@ -47,10 +47,21 @@ class _Parts(Collector):
             streams.lingering_count,
         )
         yield _counter("tidegate_streams_arrived", "Streams accepted.", streams.arrived_total)
-        ended = CounterMetricFamily("tidegate_streams_ended", "Streams ended.", labels=["cause"])
-        for cause, count in streams.ended_total.items():
-            ended.add_metric([cause], count)
-        yield ended
+        yield _by_label(
+            "tidegate_streams_ended", "Streams ended.", "cause", streams.ended_total.items()
+        )
+        yield _by_label(
+            "tidegate_engine_bounces",
+            "Streams answered with a `retry:` and an end.",
+            "reason",
+            streams.bounced_total.items(),
+        )
+        yield _by_label(
+            "tidegate_engine_refusals",
+            "Stream requests that were wrong or over a limit of their client, by error.",
+            "error",
+            streams.refused_total.items(),
+        )
         yield from _counters("tidegate_engine", "Counted by the engine", streams.counters)
 
     def _of_drain(self) -> Iterable[Metric]:
@@ -60,12 +71,12 @@ class _Parts(Collector):
         yield state
         orders = self._drain.orders
         yield _gauge("tidegate_admitted", "Whether the operator admits the pod.", orders.admitted)
-        answers = CounterMetricFamily(
-            "tidegate_operator_answers", "Answers of the operator.", labels=["reception"]
+        yield _by_label(
+            "tidegate_operator_answers",
+            "Answers of the operator.",
+            "reception",
+            orders.received.items(),
         )
-        for reception, count in orders.received.items():
-            answers.add_metric([reception], count)
-        yield answers
 
     def _of_backplane(self) -> Iterable[Metric]:
         backplane = self._backplane
@@ -124,6 +135,15 @@ def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
 
 def _counter(name: str, documentation: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(name, documentation, value=float(value))
+
+
+def _by_label(
+    name: str, documentation: str, label: str, values: Iterable[tuple[str, int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, documentation, labels=[label])
+    for value, count in values:
+        family.add_metric([value], count)
+    return family
 
 
 def _counters(prefix: str, documentation: str, values: Mapping[str, int]) -> Iterable[Metric]:

@@ -58,6 +58,8 @@ class Pod:
             "answers": dict(drain.orders.received),
             "lingering": streams.lingering_count,
             "ended_by_cause": dict(streams.ended_total),
+            "bounced_by_reason": dict(streams.bounced_total),
+            "refused_by_error": dict(streams.refused_total),
             "engine": dict(streams.counters),
             "backplane": {
                 "degraded": self._backplane.degraded,

@@ -238,7 +238,7 @@ TABLE: Final[tuple[Setting, ...]] = (
         env.MAX_EVENT_BYTES,
         str(256 * 1024),
         integer(1, 64 * 2**20, "bytes"),
-        "Data of one event; NATS takes 1 MiB by default, and a ring should hold many.",
+        "Data of one event. Defaults: NATS takes 1 MiB, clients stop (oversized) at a longer line.",
     ),
     Setting(
         env.MAX_HEADER_BYTES,

@@ -63,8 +63,16 @@ class Streams(Protocol):
         """Streams ever ended, by cause (`client`, `drain`, `shed`, `slow`, `error`, ...)."""
 
     @property
+    def bounced_total(self) -> Mapping[str, int]:
+        """Streams ever bounced, by reason (`drain`, `overloaded`, `starting`, ...)."""
+
+    @property
+    def refused_total(self) -> Mapping[str, int]:
+        """Stream requests ever refused, by error code (`too_many_streams`, `bad_topic`, ...)."""
+
+    @property
     def counters(self) -> Mapping[str, int]:
-        """Engine counters for `/metrics`: events, deliveries, bytes, gaps, bounces, refusals."""
+        """Engine counters for `/metrics`: events, deliveries, bytes, gaps, stalls."""
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
         """Say goodbye to up to `count` streams; returns how many it was.

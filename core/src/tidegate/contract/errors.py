@@ -33,7 +33,8 @@ class CallerError(TidegateError):
 
     def to_json(self) -> dict[str, str | None]:
         """The body of the 4xx answer: ``{"error", "detail", "field"}``."""
-        return {"error": self.code, "detail": self.detail, "field": self.field}
+        field = None if self.field is None else _sendable(self.field)
+        return {"error": self.code, "detail": _sendable(self.detail), "field": field}
 
 
 class SettingsError(TidegateError):
@@ -63,3 +64,8 @@ class BackplaneUnavailableError(TidegateError):
 
 class MissingToolError(TidegateError):
     """Raised when a program or package is not installed; the message says how to get it."""
+
+
+def _sendable(text: str) -> str:
+    """`text` with half a surrogate pair spelled out: a caller's key may hold one, UTF-8 cannot."""
+    return text.encode(errors="backslashreplace").decode()

@@ -106,7 +106,11 @@ class Publish:
 def _data_text(data: object) -> str:
     if isinstance(data, str):
         return data
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError as error:
+        # Python reads NaN, Infinity and 1e999; written again they would break every JSON.parse.
+        raise CallerError("bad_json", f"cannot be sent as JSON: {error}", "data") from None
 
 
 def _utf8_length(text: str) -> int:

@@ -5,7 +5,7 @@ The promises, the same for every implementation and tested as one suite:
 - `append` returns only once the entry is stored, with its position: an epoch that names this
   incarnation of the log and a sequence number that only grows in it, across all pods.
 - Every reader gets every entry, in order, exactly once, from its start-up fill on; after a lost
-  connection it goes on where it stopped.
+  connection it goes on where it stopped, or where the store still begins, and then says so.
 - The same idempotency key within 2 minutes, on any pod, is the same entry.
 - A log that is not the one it was (re-created, or it lost its end) has another epoch.
 - `acknowledge` returns only once a position at or beyond the given one is stored; `acknowledged`
@@ -48,7 +48,10 @@ class Reader(Protocol):
     """Who reads the log: called on the event loop, one call at a time, in order."""
 
     def reset(self, epoch: str, position: int) -> None:
-        """The log is `epoch` and the next entry comes after `position`; what was before is void."""
+        """The log is `epoch` and the next entry comes after `position`; what was before is void.
+
+        The same epoch again, further on: what lies between was thrown away before it was read.
+        """
 
     async def read(self, entries: Sequence[LogEntry], position: int) -> None:
         """These entries follow, and with them all up to `position` is read.

@@ -13,7 +13,7 @@ from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate.stream.cors import CorsPolicy
-from tidegate.stream.door import Accept, Bounce, Decision, Defer, Door, PodView, Refuse, Way
+from tidegate.stream.door import Accept, Decision, Door, PodView, Refuse, Way
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import frame
@@ -115,7 +115,7 @@ class Engine:
         self._log.advance(seq)
 
     def reset_epoch(self, epoch: str, position: int = 0) -> None:
-        """Start a new epoch: every stream gets a `gap` and goes on at `position`."""
+        """Go on at `position`, behind a `gap`: a new epoch, or a hole in the same one."""
         self._intake.reset_epoch(epoch, position)
 
     async def caught_up(self) -> None:
@@ -142,18 +142,14 @@ class Engine:
             streams_of=self._registry.streams_of,
         )
         decision = self._door.decide(request, pod, way)
-        if isinstance(decision, Bounce):
-            self.tally.bounces += 1
-        elif isinstance(decision, Refuse):
-            self.tally.refusals += 1
-        elif isinstance(decision, Defer):
-            self.tally.deferred += 1
+        self.tally.decided(decision)
         return decision
 
     def refuse(self, error: CallerError) -> Refuse:
         """A refusal that was found before the door, counted."""
-        self.tally.refusals += 1
-        return Refuse(error)
+        refusal = Refuse(error)
+        self.tally.decided(refusal)
+        return refusal
 
     def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
         """Enter a new stream on `transport`; `open_with` must follow before anything else runs."""
@@ -221,6 +217,16 @@ class Engine:
     def ended_total(self) -> Mapping[str, int]:
         """Streams ever ended by cause; a stream has ended with its goodbye."""
         return self._registry.ended_total
+
+    @property
+    def bounced_total(self) -> Mapping[str, int]:
+        """Streams ever bounced, by reason."""
+        return self.tally.bounced
+
+    @property
+    def refused_total(self) -> Mapping[str, int]:
+        """Stream requests ever refused, by error code."""
+        return self.tally.refused
 
     @property
     def counters(self) -> Mapping[str, int]:

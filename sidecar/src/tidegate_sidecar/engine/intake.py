@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import GapReason
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import final_cursor
@@ -41,13 +42,19 @@ class Intake:
             self._sweep.news(audience)
 
     def reset_epoch(self, epoch: str, position: int) -> None:
-        """Start a new epoch: every stream is told of the gap and goes on at `position`."""
-        for stream in self._registry.open:
-            if stream.lost is None:
-                stream.lost = (final_cursor(self._log, stream), "epoch")
+        """Go on at `position` of `epoch`; a stream that has not all of it up to there is told.
+
+        The same epoch again is a hole: the store has thrown away what this pod had not read. Who
+        came from a pod that had read it has a cursor beyond the hole, and has lost nothing.
+        """
+        reason: GapReason = "lagged" if epoch == self._log.epoch else "epoch"
+        behind = [s for s in self._registry.open if reason == "epoch" or s.cursor < position]
+        for stream in behind:
+            if stream.lost is None or reason == "epoch":
+                stream.lost = (final_cursor(self._log, stream), reason)
             stream.cursor = position
         self._log.reset(epoch, position)
         for audience in self._registry.audiences:
             audience.clear(position)
-        for stream in self._registry.open:
+        for stream in behind:
             self._sweep.late(stream)

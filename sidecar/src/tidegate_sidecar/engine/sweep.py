@@ -261,22 +261,22 @@ class Sweep:
 
     def _notice(self, stream: Stream) -> bytes:
         """A `gap` where something is lost to this stream, else nothing."""
+        start = catch_up(
+            self._log,
+            stream.audience.topics,
+            stream.client,
+            stream.cursor,
+            self._replay_limits,
+        )
+        # What the ring has dropped since a loss not told yet belongs to the same gap.
+        stream.cursor = start.position
+        gap = start.gap
         if stream.lost is not None:
             seen, reason = stream.lost
             stream.lost = None
             gap = Gap(seen, self._log.cursor(stream.cursor), reason)
-        else:
-            start = catch_up(
-                self._log,
-                stream.audience.topics,
-                stream.client,
-                stream.cursor,
-                self._replay_limits,
-            )
-            if start.gap is None:
-                return b""
-            stream.cursor = start.position
-            gap = start.gap
+        if gap is None:
+            return b""
         self._tally.gaps += 1
         return frame(encode_gap(gap))
 

@@ -68,6 +68,10 @@ class TakeoverProtocol(HttpToolsProtocol):
             self.engine.handshakes.done(self)
             self._take().answer(self._too_large())
             self._part_from_parser()
+        elif self.cycle is None or self.cycle.response_complete:
+            # These bytes have ended uvicorn's keep-alive timer, also where they begin no request
+            # (blank lines); from here on the time for a head runs, once for all that follow.
+            self.engine.handshakes.begin(self)
 
     def on_message_begin(self) -> None:
         """Notice a request that has begun behind another one in the same bytes."""
