@@ -21,6 +21,8 @@ from bench.procfs import cpu_s, rss_kb
 from bench.readers import Reader, Readers
 from bench.reference import reference_command
 from bench.server import EVENT_BYTES, MUTABLE_CLIENT
+from tidegate.contract.errors import SettingsError
+from tidegate_lab.descriptors import raise_descriptor_limit
 
 SATURATE_S = 5.0
 CALM_S = 3.0
@@ -273,6 +275,10 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=2000, metavar="N")
     parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
     options = parser.parse_args()
+    try:
+        raise_descriptor_limit(options.streams, "--streams")
+    except SettingsError as error:
+        parser.error(str(error))
     _pin(os.getpid(), 1)
     figures = measure(options.streams)
     figures |= measure_reference(options.streams, figures["event_bytes_on_wire"])

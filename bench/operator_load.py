@@ -19,10 +19,12 @@ from statistics import median
 from typing import Any
 
 from bench.procfs import cpu_s
+from tidegate.contract.errors import SettingsError
 from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan, Report
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.plan import plan
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
+from tidegate_lab.descriptors import raise_descriptor_limit
 from tidegate_sidecar.reporter import Reporter
 
 STREAMS_EACH = 2_000
@@ -31,6 +33,8 @@ REST_S = 16.0
 ROLL_S = 10.0
 TICK_S = 0.1
 RETRY_S = 0.75
+MOST_CONNECTIONS = 1_200
+"""A pod holds one; the new pods of a roll, and reports that overtake their forerunner, others."""
 PLAN_ROUNDS = 20
 
 GOALS = {
@@ -251,6 +255,10 @@ def _workload(name: str, *, rolls: bool) -> Workload:
 
 def main() -> int:
     """Measure, print, judge."""
+    try:
+        raise_descriptor_limit(MOST_CONNECTIONS, "1,000 pods")
+    except SettingsError as error:
+        raise SystemExit(f"bench: {error}") from None
     figures = asyncio.run(measure())
     missed = [name for name, most in GOALS.items() if figures[name] > most]
     for name, value in figures.items():

@@ -2,24 +2,27 @@
 
 import pytest
 from drain.pods import VirtualPod, peak_1s
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.drain.policy import DrainPolicy
 
 
-@given(n=st.integers(1, 400), grace=st.floats(6, 300))
-def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace):
-    pod = VirtualPod(DrainPolicy(grace_s=grace, reserve_s=5, back_loaded=False), n)
+@settings(deadline=None)
+@given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())
+def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
+    pod = VirtualPod(DrainPolicy(grace_s=grace, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(grace)
     window = grace - 5
-    expected = [(i + 0.5) * window / n for i in range(n)]
+    start = window / 2 if back_loaded else 0.0
+    expected = [start + (i + 0.5) * (window - start) / n for i in range(n)]
     # The last call never hastens an even plan: both end at the same moment.
     assert pod.times == pytest.approx(expected, abs=1e-4)
     assert {reason for _, _, reason in pod.gone} == {"drain"}
 
 
+@settings(deadline=None)
 @given(
     n=st.integers(1, 300),
     window=st.floats(2, 120),
@@ -52,9 +55,14 @@ def drain_plan_now(n, within_s):
     return drain_plan(max(0.1, n / within_s), deadline_in_s=within_s)
 
 
-@given(n=st.integers(0, 500), every=st.one_of(st.none(), st.floats(0.005, 5.0)))
-def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every):
-    pod = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5, back_loaded=False), n)
+@settings(deadline=None)
+@given(
+    n=st.integers(0, 500),
+    every=st.one_of(st.none(), st.floats(0.005, 5.0)),
+    back_loaded=st.booleans(),
+)
+def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every, back_loaded):
+    pod = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(25, every)
     assert pod.streams == 0

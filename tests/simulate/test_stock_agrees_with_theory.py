@@ -13,7 +13,9 @@ from tidegate.score.scorecard import Scorecard
 from tidegate_lab.simulate.run import simulate
 from tidegate_lab.simulate.settings import Settings
 
-SEEDS = (1, 2, 3)
+SEEDS = {2: (1, 2, 3), 5: (1, 2, 3), 10: tuple(range(1, 13))}
+"""By the number of pods. The last of ten pods gets 470 of 20,000 clients: by chance alone it is 3 %
+off in one run, and below 1 % on the average of twelve."""
 
 
 def mean(cards: list[Scorecard], key: str) -> float:
@@ -25,14 +27,14 @@ def mean(cards: list[Scorecard], key: str) -> float:
 def test_surge_one_moves_and_balance(k: int) -> None:
     cards = [
         simulate(Settings(policy="stock", pods=k, clients=20_000, lag_s=0.0, seed=seed)).scorecard
-        for seed in SEEDS
+        for seed in SEEDS[k]
     ]
     grown = (1 + 1 / k) ** k - 1
     assert mean(cards, "moves_per_client") == pytest.approx(grown, rel=0.03)
     if k > 2:  # two pods differ by less than chance
         assert mean(cards, "balance_max_over_mean") == pytest.approx(grown, rel=0.03)
         last = (1 + 1 / k) ** (k - 1) / k
-        assert mean(cards, "balance_min_over_mean") == pytest.approx(last, abs=0.03)
+        assert mean(cards, "balance_min_over_mean") == pytest.approx(last, rel=0.03)
 
 
 def test_surge_half_of_the_pods() -> None:

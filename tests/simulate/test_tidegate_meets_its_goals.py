@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -39,7 +40,10 @@ def test_every_goal_is_met(seed: int) -> None:
 def test_pods_deleted_at_once_are_emptied_in_time_and_one_after_the_other(seed: int) -> None:
     """The Deployment's default strategy, 5 pods, 500 clients: what a real cluster must reach."""
     card = beside_stock(replace(ALL_AT_ONCE, seed=seed)).scorecard
-    assert judge(card, DEMO_GOALS) == []
+    # Nothing simulated answers other than 200 or dies of an answer: there is nothing to measure.
+    assert (card.non_200, card.clients_dead) == (None, None)
+    goals = [goal for goal in DEMO_GOALS if goal.key not in ("non_200", "clients_dead")]
+    assert judge(card, goals) == []
     assert card.peak_over_budget is not None
     assert card.peak_over_budget <= 1.05
 
@@ -74,6 +78,17 @@ def test_without_steering_the_goals_are_missed() -> None:
         for m in judge(beside_stock(replace(DEFAULT, policy="local")).scorecard, SIMULATION_GOALS)
     }
     assert {"moves_per_client", "balance_max_over_mean", "rollout_over_limit"} <= missed
+
+
+def test_ten_thousand_clients_take_at_most_five_seconds() -> None:
+    """Of the processor's time, the best of three: other work on the machine is not ours."""
+    assert DEFAULT.clients == 10_000
+    took_s = []
+    while not took_s or (took_s[-1] > 5.0 and len(took_s) < 3):
+        began_s = time.process_time()
+        simulate(DEFAULT)
+        took_s.append(time.process_time() - began_s)
+    assert min(took_s) <= 5.0
 
 
 def test_the_same_seed_gives_the_same_rollout() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tidegate.score.observe import CALM_S, QUIET_S
@@ -27,6 +28,11 @@ class RolloutSettings:
     port: int = 0
     calm_s: float = CALM_S
     quiet_s: float = QUIET_S
+
+    @property
+    def most_connections(self) -> int:
+        """What the load process may hold at once: a client that hands over has two for a while."""
+        return self.clients + math.ceil(self.clients * self.handover_share)
 
     @property
     def longest_s(self) -> float:

@@ -19,6 +19,7 @@ from tidegate_lab.demo.outcome import Outcome, conclude
 from tidegate_lab.demo.progress import Display
 from tidegate_lab.demo.report import write_report
 from tidegate_lab.demo.tables import scorecards
+from tidegate_lab.descriptors import raise_descriptor_limit
 from tidegate_lab.documents import STDOUT, write_json
 from tidegate_lab.processes import Household
 from tidegate_lab.rollout import Measured, measure
@@ -33,6 +34,7 @@ BUSY_S = 0.15
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns the exit status. Raises `TidegateError` when it cannot be run."""
     rollouts = settings_of(arguments)
+    raise_descriptor_limit(rollouts[0].most_connections, "--clients")
     nats_server()
     try:
         with Display(Console(stderr=True), tuple(one.fleet.mode for one in rollouts)) as display:

@@ -62,8 +62,6 @@ class Rollout:
             bounced=clients.bounced,
             cut_without_goodbye=clients.cut,
             failed_connects=clients.failed_connects,
-            non_200=0,
-            clients_dead=0,
             offline_s=clients.offline_s,
             deliveries=clients.deliveries(connected),
         )
