@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -50,6 +51,16 @@ def test_every_value_that_may_be_set_has_its_default_in_the_file() -> None:
 def test_lint(case: str) -> None:
     done = helm("lint", "--strict", str(CHART), values=CASES[case])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@requires_helm
+def test_numbers_of_a_values_file_reach_the_injector_as_they_were_written(tmp_path: Path) -> None:
+    """Helm 3 reads them as floats, and writes large ones as 1.3e+08."""
+    values = tmp_path / "values.yaml"
+    values.write_text("sidecar: {defaults: {ring-bytes: 134217728, heartbeat-s: 0.5}}\n")
+    done = helm("template", "tidegate", str(CHART), f"--values={values}")
+    assert done.returncode == 0, done.stderr
+    assert '"heartbeat-s":"0.5","ring-bytes":"134217728"' in done.stdout
 
 
 @requires_helm

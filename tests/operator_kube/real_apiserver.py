@@ -174,7 +174,7 @@ async def operator(namespace: Namespace, **more: str) -> AsyncIterator[Operator]
         "TIDEGATE_POD_NAMESPACE": namespace.name,
         "TIDEGATE_WATCH_NAMESPACES": namespace.name,
         "TIDEGATE_CERTIFICATE_NAMES": "localhost",
-        "TIDEGATE_LEASE_DURATION_S": "4",
+        "TIDEGATE_LEASE_DURATION_S": "10",
         **more,
     }
     process = await asyncio.create_subprocess_exec(

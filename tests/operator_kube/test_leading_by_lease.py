@@ -92,6 +92,27 @@ async def test_the_leader_takes_the_label_from_everybody_else() -> None:
         assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
 
 
+async def test_a_label_that_could_not_be_written_is_tried_again() -> None:
+    """Without it the Service leads nowhere: no report would ever come."""
+    api = FakeApi()
+    async with candidate(api, "a") as a:
+        await eventually(a.led.is_set)
+        refused: list[str] = []
+
+        def refuse(method: str, path: str) -> None:
+            if (method, path) == ("PATCH", f"{PODS}/a") and len(refused) < 2:
+                refused.append(path)
+                raise ApiError(0, "no answer")
+
+        api.refuse = refuse
+        api.objects[PODS] = {"items": []}
+        marking = asyncio.create_task(a.election.stay_marked())
+        labels = lambda: api.objects[f"{PODS}/a"]["metadata"]["labels"]  # noqa: E731
+        await eventually(lambda: labels().get(LABEL_LEADER) == "true")
+        marking.cancel()
+        assert len(refused) == 2
+
+
 async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
     api = FakeApi()
     async with candidate(api, "a") as a:

@@ -48,6 +48,22 @@ def not_in_the_template(world: World) -> None:
         del pod["metadata"]["labels"][ADMIT]
 
 
+@pytest.mark.parametrize("policy", [Policy(), Policy(steering=False)], ids=["refused", "disabled"])
+def test_nobody_but_the_owner_gives_a_pod_the_label(policy: Policy) -> None:
+    """What is refused for want of the label must not get it from the operator, and be steered."""
+    world = World()
+    not_in_the_template(world)
+    assert all(p.admitted for p in seen(world, policy).pods), "there is nothing to write"
+
+
+def test_a_pod_that_was_closed_is_opened_where_nobody_steers_any_more() -> None:
+    world = World()
+    world.pods[0]["metadata"]["labels"][ADMIT] = "false"
+    closed = world.pods[0]["metadata"]["uid"]
+    pods = seen(world, Policy(steering=False)).pods
+    assert {p.uid for p in pods if not p.admitted} == {closed}
+
+
 def no_service(world: World) -> None:
     world.services = []
 

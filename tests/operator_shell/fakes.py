@@ -47,6 +47,8 @@ class FakeCluster:
         self._write("cost", uid, cost)
 
     async def event(self, workload: str, reason: str, message: str, warning: bool) -> None:
+        if workload in self.failing:
+            raise ClusterError(f"no Event about {workload}")
         self.events.append(reason)
 
     def _write(self, kind: str, uid: str, value: object) -> None:

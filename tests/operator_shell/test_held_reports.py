@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from operator_shell.fakes import Clock, report
 
-from tidegate.contract.report import Answer, Plan
+from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan
 from tidegate_operator.reports import PodDecision, ReportBook
 
+HELD_S = 60.0
 WAIT = PodDecision(admitted=False, plan=Plan("wait"), report_every_s=0.25)
 DRAIN = PodDecision(admitted=False, plan=Plan("drain", rate_per_s=50.0), report_every_s=0.25)
 
@@ -21,7 +22,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def book(clock: Clock) -> ReportBook:
-    return ReportBook(clock, hold_s=60.0)
+    return ReportBook(clock, hold_s=HELD_S)
 
 
 async def held(book: ReportBook, seq: int = 1, plan_seq: int = 0) -> asyncio.Task[Answer]:
@@ -119,6 +120,25 @@ async def test_reports_have_an_age_and_gone_pods_are_forgotten(
     latest = book.latest("a")
     assert latest is not None
     assert latest[1] == pytest.approx(3.0)
+    clock.now += 2 * HELD_S
     book.keep_only({"b"})
     assert book.latest("a") is None
     await waiting
+
+
+async def test_a_pod_that_is_in_nobodys_plan_is_held_like_any_other(
+    book: ReportBook, clock: Clock
+) -> None:
+    """One without a controller; answered at once, it would report for ever as fast as it can."""
+    first = await held(book)
+    book.keep_only(set())
+    answer = await first
+    assert (answer.plan, answer.report_every_s) == (None, RESTING_REPORT_S)
+    second = asyncio.create_task(book.answer(report("a", seq=2, plan_seq=answer.seq)))
+    await asyncio.sleep(0)
+    book.keep_only(set())
+    await asyncio.sleep(0)
+    assert not second.done()
+    assert book.latest("a") is not None
+    book.close()
+    await second

@@ -91,6 +91,33 @@ async def test_a_failing_write_does_not_stop_the_others() -> None:
     assert errors == 1
 
 
+async def test_what_the_planner_says_once_is_done_even_if_the_first_write_fails() -> None:
+    """A cost and a note: the planner takes them for written, and does not repeat them."""
+    cluster = FakeCluster([pod("a"), pod("b")], failing={"a", "web"})
+    script = Script(SetDeletionCost("a", 7), Note("web", "SteeringRefused", "headless"))
+    loop, _, _ = reconciler(cluster, script)
+    await loop.look_once()
+    assert cluster.events == []
+    script.actions = ()
+    cluster.failing.clear()
+    await loop.look_once()
+    assert cluster.writes[-1] == ("cost", "a", 7)
+    assert cluster.events == ["SteeringRefused"]
+    written = len(cluster.writes)
+    await loop.look_once()
+    assert len(cluster.writes) == written
+
+
+async def test_what_is_owed_to_a_pod_that_has_gone_is_forgotten() -> None:
+    cluster = FakeCluster([pod("a"), pod("b")], failing={"a"})
+    script = Script(SetDeletionCost("a", 7))
+    loop, _, _ = reconciler(cluster, script)
+    await loop.look_once()
+    script.actions, cluster.pods = (), cluster.pods[1:]
+    await loop.look_once()
+    assert cluster.writes == [("cost", "a", 7)]
+
+
 async def test_the_loop_goes_on_and_a_report_brings_the_next_look_forward() -> None:
     cluster = FakeCluster([pod("a")])
     script = Script(look_again_in_s=3600.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from rollout.fleets import pod
 
 from tidegate.contract.report import POD_STATES, Report
 from tidegate.rollout.fleet import left_s, sort_out
@@ -14,6 +16,7 @@ from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.pacing import Job, urgency
 from tidegate.rollout.plan import Decision, plan, plans_of
+from tidegate.rollout.rebalance import band, excess
 from tidegate.rollout.snapshot import Pod, Policy, SetAdmit, Snapshot, Workload
 
 reports = st.builds(
@@ -139,6 +142,42 @@ def test_the_rates_stay_within_the_budget_unless_deadlines_ask_for_more(
         ]
         asked, _ = urgency(leaving(snapshot, before, policy, now))
         assert sum(fastest) <= max(policy.budget_per_s, asked) * (1 + 1e-9)
+
+
+def even_fleet(name: str, streams: list[int]) -> Workload:
+    """All on the wished revision, open, with a deletion cost that fits."""
+    own = tuple(pod(f"{name}-{i}", n) for i, n in enumerate(streams))
+    return Workload(name, len(own), "new", own)
+
+
+@st.composite
+def even_loads(draw: st.DrawFn) -> list[int]:
+    """Streams of the pods of a fleet that differ by no more than chance would make them."""
+    mean = draw(st.integers(0, 2000))
+    off = math.floor(band(mean, disturbed=False))
+    near = st.integers(max(0, mean - off), mean + off)
+    loads = draw(st.lists(near, min_size=1, max_size=6))
+    target = sum(loads) / len(loads)
+    assume(excess(loads, target) <= band(target, disturbed=False))
+    return loads
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with memory", "memory dropped"])
+@settings(deadline=None)
+@given(
+    fleets=st.lists(even_loads(), min_size=1, max_size=3),
+    policy=policies,
+    every_s=st.floats(0.5, 5.0),
+)
+def test_nothing_is_done_while_the_world_is_as_wished(
+    remembers: bool, fleets: list[list[int]], policy: Policy, every_s: float
+) -> None:
+    snapshot = Snapshot(tuple(even_fleet(f"w{i}", loads) for i, loads in enumerate(fleets)))
+    memory, now = Memory(), 1000.0
+    while now <= 1020.0:
+        decision = plan(snapshot, policy, now, memory if remembers else Memory())
+        assert decision.actions == ()
+        memory, now = decision.memory, now + every_s
 
 
 @settings(deadline=None)

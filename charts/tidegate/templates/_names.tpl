@@ -139,7 +139,12 @@ topologySpreadConstraints:
 {{- define "tidegate.sidecarDefaults" -}}
 {{- $defaults := dict -}}
 {{- range $key, $value := .Values.sidecar.defaults -}}
-{{- $_ := set $defaults $key ($value | toString) -}}
+{{- $text := $value | toString -}}
+{{- /* Numbers of a values file are floats to Helm 3, and large ones would become 1.3e+08. */ -}}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) -}}
+{{- $text = $value | int64 | toString -}}
+{{- end -}}
+{{- $_ := set $defaults $key $text -}}
 {{- end -}}
 {{- if .Values.nats.enabled -}}
 {{- $host := include "tidegate.componentName" (list . "nats") -}}

@@ -60,7 +60,7 @@ class CertificateFolder:
             self._take(files)
             ends = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
             ca_pem = ca.decode("ascii") or None
-        except (ssl.SSLError, ValueError) as error:
+        except (OSError, ValueError) as error:  # among them ssl.SSLError, and a full disk
             self._meters.certificate_loads.labels(result="refused").inc()
             _log.warning("the certificate in %s is not usable: %s", self._folder, error)
             return
@@ -79,10 +79,10 @@ class CertificateFolder:
         try:
             certificate = (self._folder / CERTIFICATE_FILE).read_bytes()
             key = (self._folder / KEY_FILE).read_bytes()
+            ca = self._folder / CA_FILE
+            return certificate, key, ca.read_bytes() if ca.is_file() else b""
         except OSError:
             return None
-        ca = self._folder / CA_FILE
-        return certificate, key, ca.read_bytes() if ca.is_file() else b""
 
     def _take(self, files: tuple[bytes, bytes, bytes]) -> None:
         """Load the pair that was read, first for trial; the folder may change meanwhile."""

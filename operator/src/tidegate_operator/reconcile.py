@@ -39,6 +39,7 @@ MIN_INTERVAL_S = 0.1
 ACTION_TIMEOUT_S = 2.0
 """A write that takes longer is given up: a hanging one must not stop the steering."""
 
+Target = tuple[str, str, str]
 Planner = Callable[[Snapshot, Policy, float, Memory], Decision]
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Reconciler:
         self._meters = meters
         self._planner = planner
         self._memories: dict[str, Memory] = {}
+        self._owed: dict[Target, Action] = {}
         self._nudged = asyncio.Event()
         self._moving = True
         book.on_report = self._reported
@@ -110,7 +112,8 @@ class Reconciler:
             look_again_in_s = min(look_again_in_s, decision.look_again_in_s)
             report_every_s = min(report_every_s, decision.report_every_s)
             self._tell_the_pods(scope, decision)
-            work.append(self._execute(scope.snapshot, decision.actions))
+            actions = self._with_the_owed(scope.snapshot, decision.actions)
+            work.append(self._execute(scope.snapshot, actions))
         self._moving = report_every_s < RESTING_REPORT_S
         await asyncio.gather(*work)
         return look_again_in_s
@@ -131,6 +134,8 @@ class Reconciler:
         uids = {pod.uid for scope in scopes for pod in pods_of(scope.snapshot)}
         self._book.keep_only(uids)
         self._memories = {name: kept for name, kept in self._memories.items() if name in names}
+        known = uids | {w.name for scope in scopes for w in scope.snapshot.workloads}
+        self._owed = {target: action for target, action in self._owed.items() if target[1] in known}
 
     def _tell_the_pods(self, scope: Scope, decision: Decision) -> None:
         """Put the decision for every pod into the report book, where its request waits."""
@@ -142,6 +147,13 @@ class Reconciler:
             )
             self._book.decide(pod.uid, wanted)
 
+    def _with_the_owed(self, snapshot: Snapshot, actions: Sequence[Action]) -> list[Action]:
+        """The planner's actions, and what it will not say again of those that failed before."""
+        there = {w.name for w in snapshot.workloads} | {p.uid for p in pods_of(snapshot)}
+        said = {target_of(action) for action in actions}
+        owed = [a for t, a in self._owed.items() if t[1] in there and t not in said]
+        return [*actions, *owed]
+
     async def _execute(self, snapshot: Snapshot, actions: Sequence[Action]) -> None:
         for phase in phases(snapshot, actions):
             await asyncio.gather(*[self._execute_one(action) for action in phase])
@@ -150,14 +162,18 @@ class Reconciler:
         write = self._write(action)
         if write is None:
             return
-        kind = type(action).__name__
+        kind, target = type(action).__name__, target_of(action)
         try:
             async with asyncio.timeout(ACTION_TIMEOUT_S):
                 await write
         except (ClusterError, TimeoutError) as error:
             self._meters.action_errors.labels(kind=kind).inc()
             log.warning("%s failed: %s", action, error or "timed out")
+            if target is not None:
+                self._owed[target] = action
         else:
+            if target is not None:
+                self._owed.pop(target, None)
             self._meters.actions.labels(kind=kind).inc()
 
     def _write(self, action: Action) -> Coroutine[Any, Any, None] | None:
@@ -169,6 +185,19 @@ class Reconciler:
             case Note(workload, reason, message, warning):
                 return self._cluster.event(workload, reason, message, warning)
         return None  # SendPlan goes through the report book
+
+
+def target_of(action: Action) -> Target | None:
+    """What an action is about, where the planner says it once and forgets: it is then owed.
+
+    A label that does not stick is asked for again by the next look; costs and notes are not.
+    """
+    match action:
+        case SetDeletionCost(uid, _):
+            return "cost", uid, ""
+        case Note(workload, reason, _, _):
+            return "note", workload, reason
+    return None
 
 
 def pods_of(snapshot: Snapshot) -> list[Pod]:

@@ -78,9 +78,16 @@ class ReportBook:
             page.news.set()
 
     def keep_only(self, uids: Collection[str]) -> None:
-        """Forget every pod not in `uids`."""
+        """Forget every pod not in `uids`, once it is silent.
+
+        One that still speaks has gone a moment ago, or belongs to nobody whom a plan could be made
+        for (a pod without a controller): it is told to serve as usual, and held like any other.
+        """
         for uid in self._pages.keys() - set(uids):
-            self._pages.pop(uid).news.set()
+            if self._clock() - self._pages[uid].received_s > 2 * self._hold_s:
+                self._pages.pop(uid).news.set()
+            else:
+                self.decide(uid, PodDecision())
 
     def close(self) -> None:
         """Let every held request go with what is known; later ones are answered at once."""

@@ -45,9 +45,12 @@ def _costs(
     fleet: Fleet, memory: WorkloadMemory, now: float
 ) -> tuple[list[SetDeletionCost], WorkloadMemory]:
     """Deletion costs: of the doomed at the first look of a revision, of all now and then."""
+    revision: str | None = fleet.workload.revision
     if fleet.rolling:
-        due = memory.revision != fleet.workload.revision
+        due = memory.revision != revision
         pods = [p for p in fleet.old if p.report is not None]
+        if due and len(pods) < len(fleet.old):
+            revision = memory.revision  # a new leader has not heard of all of them yet
     else:
         pods = [p for p in fleet.new if p.report is not None]
         old_enough = now - memory.costs_written_s >= ordering.REWRITE_EVERY_S
@@ -55,7 +58,6 @@ def _costs(
         due = due and memory.shedding_s is None and not memory.disturbed
     costs = ordering.deletion_costs(pods, fleet.loads.of, due=due)
     written_s = now if due else memory.costs_written_s
-    revision = fleet.workload.revision
     return costs, replace(memory, costs_written_s=written_s, revision=revision)
 
 

@@ -10,6 +10,7 @@ Service that must reach the leader and nobody else.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -26,6 +27,9 @@ from tidegate.contract.kube import LABEL_LEADER
 from tidegate_operator.kube.api import ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
 from tidegate_operator.kube.settings import LeaseSettings
+
+MARKED_LOOK_S = 30.0
+"""How often a leader sees to it that it carries the label, and nobody else does."""
 
 log = logging.getLogger("tidegate.lead")
 
@@ -165,12 +169,24 @@ class Election:
         await election.run()
         raise LeadershipLostError("the Lease was not renewed in time")
 
-    async def mark_leader(self) -> None:
-        """Give this pod the leader's label and take it from every other; failures are logged."""
-        for name in await self._labelled():
-            if name != self._pod:
-                await self._mark(name, leads=False)
-        await self._mark(self._pod, leads=True)
+    async def mark_leader(self) -> bool:
+        """Give this pod the leader's label and take it from every other.
+
+        Failures are logged; returns whether there was none.
+        """
+        labelled = await self._labelled()
+        others = [name for name in labelled or () if name != self._pod]
+        marked = [await self._mark(name, leads=False) for name in others]
+        return await self._mark(self._pod, leads=True) and labelled is not None and all(marked)
+
+    async def stay_marked(self) -> None:
+        """See to it, for ever, that the label is where it belongs.
+
+        The Service finds the leader by it: without it no report would ever come.
+        """
+        while True:
+            marked = await self.mark_leader()
+            await asyncio.sleep(MARKED_LOOK_S if marked else self._settings.retry_s)
 
     async def resign(self) -> None:
         """Give the Lease and the label back; for a clean end."""
@@ -187,22 +203,24 @@ class Election:
         except ApiError as error:
             log.warning("the Lease could not be given back: %s", error)
 
-    async def _labelled(self) -> list[str]:
+    async def _labelled(self) -> list[str] | None:
         try:
             found = await self._api.get(self._pods(), {"labelSelector": f"{LABEL_LEADER}=true"})
         except ApiError as error:
             log.warning("cannot see who else carries the leader's label: %s", error)
-            return []
+            return None
         return [str(item["metadata"]["name"]) for item in found.get("items") or ()]
 
-    async def _mark(self, pod: str, *, leads: bool) -> None:
+    async def _mark(self, pod: str, *, leads: bool) -> bool:
         if not pod:
-            return
+            return True
         change = {"metadata": {"labels": {LABEL_LEADER: "true" if leads else None}}}
         try:
             await self._api.merge(f"{self._pods()}/{pod}", change)
         except ApiError as error:
             log.warning("pod %s cannot be labelled: %s", pod, error)
+            return False
+        return True
 
     def _pods(self) -> str:
         return f"/api/v1/namespaces/{self._namespace}/pods"

@@ -181,6 +181,7 @@ class Backend:
         async with asyncio.TaskGroup() as group:
             group.create_task(reconciler.run())
             group.create_task(status.run())
+            group.create_task(election.stay_marked())
 
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
         stop = asyncio.create_task(_wait(self._stop))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tidegate.contract.errors import DocumentError
@@ -97,7 +97,9 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     bare = bare_workloads(known.workloads, known.policies, groups, now_s)
     scopes: dict[str, list[Workload]] = defaultdict(list)
     for neighbour in with_refusals(neighbours):
-        scopes[neighbour.scope].append(neighbour.workload)
+        workload = neighbour.workload
+        steered = neighbour.steered and workload.steerable
+        scopes[neighbour.scope].append(workload if steered else _left_alone(workload, store.pods))
     return World(
         scopes=tuple(
             Scope(name, rules_by_scope[name].policy, Snapshot(tuple(found)))
@@ -121,6 +123,16 @@ def _by_scope(
     for key, (policy, why) in bare.items():
         found[_scope_name(policy, str(key))][str(key)] = why
     return found
+
+
+def _left_alone(workload: Workload, pods: Iterable[PodObject]) -> Workload:
+    """A workload that is not steered: a pod that was never given the label counts as open.
+
+    Nobody but its owner gives it one, or the operator would cure by itself what it refuses for.
+    """
+    without = {pod.meta.uid for pod in pods if LABEL_ADMIT not in pod.meta.labels}
+    open_pods = (replace(p, admitted=p.admitted or p.uid in without) for p in workload.pods)
+    return replace(workload, pods=tuple(open_pods))
 
 
 def _all(scopes: Mapping[str, Sequence[Workload]]) -> Iterable[Workload]:
