@@ -16,8 +16,7 @@ import pytest
 from e2e.goals import RESIZED, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import until_all_ready
-from e2e.rollouts.operations import held
+from e2e.rollouts.events import held, until_all_ready
 from e2e.rollouts.rollout import restart
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import CANARY, STABLE, Workload

@@ -12,6 +12,7 @@ from e2e.goals import ROLLBACK, SMOOTH, missed, show
 from e2e.installation import NAMESPACE, RELEASE, Installation
 from e2e.kubectl import Kubectl
 from e2e.machine import kill_container
+from e2e.rollouts.events import held
 from e2e.rollouts.rollout import newest_revision, restart, roll_out, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
@@ -28,6 +29,7 @@ READMITTED_WITHIN_S = 30.0
 STANDBY_STEERS_WITHIN_S = 20.0
 LEASE = f"{RELEASE}-operator"
 LONG_LEASE_S = 40
+LOOK_S = 0.2
 
 
 async def test_a_rollout_is_finished_without_its_operator(
@@ -59,6 +61,7 @@ async def test_a_rollout_is_finished_without_its_operator(
             await stage.until("every pod is re-admitted", lambda: _all_open(stage), 30)
             await stage.settle()
             await stage.finish(began_s)
+            assert await held(kubectl, stage) == []
             run = stage.run(began_s, newest_revision(stage, second))
     finally:
         installation.scale("operator", 2)
@@ -79,11 +82,12 @@ async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installati
         await _until_new_pods_are_open(stage, old, 1)
         took_s = await asyncio.to_thread(_seconds_to_another_leader, kubectl)
         assert took_s is not None
-        stage.progress.done(f"another leads after {took_s:.1f} s")
+        stage.progress.done(f"another leads, and sidecars reach it, after {took_s:.1f} s")
         await until_replaced(stage, old)
         await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
         await stage.settle()
         await stage.finish(began_s)
+        assert await held(kubectl, stage) == []
         run = stage.run(began_s, newest_revision(stage, old))
     show("the leader killed in mid-rollout", [run])
     assert missed([run], ROLLBACK) == []
@@ -124,7 +128,7 @@ def test_a_long_lease_leaves_nobody_to_steer(kubectl: Kubectl, installation: Ins
 
 
 def _seconds_to_another_leader(kubectl: Kubectl) -> float | None:
-    """Kill the leader; how long until another one leads, ``None`` if that takes too long."""
+    """Kill the leader; how long until sidecars reach another one, ``None``: it takes too long."""
     leader = _leader(kubectl)
     where = f"--namespace={NAMESPACE}"
     pod = kubectl.get("pod", leader, where)
@@ -132,10 +136,23 @@ def _seconds_to_another_leader(kubectl: Kubectl) -> float | None:
     # SIGKILL first: a deleted one would hand its Lease over politely.
     assert kill_container(pod["status"]["containerStatuses"][0]["containerID"]) > 0
     kubectl("delete", "pod", leader, where, "--grace-period=0", "--force", "--wait=false")
-    while _leader(kubectl) in ("", leader):
+    while not _reachable(kubectl, _leader(kubectl), instead_of=leader):
         if time.monotonic() > killed_s + STANDBY_STEERS_WITHIN_S:
             return None
+        time.sleep(LOOK_S)  # each look starts a process beside the clients
     return time.monotonic() - killed_s
+
+
+def _reachable(kubectl: Kubectl, leader: str, *, instead_of: str) -> bool:
+    """Whether the operator's Service, where sidecars report, leads to this pod."""
+    if leader in ("", instead_of):
+        return False
+    where = f"--namespace={NAMESPACE}"
+    service = f"--selector=kubernetes.io/service-name={LEASE}"
+    slices = kubectl.items("endpointslices", where, service)
+    endpoints = [endpoint for one in slices for endpoint in one.get("endpoints") or ()]
+    ready = [e for e in endpoints if e["conditions"].get("ready")]
+    return any(e.get("targetRef", {}).get("name") == leader for e in ready)
 
 
 def _leader(kubectl: Kubectl) -> str:

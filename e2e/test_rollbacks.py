@@ -11,9 +11,9 @@ import pytest
 from e2e.goals import RESIZED, ROLLBACK, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
+from e2e.rollouts.events import held
 from e2e.rollouts.operations import (
     closed,
-    held,
     other_revision,
     pause,
     resume,

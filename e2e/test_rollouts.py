@@ -18,7 +18,7 @@ from tidegate.score.goals import Goal
 from tidegate.score.observe import compare
 from tidegate.score.scorecard import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 AUDIENCE = Audience(clients=500)
 

@@ -11,8 +11,8 @@ import pytest
 from e2e.goals import EVEN, RESIZED, SMOOTH, missed, moves_at_most, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import happening, until_all_ready
-from e2e.rollouts.operations import held, scale, until_only
+from e2e.rollouts.events import happening, held, until_all_ready
+from e2e.rollouts.operations import scale, until_only
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, MODE_STOCK

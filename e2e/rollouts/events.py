@@ -16,6 +16,9 @@ from tidegate.score.scorecard import Run
 RESTART_TIMEOUT_S = 60.0
 READY_TIMEOUT_S = 60.0
 
+EXIT_SLACK_S = 3.0
+"""Past the grace period the kubelet gives 2 s more, and the watch needs its moment."""
+
 _KILL = """
 import os, pathlib, signal, sys
 for entry in pathlib.Path("/proc").iterdir():
@@ -50,6 +53,8 @@ async def happening(
         await act(stage)
         await stage.settle()
         await stage.finish(began_s)
+        if found := await asyncio.to_thread(finalizers, kubectl, workload.namespace):
+            raise ClusterError(f"finalizers are left: {found}")
         return stage.run(began_s, revision)
 
 
@@ -120,4 +125,16 @@ def finalizers(kubectl: Kubectl, namespace: str) -> list[str]:
         f"{item['kind']} {item['metadata']['name']}: {item['metadata']['finalizers']}"
         for item in items
         if item["metadata"].get("finalizers")
+    ]
+
+
+async def held(kubectl: Kubectl, stage: Stage) -> list[str]:
+    """What hangs, as sentences: finalizers, and pods that outstayed their grace period."""
+    found = await asyncio.to_thread(finalizers, kubectl, stage.workload.namespace)
+    return found + [
+        f"pod {pod.name} took {gone_s - pod.deleted_s:.1f} s to go"
+        for pod in stage.pods.seen.values()
+        if pod.deleted_s is not None
+        and (gone_s := pod.gone_s or stage.load.progress.at_s) - pod.deleted_s
+        > stage.workload.grace_s + EXIT_SLACK_S
     ]

@@ -6,13 +6,9 @@ import asyncio
 from dataclasses import replace
 
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import finalizers
 from e2e.rollouts.rollout import SLACK_S
 from e2e.rollouts.stage import Stage
 from tidegate.contract.names import LABEL_ADMIT
-
-EXIT_SLACK_S = 3.0
-"""Past the grace period the kubelet gives 2 s more, and the watch needs its moment."""
 
 
 async def scale(kubectl: Kubectl, stage: Stage, pods: int) -> None:
@@ -77,18 +73,6 @@ def closed(stage: Stage) -> set[str]:
     """Ready pods that the stream Service leaves out."""
     ready = [pod for pod in stage.pods.alive() if pod.ready and pod.deleted_s is None]
     return {pod.name for pod in ready if pod.labels.get(LABEL_ADMIT) != "true"}
-
-
-async def held(kubectl: Kubectl, stage: Stage) -> list[str]:
-    """What hangs, as sentences: finalizers, and pods that outstayed their grace period."""
-    found = await asyncio.to_thread(finalizers, kubectl, stage.workload.namespace)
-    return found + [
-        f"pod {pod.name} took {gone_s - pod.deleted_s:.1f} s to go"
-        for pod in stage.pods.seen.values()
-        if pod.deleted_s is not None
-        and (gone_s := pod.gone_s or stage.load.progress.at_s) - pod.deleted_s
-        > stage.workload.grace_s + EXIT_SLACK_S
-    ]
 
 
 def _longest_step_s(stage: Stage) -> float:

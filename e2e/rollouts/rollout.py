@@ -7,7 +7,9 @@ import json
 import time
 
 from e2e.cluster.progress import Progress
+from e2e.cluster.provider import ClusterError
 from e2e.kubectl import Kubectl
+from e2e.rollouts.events import held
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
 from tidegate.score.scorecard import Run
@@ -46,6 +48,8 @@ async def _rolled_out(
         await stage.settle()
         started_s = first_change_s(stage, old)
         result = await stage.finish(started_s)
+        if hanging := await held(kubectl, stage):
+            raise ClusterError("; ".join(hanging))
         return stage.run(started_s, newest_revision(stage, old)), float(result["late_s"])
 
 

@@ -37,7 +37,9 @@ DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
 
 def _probe(path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": APP_PORT}, "periodSeconds": 1}
+    """A busy machine may be slow to answer; what is meant to fail answers at once."""
+    where = {"path": path, "port": APP_PORT}
+    return {"httpGet": where, "periodSeconds": 1, "timeoutSeconds": 5}
 
 
 def _one_by_one() -> dict[str, Any]:
