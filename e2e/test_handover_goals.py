@@ -22,7 +22,7 @@ from tidegate_lab.rollout import measure
 from tidegate_lab.settings import RolloutSettings
 
 NODE_PROCESSES = 2
-FULL = RolloutSettings(clients=500, rate_per_s=50.0, budget_per_s=40.0, calm_s=20.0)
+FULL = RolloutSettings(clients=500, rate_per_s=40.0, budget_per_s=40.0, calm_s=30.0)
 SMALL = RolloutSettings(
     fleet=FleetSettings(pods=3, min_ready_s=2.0),
     clients=100,

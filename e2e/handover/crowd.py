@@ -70,6 +70,7 @@ class TypeScriptCrowd:
         started = []
         for number in range(processes):
             process = await household.start(f"{name}-{number}", [find_node(), str(SCRIPT)])
+            process.go_first()
             clients = [{"name": p.name, "path": _path(p)} for p in people[number::processes]]
             how = {"handover": True, "resume": True, **broken}
             await process.tell({"do": "setup", "clients": clients, **how})

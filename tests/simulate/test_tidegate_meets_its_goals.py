@@ -36,7 +36,7 @@ def test_every_goal_is_met(seed: int) -> None:
     assert judge(beside_stock(replace(DEFAULT, seed=seed)).scorecard, SIMULATION_GOALS) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_pods_deleted_at_once_are_emptied_in_time_and_one_after_the_other(seed: int) -> None:
     """The Deployment's default strategy, 5 pods, 500 clients: what a real cluster must reach."""
     card = beside_stock(replace(ALL_AT_ONCE, seed=seed)).scorecard

@@ -30,6 +30,8 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 
 START_TIMEOUT_S = 20.0
 
+INSTRUMENT_NICENESS = -10
+
 
 class Process:
     """One child: its JSON lines, its signals, its end."""
@@ -77,6 +79,14 @@ class Process:
         with contextlib.suppress(ConnectionError):
             self._child.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
             await self._child.stdin.drain()
+
+    def go_first(self) -> None:
+        """Let it run before the others: it measures, and what it is late by it would measure, too.
+
+        Only root may; an ordinary user measures without.
+        """
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, self.pid, INSTRUMENT_NICENESS)
 
     def terminate(self) -> None:
         """SIGTERM, to the child alone."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,9 +14,6 @@ from tidegate_lab.load.tally import Window
 from tidegate_lab.processes import Household, Process
 
 RESULT_TIMEOUT_S = 60.0
-
-PRIORITY = -10
-"""The niceness of the load process. It is the instrument: what it is late by, it would measure."""
 
 
 @dataclass(slots=True)
@@ -58,8 +53,7 @@ class LoadDriver:
         """Start the process with its clients, none of them connected yet."""
         argv = [sys.executable, "-m", "tidegate_lab.load.process"]
         process = await household.start(name, argv)
-        with contextlib.suppress(PermissionError):  # an ordinary user measures without it
-            os.setpriority(os.PRIO_PROCESS, process.pid, PRIORITY)
+        process.go_first()
         await process.tell({"clients": clients, "handover": handover_share, "seed": seed})
         await process.listening()
         driver = cls(process)

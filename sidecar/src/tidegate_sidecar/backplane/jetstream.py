@@ -108,7 +108,12 @@ class JetStreamBackplane:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         if self._connection.is_connected or self._connection.is_reconnecting:
-            await self._connection.close()
+            closing = asyncio.create_task(self._connection.close())
+            await asyncio.wait({closing})
+            # A connection lost a moment ago ends this with the cancellation of the client's own
+            # tasks (nats-py 2), which is not ours.
+            if not closing.cancelled():
+                closing.result()
 
     async def append(self, publish: Publish) -> Position:
         """Store an event; raises `BackplaneUnavailableError` and, too large for it, `CallerError`.
