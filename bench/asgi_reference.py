@@ -4,19 +4,17 @@ Uvicorn, uvloop and httptools as under the engine, the head and the first bytes 
 a task that waits for the client to go. What a stream costs here says how fast this machine is
 today; no absolute figure of another machine does.
 
-It answers every line on standard input with ``{"open": n}`` and ends when that does.
+It answers every command with ``{"open": n}``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import socket
-import sys
 from typing import Any
 
-import uvicorn
 import uvloop
+
+from bench.child import BACKLOG, serve
 
 FIRST = b'retry: 1000\nid: e-1\nevent: connected\ndata: {"pod":"bench"}\n\n'
 _HEADERS = [
@@ -46,25 +44,12 @@ class Streams:
 
 async def _main() -> None:
     streams = Streams()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    config = uvicorn.Config(
-        streams,
-        http="httptools",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        backlog=4096,
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    commands = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    while await commands.readline():
-        print(json.dumps({"open": streams.open}), flush=True)
-    server.should_exit = True
-    await serving
+
+    async def tell(_command: dict[str, Any]) -> dict[str, int]:
+        return {"open": streams.open}
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    await serve(streams, listener, tell, http="httptools")
 
 
 if __name__ == "__main__":

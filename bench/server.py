@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import uvicorn
 import uvloop
 
+from bench.child import serve
 from tidegate.contract.publish import To
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
@@ -93,26 +91,15 @@ async def _main() -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     tune_listener(listener)
-    config = uvicorn.Config(
-        engine.asgi_app,
-        http=engine.protocol_class(),
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        backlog=4096,
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    engine.start()
-    commands = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     publisher = Publisher(engine)
-    while line := await commands.readline():
-        print(json.dumps(await _answer(engine, publisher, json.loads(line))), flush=True)
+    engine.start()
+    await serve(
+        engine.asgi_app,
+        listener,
+        lambda command: _answer(engine, publisher, command),
+        http=engine.protocol_class(),
+    )
     engine.stop()
-    server.should_exit = True
-    await serving
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ class Served:
         self.engine, self.log, self.port = engine, log, port
         self.clients: list[Client] = []
         self.mute: list[socket.socket] = []
+        self.connections: set[Any] = set()
 
     async def send(self, *parts: bytes) -> Client:
         """Connect and send `parts`, each in a packet of its own."""
@@ -196,6 +197,7 @@ async def serving(
     server = await loop.create_server(protocol, sock=listener)
     engine.start()
     served = Served(engine, log, listener.getsockname()[1])
+    served.connections = state.connections
     try:
         yield served
     finally:
@@ -207,6 +209,43 @@ async def serving(
             await client.close()
         await until(lambda: not state.connections and not state.tasks)
         await until(lambda: engine.lingering_count == 0)
+
+
+class FakeSocketTransport(asyncio.Transport):
+    """Just enough of a transport for uvicorn's protocol to be taken over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocols: list[Any] = []
+        self.written = b""
+
+    @property
+    def protocol(self) -> Any:
+        return self.protocols[-1]
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocols.append(protocol)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
 
 
 class FakeTransport:

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import DRAIN, Bench, serving, until
+from engine.enginekit import DRAIN, Bench, FakeSocketTransport, serving, until
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
+from tidegate_sidecar.engine.arrival import ArrivalProtocol
 from tidegate_sidecar.engine.stream import Stream
 from tidegate_sidecar.engine.takeover import TakeoverProtocol
 
@@ -22,41 +23,9 @@ Run = Callable[[Any], None]
 CONNECTS = 100_000
 
 
-class FakeSocketTransport(asyncio.Transport):
-    """Just enough of a transport for uvicorn's protocol to be taken over."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.protocol: Any = None
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def set_protocol(self, protocol: Any) -> None:
-        self.protocol = protocol
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def write(self, data: Any) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-
 def kinds() -> Counter[str]:
     gc.collect()
-    mine = (Stream, TakeoverProtocol, FakeSocketTransport)
+    mine = (Stream, ArrivalProtocol, TakeoverProtocol, FakeSocketTransport)
     return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, mine))
 
 

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import serving, until
+from engine.enginekit import Bench, FakeSocketTransport, serving, until
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from tidegate_sidecar.engine import EngineSettings
+from tidegate_sidecar.engine.takeover import TakeoverProtocol
 
 Run = Callable[[Any], None]
 
@@ -45,6 +48,49 @@ async def beside(scope: Any, receive: Any, send: Any) -> None:
 
 
 BESIDE = b"GET /beside HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "ordinary"),
+    [
+        (GET, False),
+        (GET.replace(b"Host", b"Content-Length: 0\r\nHost"), False),
+        (GET[:-2] + b"Last-Event-ID: e-0\r\n\r\n", False),
+        (GET.replace(b"/events", b"/events?topic="), False),
+        (GET + GET, True),
+        (GET.replace(b"1.1", b"1.0"), True),
+        (GET.replace(b"Host: x", b"Host x"), True),
+        (OTHER, True),
+    ],
+    ids=["stream", "no body", "resumes", "refused", "pipelined", "1.0", "broken", "no stream"],
+)
+def test_only_what_is_no_plain_stream_request_reaches_the_web_server(
+    run: Run, request_bytes: bytes, ordinary: bool
+) -> None:
+    async def main() -> None:
+        engine = Bench().engine
+        config = Config(engine.asgi_app, lifespan="off", log_config=None)
+        protocol = engine.protocol_class()(config, ServerState(), {})
+        transport = FakeSocketTransport()
+        protocol.connection_made(transport)
+        protocol.data_received(request_bytes)
+        await until(lambda: transport.written)
+        seen = [isinstance(protocol, TakeoverProtocol) for protocol in transport.protocols]
+        assert any(seen) == ordinary
+
+    run(main())
+
+
+def test_a_new_connection_without_a_request_is_closed_when_the_server_stops(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await served.send(b"")
+            await until(lambda: served.connections)
+            for connection in [*served.connections]:
+                connection.shutdown()
+            await until(lambda: client.ended)
+
+    run(main())
 
 
 def test_behind_an_ordinary_answer_on_a_kept_connection(run: Run) -> None:

@@ -1,6 +1,5 @@
 """Which acknowledgement counts, and where a named stream goes on."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ def door(log: EventLog) -> Door:
 
 def ask(door: Door, path: str, pod: PodView = POD, way: Any = "asgi", **more: Any) -> Decision:
     raw_path, _, query = path.encode().partition(b"?")
-    return door.decide(replace(GET, path=raw_path, query=query, **more), pod, way)
+    return door.decide(GET._replace(path=raw_path, query=query, **more), pod, way)
 
 
 def accepted(decision: Decision) -> tuple[Accept, list[Item]]:
@@ -168,14 +167,14 @@ def test_where_the_store_is_out_of_reach_it_is_bounced(door: Door) -> None:
 
 def test_a_pod_that_takes_nobody_looks_nothing_up(door: Door) -> None:
     for way in ("takeover", "asgi"):
-        assert isinstance(ask(door, NAMED, replace(POD, refusing="drain"), way=way), Bounce)
-        many = replace(POD, streams_of=lambda _: 9)
+        assert isinstance(ask(door, NAMED, POD._replace(refusing="drain"), way=way), Bounce)
+        many = POD._replace(streams_of=lambda _: 9)
         assert isinstance(ask(door, NAMED, many, way=way), Refuse)
 
 
 def test_head_looks_nothing_up(door: Door) -> None:
     decision = door.decide(
-        replace(GET, method="HEAD", path=b"/sse/subscribe/42", query=b"stream=s"), POD, "asgi"
+        GET._replace(method="HEAD", path=b"/sse/subscribe/42", query=b"stream=s"), POD, "asgi"
     )
     assert isinstance(decision, Accept)
     assert decision.headers_only

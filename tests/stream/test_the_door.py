@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,7 +52,7 @@ def door(log: EventLog) -> Door:
 
 def ask(door: Door, path: str, pod: PodView = POD, way: Any = "asgi", **more: Any) -> Decision:
     raw_path, _, query = path.encode().partition(b"?")
-    return door.decide(replace(GET, path=raw_path, query=query, **more), pod, way)
+    return door.decide(GET._replace(path=raw_path, query=query, **more), pod, way)
 
 
 def accepted(decision: Decision) -> tuple[Accept, list[Item]]:
@@ -149,7 +148,7 @@ def test_the_callers_mistakes(
 
 
 def test_a_client_has_a_limit_of_its_own(door: Door) -> None:
-    pod = replace(POD, streams_of=lambda client: 2 if client == "42" else 0)
+    pod = POD._replace(streams_of=lambda client: 2 if client == "42" else 0)
     decision = ask(door, "/sse/subscribe/42", pod)
     assert isinstance(decision, Refuse)
     assert (decision.status, decision.error.code) == (429, "too_many_streams")
@@ -158,7 +157,7 @@ def test_a_client_has_a_limit_of_its_own(door: Door) -> None:
 
 @pytest.mark.parametrize("reason", ["drain", "starting", "stopping", "overloaded"])
 def test_the_pods_state_is_a_bounce(door: Door, reason: Any) -> None:
-    decision = ask(door, "/events", replace(POD, refusing=reason, bounce_retry_ms=700))
+    decision = ask(door, "/events", POD._replace(refusing=reason, bounce_retry_ms=700))
     assert isinstance(decision, Bounce)
     assert decision.reason == reason
     items = Decoder().feed(decision.body)
@@ -169,13 +168,13 @@ def test_the_pods_state_is_a_bounce(door: Door, reason: Any) -> None:
 
 
 def test_a_full_pod_bounces(door: Door) -> None:
-    decision = ask(door, "/events", replace(POD, streams=5000))
+    decision = ask(door, "/events", POD._replace(streams=5000))
     assert isinstance(decision, Bounce)
     assert decision.reason == "overloaded"
 
 
 def test_a_wrong_request_is_wrong_in_any_state(door: Door) -> None:
-    assert isinstance(ask(door, "/events?topic=", replace(POD, refusing="drain")), Refuse)
+    assert isinstance(ask(door, "/events?topic=", POD._replace(refusing="drain")), Refuse)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +211,7 @@ def test_head_gets_headers_only(door: Door) -> None:
     decision = ask(door, "/events", method="HEAD")
     assert isinstance(decision, Accept)
     assert decision.headers_only
-    bounced = ask(door, "/events", replace(POD, refusing="drain"), method="HEAD")
+    bounced = ask(door, "/events", POD._replace(refusing="drain"), method="HEAD")
     assert isinstance(bounced, Bounce)
     assert bounced.headers_only
 

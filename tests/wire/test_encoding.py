@@ -3,13 +3,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import Connected, Gap, Shutdown
 from tidegate.wire.decode import Decoder, Event, Retry
 from tidegate.wire.encode import (
     HEARTBEAT,
-    encode_connected,
+    ConnectedEncoder,
     encode_cursor,
     encode_event,
     encode_gap,
@@ -54,18 +56,36 @@ def test_never_sends_a_hot_loop(retry_ms: int) -> None:
         encode_retry(retry_ms)
 
 
-def test_connected_carries_retry_and_position() -> None:
-    connected = Connected("web-1", "1f", 15_000, 250, replay=True)
-    items = Decoder().feed(encode_connected(connected, "e-7", 1250))
-    assert items[0] == Retry(1250)
-    assert isinstance(items[1], Event)
-    assert (items[1].type, items[1].id) == ("connected", "e-7")
-    assert json.loads(items[1].data) == connected.to_json()
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])) | st.just("web-%d-%s"),
+    st.integers(0, 1 << 40),
+    st.integers(0, 100_000),
+    st.booleans(),
+)
+def test_connected_carries_retry_and_position(
+    pod: str, number: int, spread_ms: int, replay: bool
+) -> None:
+    encoded = ConnectedEncoder(pod, 15_000).encode(
+        event_id="e-7", stream=number, spread_ms=spread_ms, replay=replay, retry_ms=1250
+    )
+    retry, event = Decoder().feed(encoded)
+    assert retry == Retry(1250)
+    assert isinstance(event, Event)
+    assert (event.type, event.id) == ("connected", "e-7")
+    said = Connected(pod, f"{number:x}", 15_000, spread_ms, replay)
+    assert json.loads(event.data) == said.to_json()
 
 
 def test_connected_without_a_retry() -> None:
-    encoded = encode_connected(Connected("p", "0", 1, 0, replay=False), "e-0")
+    encoded = ConnectedEncoder("p", 1).encode(
+        event_id="e-0", stream=0, spread_ms=0, replay=False, retry_ms=None
+    )
     assert b"retry" not in encoded
+
+
+def test_connected_refuses_half_a_surrogate_pair() -> None:
+    with pytest.raises(CallerError, match="surrogate"):
+        ConnectedEncoder("p\ud800", 1)
 
 
 def test_gap_ends_where_the_stream_goes_on() -> None:

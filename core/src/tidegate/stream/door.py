@@ -16,24 +16,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
-from tidegate.contract.stream_events import Connected, Gap, Shutdown, ShutdownReason
+from tidegate.contract.stream_events import Gap, Shutdown, ShutdownReason
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import (
     Recalled,
+    RequestReader,
     StreamRequest,
     Wanted,
     is_stream_path,
-    read_request,
 )
 from tidegate.stream.resume import ReplayLimits, resume
 from tidegate.stream.retries import RetryPolicy
 from tidegate.wire.cursors import parse_cursor
-from tidegate.wire.encode import encode_connected, encode_gap, encode_shutdown
+from tidegate.wire.encode import ConnectedEncoder, encode_gap, encode_shutdown
 from tidegate.wire.http import Headers
 
 STREAM_HEADERS: Headers = (
@@ -69,8 +69,7 @@ class DoorLimits:
     max_header_bytes: int = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class PodView:
+class PodView(NamedTuple):
     """The pod at this moment: why it refuses (``None``: it does not), and what it holds.
 
     `arrivals` numbers the newcomer; `streams_of` counts the open streams of a client.
@@ -83,8 +82,7 @@ class PodView:
     streams_of: Callable[[str], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(NamedTuple):
     """Let the stream in.
 
     `first` are its first bytes (not framed); events above `position` follow. `headers_only`: the
@@ -152,7 +150,7 @@ class Recall:
 
     def answered(self, recalled: Recalled) -> StreamRequest:
         """The request to ask again with."""
-        return replace(self.request, recalled=recalled)
+        return self.request._replace(recalled=recalled)
 
 
 Decision = Accept | Bounce | Refuse | Defer | Recall
@@ -175,9 +173,9 @@ class Door:
         replays: ReplayLimits,
     ) -> None:
         self._log = log
-        self._pod_name = pod_name
-        self._heartbeat_ms = heartbeat_ms
         self._limits = limits
+        self._reader = RequestReader(limits.max_topics_per_stream)
+        self._connected = ConnectedEncoder(pod_name, heartbeat_ms)
         self._retries = retries
         self._replays = replays
 
@@ -191,7 +189,7 @@ class Door:
             return Defer(reason)
         try:
             self._check_head(request)
-            wanted = read_request(request, self._limits.max_topics_per_stream)
+            wanted = self._reader.read(request)
             headers_only = request.method == "HEAD"
             if (bounced := self._pod_refuses(pod)) is not None:
                 return _bounce(bounced, pod.bounce_retry_ms, headers_only)
@@ -215,7 +213,7 @@ class Door:
             return Recall(key, request)
         if not recalled.reached:
             return _bounce("unavailable", pod.bounce_retry_ms, headers_only=False)
-        return self._accept(replace(wanted, last_event_id=recalled.event_id), pod, False)
+        return self._accept(wanted._replace(last_event_id=recalled.event_id), pod, False)
 
     def _check_head(self, request: StreamRequest) -> None:
         if request.header_bytes > self._limits.max_header_bytes:
@@ -238,14 +236,13 @@ class Door:
         cursor = parse_cursor(wanted.last_event_id)
         start = resume(self._log, wanted.topics, wanted.client, cursor, self._replays)
         retry = self._retries.assign(pod.arrivals, pod.streams)
-        connected = Connected(
-            pod=self._pod_name,
-            stream=f"{pod.arrivals:x}",
-            heartbeat_ms=self._heartbeat_ms,
+        first = self._connected.encode(
+            event_id=self._log.cursor(start.position),
+            stream=pod.arrivals,
             spread_ms=retry.spread_ms,
             replay=cursor is not None and start.position < self._log.head,
+            retry_ms=retry.retry_ms,
         )
-        first = encode_connected(connected, self._log.cursor(start.position), retry.retry_ms)
         if start.gap is not None:
             first += encode_gap(start.gap)
         return Accept(wanted, first, start.position, start.gap, retry.spread_ms, headers_only)

@@ -8,6 +8,7 @@ Two routes: ``/sse/subscribe/{client_id}?topic=…`` is a client's own channel p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from tidegate.contract.acknowledge import StreamKey
@@ -30,6 +31,12 @@ _ACKNOWLEDGE = PATH_ACKNOWLEDGE.rpartition("}")[2].encode()
 _EVENTS = PATH_EVENTS.encode()
 _MAX_FIELDS = 1024
 
+MAX_QUERIES = 1024
+"""How many queries a reader keeps; then it begins anew."""
+
+MAX_QUERY_BYTES_KEPT = 256
+"""Longer ones are read each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
@@ -42,8 +49,7 @@ class Recalled:
     reached: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRequest:
+class StreamRequest(NamedTuple):
     """A request's head, as far as it matters here.
 
     `path` and `query` are raw (percent-encoded), header values as received. `header_bytes` is the
@@ -66,8 +72,7 @@ class StreamRequest:
     recalled: Recalled | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a valid request asks for; `topics` are sorted, each once. `key` of a named stream."""
 
     client: str | None
@@ -90,13 +95,44 @@ def is_acknowledge_path(path: bytes) -> bool:
     return path.startswith(_SUBSCRIBE) and path.endswith(_ACKNOWLEDGE) and len(path) >= least
 
 
-def read_request(request: StreamRequest, max_topics: int) -> Wanted:
-    """Read a request on a stream route; raises `CallerError` that names the field."""
-    client = None if request.path == _EVENTS else _client(request.path[len(_SUBSCRIBE) :])
-    last_event_id = request.last_event_id.decode("utf-8", "replace")
-    if not request.query:
-        return Wanted(client, (), False, last_event_id or None)
-    fields = _query(request.query)
+class _Query(NamedTuple):
+    topics: tuple[str, ...] = ()
+    handover: bool = False
+    last_event_id: str | None = None
+    stream: str | None = None
+
+
+class RequestReader:
+    """Reads requests on a stream route.
+
+    Streams share an audience, and those that do mostly send the same query, so what was read from
+    a query is kept: up to `MAX_QUERIES` short ones.
+    """
+
+    def __init__(self, max_topics: int) -> None:
+        self._max_topics = max_topics
+        self._queries: dict[bytes, _Query] = {b"": _Query()}
+
+    def read(self, request: StreamRequest) -> Wanted:
+        """Read a request; raises `CallerError` that names the field."""
+        client = None if request.path == _EVENTS else _client(request.path[len(_SUBSCRIBE) :])
+        query = self._queries.get(request.query)
+        if query is None:
+            query = self._keep(request.query, _read_query(request.query, self._max_topics))
+        last_event_id = request.last_event_id.decode("utf-8", "replace") or query.last_event_id
+        key = None if query.stream is None else _key(client, query.stream)
+        return Wanted(client, query.topics, query.handover, last_event_id, key)
+
+    def _keep(self, raw: bytes, query: _Query) -> _Query:
+        if len(raw) <= MAX_QUERY_BYTES_KEPT:
+            if len(self._queries) >= MAX_QUERIES:
+                self._queries.clear()
+            self._queries[raw] = query
+        return query
+
+
+def _read_query(raw: bytes, max_topics: int) -> _Query:
+    fields = _query(raw)
     topics = {value for key, value in fields if key == QUERY_TOPIC}
     if not all(map(is_topic, topics)):
         detail = "must be 1 to 128 of 0-9 A-Z a-z . _ : @ ~ - /"
@@ -104,14 +140,12 @@ def read_request(request: StreamRequest, max_topics: int) -> Wanted:
     if len(topics) > max_topics:
         detail = f"at most {max_topics} topics, has {len(topics)}"
         raise CallerError("too_many_topics", detail, QUERY_TOPIC)
-    of_query = next((value for key, value in fields if key == QUERY_LAST_EVENT_ID), "")
-    name = next((value for key, value in fields if key == QUERY_STREAM), None)
-    return Wanted(
-        client=client,
+    first = dict(reversed(fields))
+    return _Query(
         topics=tuple(sorted(topics)),
         handover=(QUERY_HANDOVER, "1") in fields,
-        last_event_id=last_event_id or of_query or None,
-        key=None if name is None else _key(client, name),
+        last_event_id=first.get(QUERY_LAST_EVENT_ID) or None,
+        stream=first.get(QUERY_STREAM),
     )
 
 

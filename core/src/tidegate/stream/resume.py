@@ -8,6 +8,7 @@ range and reason, and the stream goes on at the oldest position from which every
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.contract.stream_events import Gap, GapReason
 from tidegate.stream.log import EventLog
@@ -28,8 +29,7 @@ class ReplayLimits:
     max_bytes: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
+class Resumption(NamedTuple):
     """The position a stream starts at (events above it follow), and what it has lost before."""
 
     position: int

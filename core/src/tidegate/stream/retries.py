@@ -11,6 +11,7 @@ random source needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _GOLDEN = 0.6180339887498949
 _WORTH_TELLING = 1.25
@@ -18,8 +19,7 @@ _WORTH_TELLING_MS = 100
 """A narrower width is not worth a write: one accept rate's tenth of a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAssignment:
+class RetryAssignment(NamedTuple):
     """What one stream is told: its `retry:`, and the width it was drawn from (0: not assigned)."""
 
     retry_ms: int | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.contract.errors import SettingsError
 
@@ -20,8 +21,7 @@ _CURSOR = re.compile(r"([0-9A-Za-z._-]{1,40})-(0|[1-9][0-9]{0,18})")
 _SAFE_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A position in one epoch of the log: everything up to and including `seq` has been seen."""
 
     epoch: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import (
@@ -58,11 +59,34 @@ def encode_retry(retry_ms: int) -> bytes:
     return _retry_line(retry_ms).encode()
 
 
-def encode_connected(connected: Connected, event_id: str, retry_ms: int | None = None) -> bytes:
-    """Encode the first event of a stream; `retry_ms` ``None`` sends no ``retry:``."""
-    # As `to_json`, which copies deeply: this is encoded for every stream that comes.
-    document = {name: getattr(connected, name) for name in Connected.__slots__}
-    return _encode_json(document, CONNECTED, event_id, retry_ms)
+class ConnectedEncoder:
+    """Encodes `connected` for the streams of one pod, the first event of each.
+
+    What they share is encoded once: after a crash very many streams come at once. Raises
+    `CallerError` where `pod` holds half a surrogate pair.
+    """
+
+    def __init__(self, pod: str, heartbeat_ms: int) -> None:
+        values = {
+            "pod": _COMPACT.encode(pod).replace("%", "%%"),
+            "stream": '"%x"',
+            "heartbeat_ms": f"{heartbeat_ms}",
+            "spread_ms": "%d",
+            "replay": "%s",
+        }
+        members = ",".join(f'"{field.name}":{values[field.name]}' for field in fields(Connected))
+        self._pattern = f"id: %s\nevent: {CONNECTED}\ndata: {{{members}}}\n\n"
+        _utf8(self._pattern, pod)
+
+    def encode(
+        self, *, event_id: str, stream: int, spread_ms: int, replay: bool, retry_ms: int | None
+    ) -> bytes:
+        """The event for the stream with number `stream`; `retry_ms` ``None`` sends no ``retry:``.
+
+        `event_id` is a cursor, see `Connected` for the rest.
+        """
+        text = self._pattern % (event_id, stream, spread_ms, "true" if replay else "false")
+        return (text if retry_ms is None else _retry_line(retry_ms) + text).encode()
 
 
 def encode_gap(gap: Gap) -> bytes:

@@ -19,6 +19,7 @@ from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import frame
 from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.engine.answers import HeadsByOrigin
+from tidegate_sidecar.engine.arrival import ArrivalProtocol
 from tidegate_sidecar.engine.departures import Departures
 from tidegate_sidecar.engine.handshakes import Handshakes
 from tidegate_sidecar.engine.intake import Intake
@@ -128,9 +129,11 @@ class Engine:
 
     # The doors
 
-    def protocol_class(self) -> type[TakeoverProtocol]:
+    def protocol_class(self) -> type[ArrivalProtocol]:
         """The HTTP protocol to give to ``uvicorn.Config(http=...)``, bound to this engine."""
-        return type("EngineProtocol", (TakeoverProtocol,), {"engine": self})
+        ordinary = type("EngineTakeover", (TakeoverProtocol,), {"engine": self})
+        bound = {"__slots__": (), "engine": self, "ordinary": ordinary}
+        return type("EngineArrival", (ArrivalProtocol,), bound)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
         """Ask the door and count its answer."""

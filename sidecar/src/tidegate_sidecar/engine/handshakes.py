@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-
-class Handshaking(Protocol):
-    """A connection that is sending a request head."""
-
-    def handshake_expired(self) -> None:
-        """The head has taken too long."""
+import asyncio
 
 
 class Handshakes:
@@ -17,20 +10,20 @@ class Handshakes:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._due: dict[Handshaking, float] = {}
+        self._due: dict[asyncio.BaseTransport, float] = {}
         self.now = 0.0
 
-    def begin(self, connection: Handshaking) -> None:
+    def begin(self, connection: asyncio.BaseTransport) -> None:
         """A head is expected from now on; the first call for it counts."""
         if connection not in self._due:
             self._due[connection] = self.now + self._timeout_s
 
-    def done(self, connection: Handshaking) -> None:
+    def done(self, connection: asyncio.BaseTransport) -> None:
         """The head is complete, or the connection gone."""
         self._due.pop(connection, None)
 
     def expire(self, now: float) -> int:
-        """Tell those that are late; returns how many. Also the clock for those to come."""
+        """Close those that are late; returns how many. Also the clock for those to come."""
         self.now = now
         late = []
         for connection, due_s in self._due.items():
@@ -39,5 +32,5 @@ class Handshakes:
             late.append(connection)
         for connection in late:
             del self._due[connection]
-            connection.handshake_expired()
+            connection.close()
         return len(late)

@@ -19,18 +19,37 @@ if TYPE_CHECKING:
     from tidegate_sidecar.engine.stream import StreamTransport
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Taken:
-    """`heads` are the answers' first lines for this origin; `chunked` false for HTTP/1.0."""
+    """`heads` are the answers' first lines for this origin; `chunked` false for HTTP/1.0.
+
+    `tasks` are the web server's, which waits for those when it stops.
+    """
 
     engine: Engine
     transport: asyncio.Transport
     heads: Heads
     chunked: bool
+    tasks: set[asyncio.Task[None]]
 
-    async def look_up(self, recall: Recall) -> None:
+    def answer(self, decision: Decision) -> None:
+        """Make it a stream, look up where that goes on, or say why not and close."""
+        if isinstance(decision, Accept):
+            self._become_stream(decision)
+        elif isinstance(decision, Recall):
+            self.transport.pause_reading()
+            task = asyncio.get_running_loop().create_task(self._look_up(decision), name="recall")
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            if isinstance(decision, Bounce):
+                self.transport.write(self.heads.bounce(decision, chunked=self.chunked))
+            elif isinstance(decision, Refuse):
+                self.transport.write(self.heads.refusal(decision))
+            self.transport.close()
+
+    async def _look_up(self, recall: Recall) -> None:
         """Answer once it is known what was kept; the pod may have changed its mind meanwhile."""
-        self.transport.pause_reading()
         try:
             recalled = await self.engine.recall(recall.key)
         except BaseException:
@@ -39,17 +58,6 @@ class Taken:
         if not self.transport.is_closing():
             self.answer(self.engine.decide(recall.answered(recalled), "takeover"))
             self.transport.resume_reading()
-
-    def answer(self, decision: Decision) -> None:
-        """Make it a stream, or say why not and close."""
-        if isinstance(decision, Accept):
-            self._become_stream(decision)
-            return
-        if isinstance(decision, Bounce):
-            self.transport.write(self.heads.bounce(decision, chunked=self.chunked))
-        elif isinstance(decision, Refuse):
-            self.transport.write(self.heads.refusal(decision))
-        self.transport.close()
 
     def _become_stream(self, accepted: Accept) -> None:
         transport = self.transport

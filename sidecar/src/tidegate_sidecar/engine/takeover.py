@@ -1,10 +1,12 @@
-"""The fast way in: an HTTP protocol for uvicorn that hands stream connections to the engine.
+"""The second way in: uvicorn's protocol, which still hands stream connections to the engine.
 
-It is uvicorn's own httptools protocol with one question added: once a request's head is complete,
-the door decides. A connection that is accepted changes its protocol to a slim `Stream` before any
-task or request object is made for it, and never comes back. It must be entirely ours for that:
-GET, no body, no upgrade, nothing pipelined, no response unfinished, nothing buffered; whatever is
-not goes on as if this module did not exist.
+It has the connections that `ArrivalProtocol` did not answer on their first bytes: what is not a
+stream, what came in pieces, and what follows on a kept connection. It is uvicorn's own httptools
+protocol with one question added: once a request's head is complete, the door decides. A
+connection that is accepted changes its protocol to a slim `Stream` before any task or request
+object is made for it, and never comes back. It must be entirely ours for that: GET, no body, no
+upgrade, nothing pipelined, no response unfinished, nothing buffered; whatever is not goes on as
+if this module did not exist.
 
 Two limits of the request head, which httptools does not have, are kept here for all requests: its
 size, and the time it may take.
@@ -18,16 +20,15 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidegate.contract.errors import CallerError
-from tidegate.contract.names import HEADER_LAST_EVENT_ID
-from tidegate.stream.door import Decision, Defer, Recall, Refuse, headers_too_large
+from tidegate.stream.door import Decision, Defer, Refuse, headers_too_large
 from tidegate.stream.requests import StreamRequest, is_stream_path
 from tidegate_sidecar.engine.ordinary import ABORT
+from tidegate_sidecar.engine.request_headers import header_facts
 from tidegate_sidecar.engine.taken import Taken
 
 if TYPE_CHECKING:
     from tidegate_sidecar.engine.engine import Engine
 
-_LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -47,11 +48,11 @@ class TakeoverProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first request head."""
         super().connection_made(transport)
-        self.engine.handshakes.begin(self)
+        self.engine.handshakes.begin(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self.engine.handshakes.done(self)
+        self.engine.handshakes.done(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -65,13 +66,13 @@ class TakeoverProtocol(HttpToolsProtocol):
         if self._left:
             self._part_from_parser()
         elif self._reading_head and len(self._head) > self.engine.settings.max_header_bytes:
-            self.engine.handshakes.done(self)
+            self.engine.handshakes.done(self.transport)
             self._take().answer(self._too_large())
             self._part_from_parser()
         elif self.cycle is None or self.cycle.response_complete:
             # These bytes have ended uvicorn's keep-alive timer, also where they begin no request
             # (blank lines); from here on the time for a head runs, once for all that follow.
-            self.engine.handshakes.begin(self)
+            self.engine.handshakes.begin(self.transport)
 
     def on_message_begin(self) -> None:
         """Notice a request that has begun behind another one in the same bytes."""
@@ -81,19 +82,17 @@ class TakeoverProtocol(HttpToolsProtocol):
             # From here on the raw bytes kept are not those of the head being read.
             self._mixed = True
         super().on_message_begin()
-        self.engine.handshakes.begin(self)
+        self.engine.handshakes.begin(self.transport)
 
     def on_headers_complete(self) -> None:
         """Ask the door, and take the connection over or let the request go on."""
         if self._left:
             return
         self._reading_head = False
-        self.engine.handshakes.done(self)
+        self.engine.handshakes.done(self.transport)
         decision = self._decide()
         if isinstance(decision, Defer):
             self._go_on()
-        elif isinstance(decision, Recall):
-            self._look_up(decision)
         else:
             self._take().answer(decision)
 
@@ -111,11 +110,6 @@ class TakeoverProtocol(HttpToolsProtocol):
         self._head = b""
         super().on_message_complete()
 
-    def handshake_expired(self) -> None:
-        """The request head has taken too long."""
-        if not self._left and not self.transport.is_closing():
-            self.transport.close()
-
     def _decide(self) -> Decision:
         path, _, query = self.url.partition(b"?")
         too_large = len(self._head) > self.engine.settings.max_header_bytes
@@ -132,28 +126,14 @@ class TakeoverProtocol(HttpToolsProtocol):
         return decision
 
     def _request(self, path: bytes, query: bytes) -> StreamRequest:
-        last_event_id = b""
-        has_body = expects = upgrades = False
-        for name, value in self.headers:
-            if name == _LAST_EVENT_ID:
-                last_event_id = value
-            elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-                has_body = True
-            elif name == b"expect":
-                expects = True
-            elif name == b"upgrade":
-                upgrades = True
         head_end = self._head.find(_HEAD_END) + len(_HEAD_END)
         return StreamRequest(
             method=self.parser.get_method().decode("latin-1"),
             http_version=self.parser.get_http_version(),
             path=path,
             query=query.partition(b"#")[0],
-            last_event_id=last_event_id,
             header_bytes=head_end,
-            has_body=has_body,
-            upgrades=upgrades,
-            expects=expects,
+            **header_facts(self.headers)._asdict(),
             pipelined=self._mixed or head_end != len(self._head),
             response_unfinished=self.cycle is not None and not self.cycle.response_complete,
             write_buffer_used=self.transport.get_write_buffer_size() > 0,
@@ -173,13 +153,7 @@ class TakeoverProtocol(HttpToolsProtocol):
         self._left = True
         self.connections.discard(self)
         self._unset_keepalive_if_required()
-        return Taken(self.engine, self.transport, heads, chunked)
-
-    def _look_up(self, recall: Recall) -> None:
-        """In a task of the web server's, which waits for those when it stops."""
-        task = self.loop.create_task(self._take().look_up(recall), name="recall")
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        return Taken(self.engine, self.transport, heads, chunked, self.tasks)
 
     def _too_large(self) -> Refuse:
         return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
