@@ -18,13 +18,16 @@ TIMEOUT_S = 120.0
 
 
 class Kubectl:
-    """One kubeconfig. Every method raises `ClusterError` with the tool's own words."""
+    """One kubeconfig, and the `helm` to use (by default Helm 4 of `e2e.tools`).
 
-    def __init__(self, kubeconfig: Path) -> None:
+    Every method raises `ClusterError` with the tool's own words.
+    """
+
+    def __init__(self, kubeconfig: Path, helm: Path | None = None) -> None:
         self.kubeconfig = kubeconfig
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         self._kubectl = tools.find("kubectl")
-        self._helm = tools.find("helm")
+        self._helm = helm or tools.find("helm")
 
     def __call__(self, *words: str, stdin: str | None = None, timeout_s: float = TIMEOUT_S) -> str:
         """Run kubectl with these words; returns what it printed."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-TIME_LIMIT_S = 200
+TIME_LIMIT_S = 180
 BUSY = "This machine was busy"
 SMALL = ["--only", "tidegate", "--pods", "3", "--clients", "300", "--min-ready", "2"]
 

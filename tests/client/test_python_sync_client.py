@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from client.scripted_server import ended, event, scripted, stream, until
 
-from tidegate_client import Settings, SseClient, SyncSseClient
+from tidegate_client import Settings, SseClient, SyncAcknowledgingSseClient, SyncSseClient
 
 FAST = Settings(initial_delay_ms=10)
 
@@ -150,6 +150,30 @@ async def test_closing_from_another_thread_while_the_block_is_left_returns(
         await in_a_thread(lambda: follow(server.url))
         await until(lambda: not closers[0].is_alive())
     assert called == 1
+
+
+async def test_what_would_wait_in_a_callback_is_refused_and_acknowledging_is_not() -> None:
+    said: list[str] = []
+
+    def in_a_callback(_: object) -> None:
+        client = clients[0]
+        client.acknowledge("e-1")
+        for waits in (client.flush, lambda: next(client)):
+            with pytest.raises(RuntimeError, match="callback"):
+                waits()
+        said.append(client.last_event_id)
+        client.close()
+
+    clients: list[SyncAcknowledgingSseClient] = []
+
+    def follow(url: str) -> None:
+        clients.append(SyncAcknowledgingSseClient(url, settings=FAST, on_change=in_a_callback))
+        with clients[0] as client:
+            assert next(client, None) is None
+
+    async with scripted(stream(), ended()) as server:
+        await in_a_thread(lambda: follow(f"{server.url}?stream=s"))
+    assert len(said) >= 1
 
 
 def test_the_synchronous_client_wants_a_with_block() -> None:

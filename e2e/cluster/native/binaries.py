@@ -55,6 +55,15 @@ def build(cache: Path, progress: Progress, modules: Path = MODULES) -> Binaries:
     )
 
 
+def build_helm3(cache: Path, progress: Progress, modules: Path = MODULES) -> Path:
+    """Return Helm 3, building it where the cache lacks it; raises `ClusterError`.
+
+    The chart is for Helm 3 and 4, and Helm 4 is what `e2e.tools` has.
+    """
+    package = "helm.sh/helm/v3/cmd/helm"
+    return _built("helm3", "-s -w", cache, progress, modules, package)
+
+
 def _kubernetes_flags(modules: Path) -> str:
     major, minor, patch = kubernetes_version(modules)
     values = {
@@ -73,7 +82,9 @@ def _kubernetes_flags(modules: Path) -> str:
     return " ".join(["-s -w", *settings])
 
 
-def _built(name: str, linker: str, cache: Path, progress: Progress, modules: Path) -> Path:
+def _built(
+    name: str, linker: str, cache: Path, progress: Progress, modules: Path, package: str = "."
+) -> Path:
     module = modules / name
     sources = [path for path in module.iterdir() if path.suffix in (".go", ".mod", ".sum")]
     target = cache / "binaries" / f"{name}-{fingerprint(sources, linker)}"
@@ -86,7 +97,7 @@ def _built(name: str, linker: str, cache: Path, progress: Progress, modules: Pat
         half = scratch / name
         reproducible = ["-mod=readonly", "-trimpath", "-buildvcs=false"]
         run(
-            ["go", "build", *reproducible, "-ldflags", linker, "-o", half, "."],
+            ["go", "build", *reproducible, "-ldflags", linker, "-o", half, package],
             cwd=module,
             env={**os.environ, "CGO_ENABLED": "0"},
             timeout_s=BUILD_TIMEOUT_S,

@@ -19,11 +19,17 @@ class SyncAcknowledgingSseClient(SyncSseClient):
         self._client = self._acknowledging
 
     def acknowledge(self, event: Event | str) -> None:
-        """Say that everything up to this event (or id) is done; it is sent soon."""
-        self._run(self._acknowledge(event))
+        """Say that everything up to this event (or id) is done; it is sent soon.
+
+        May be called in a callback, too.
+        """
+        if self._in_a_callback:
+            self._acknowledging.acknowledge(event)
+        else:
+            self._run(self._acknowledge(event))
 
     def flush(self, limit_s: float = FLUSH_LIMIT_S) -> bool:
-        """Send what waits now; whether it is kept, within `limit_s`."""
+        """Send what waits now; whether it is kept, within `limit_s`. Not in a callback."""
         return self._run(self._acknowledging.flush(limit_s))
 
     async def _acknowledge(self, event: Event | str) -> None:

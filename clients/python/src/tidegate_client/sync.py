@@ -27,7 +27,8 @@ class SyncSseClient:
                 print(event.id, event.type, event.data)
 
     The headers' provider and `on_change` are called on the client's own thread. `close` may be
-    called from any thread, that one included, and ends the iteration.
+    called from any thread, that one included, and ends the iteration. What waits (the iteration)
+    raises `RuntimeError` there.
     """
 
     def __init__(
@@ -94,8 +95,7 @@ class SyncSseClient:
 
         Waits until the connections are gone, but not in a callback, which they wait for.
         """
-        if threading.current_thread() is self._thread:
-            # Waiting here would block the very loop that has to do it.
+        if self._in_a_callback:
             if self._closing is None:
                 self._closing = asyncio.ensure_future(self._client.aclose())
             return
@@ -125,8 +125,16 @@ class SyncSseClient:
     async def _next(self) -> Event | None:
         return await anext(self._client, None)
 
+    @property
+    def _in_a_callback(self) -> bool:
+        return threading.current_thread() is self._thread
+
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         if self._loop is None:
             work.close()
             raise RuntimeError("use the client in a with block")
+        if self._in_a_callback:
+            # Waiting here would block the very loop that has to do it.
+            work.close()
+            raise RuntimeError("a callback cannot wait for the client: do this in another thread")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

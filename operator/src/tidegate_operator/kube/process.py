@@ -170,18 +170,17 @@ class Backend:
         """Once it leads and knows the cluster: steer, until the process ends."""
         await self._leads.wait()
         await freshness.synced.wait()
-        await election.mark_leader()
-        with contextlib.suppress(ApiError):  # the keeper tries again and says so
-            await keeper.publish()
         reconciler = Reconciler(cluster, self.book, time.monotonic, self.meters)
-        self.store.on_change = reconciler.nudge
         status = StatusWriter(
             api, cluster, self.book, time.time, refusals=lambda: reconciler.refusals
         )
         async with asyncio.TaskGroup() as group:
+            group.create_task(election.stay_marked())
+            with contextlib.suppress(ApiError):  # the keeper tries again and says so
+                await keeper.publish()
+            self.store.on_change = reconciler.nudge
             group.create_task(reconciler.run())
             group.create_task(status.run())
-            group.create_task(election.stay_marked())
 
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
         stop = asyncio.create_task(_wait(self._stop))

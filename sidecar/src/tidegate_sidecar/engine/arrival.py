@@ -56,13 +56,13 @@ class ArrivalProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Decide on a whole plain stream request, or leave the connection to the web server."""
         self._server_state.connections.discard(self)
-        head = _whole_head(data, self.engine.settings.max_header_bytes)
-        request = None if head is None else _plain_request(head, len(data))
-        if head is None or request is None:
+        plain = _plain_request(data, self.engine.settings.max_header_bytes)
+        if plain is None:
             self._leave(data)
             return
         self.engine.handshakes.done(self._transport)
-        heads = self.engine.heads.of(head.headers)
+        request, headers = plain
+        heads = self.engine.heads.of(headers)
         taken = Taken(self.engine, self._transport, heads, True, self._server_state.tasks)
         taken.answer(self.engine.decide(request, "takeover"))
 
@@ -85,7 +85,7 @@ class ArrivalProtocol(asyncio.Protocol):
 class _Head:
     """What httptools tells of a request."""
 
-    __slots__ = ("complete", "headers", "http_version", "url")
+    __slots__ = ("complete", "headers", "url")
 
     def __init__(self) -> None:
         self.url = b""
@@ -102,8 +102,24 @@ class _Head:
         self.complete = True
 
 
+def _plain_request(
+    data: bytes, max_bytes: int
+) -> tuple[StreamRequest, list[tuple[bytes, bytes]]] | None:
+    """The stream request that `data` is, with nothing that forbids a takeover, and its headers."""
+    head = _whole_head(data, max_bytes)
+    if head is None:
+        return None
+    path, _, query = head.url.partition(b"?")
+    facts = header_facts(head.headers)
+    if not is_stream_path(path) or facts.has_body or facts.upgrades or facts.expects:
+        return None
+    query = query.partition(b"#")[0]
+    request = StreamRequest("GET", "1.1", path, query, facts.last_event_id, len(data))
+    return request, head.headers
+
+
 def _whole_head(data: bytes, max_bytes: int) -> _Head | None:
-    """The head of the one GET request that `data` is, or ``None``."""
+    """The head of the one GET request over HTTP/1.1 that `data` is, or ``None``."""
     if len(data) > max_bytes or not data.startswith(_GET):
         return None
     if data.find(_HEAD_END) + len(_HEAD_END) != len(data):
@@ -115,15 +131,3 @@ def _whole_head(data: bytes, max_bytes: int) -> _Head | None:
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     return head if head.complete and parser.get_http_version() == "1.1" else None
-
-
-def _plain_request(head: _Head, header_bytes: int) -> StreamRequest | None:
-    """The request for a stream, without anything that forbids to take its connection over."""
-    path, _, query = head.url.partition(b"?")
-    if not is_stream_path(path):
-        return None
-    facts = header_facts(head.headers)
-    if facts.has_body or facts.upgrades or facts.expects:
-        return None
-    query = query.partition(b"#")[0]
-    return StreamRequest("GET", "1.1", path, query, facts.last_event_id, header_bytes)
