@@ -129,8 +129,7 @@ def measure_asgi(streams: int) -> float:
         readers = Readers(server.answer()["port"])
         readers.open(streams // 10, _PLAIN)
         for _ in range(CONNECT_ROUNDS):
-            readers.close()
-            _until_empty(server)
+            _all_gone(server, readers)
             before = cpu_s(server.process.pid)
             readers.open(streams, _PLAIN)
             rates.append(streams / (cpu_s(server.process.pid) - before))
@@ -145,8 +144,7 @@ def _connecting(server: Server, readers: Readers, pid: int, streams: int) -> dic
     rss_empty = 0
     mutable: list[Reader] = []
     for _ in range(CONNECT_ROUNDS):
-        readers.close()
-        _until_empty(server)
+        _all_gone(server, readers)
         rss_empty = rss_empty or rss_kb(pid)
         before = cpu_s(pid)
         count = round(streams * MUTE_SHARE)
@@ -163,7 +161,8 @@ def _connecting(server: Server, readers: Readers, pid: int, streams: int) -> dic
     }
 
 
-def _until_empty(server: Server) -> None:
+def _all_gone(server: Server, readers: Readers) -> None:
+    readers.close()
     while True:
         server.ask(do="stats")
         if server.answer()["open"] == 0:
@@ -288,8 +287,9 @@ def judge(figures: dict[str, Any]) -> dict[str, bool]:
 
 def _table(figures: dict[str, Any], met: dict[str, bool]) -> str:
     rows = [("figure", "measured", "goal", "")]
+    of_machine = goals(figures)
     for name, value in figures.items():
-        sense, limit = goals(figures).get(name, ("", 0.0))
+        sense, limit = of_machine.get(name, ("", 0.0))
         shown = f"{value:,.2f}" if isinstance(value, float) else f"{value}"
         goal = f"{sense} {limit:,.6g}" if sense else ""
         rows.append(

@@ -91,6 +91,13 @@ def install(kubectl: Kubectl, images: Images, *more: str) -> Installation:
     return Installation(kubectl, images)
 
 
+def uninstall(kubectl: Kubectl, *words: str) -> None:
+    """``helm uninstall``, until nothing of the release is left; `words` are further options."""
+    where = f"--namespace={NAMESPACE}"
+    kubectl.helm("uninstall", RELEASE, where, "--wait", *words)
+    kubectl("wait", "pods", "--all", where, "--for=delete", "--timeout=60s")
+
+
 def _wait_for(kubectl: Kubectl, part: str) -> None:
     """Until it is ready; raises `ClusterError` with the end of its log."""
     where = f"--namespace={NAMESPACE}"

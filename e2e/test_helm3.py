@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 
 import pytest
 
@@ -13,9 +12,9 @@ from e2e.cluster.native.binaries import build_helm3
 from e2e.cluster.progress import Progress
 from e2e.cluster.provider import Cluster
 from e2e.goals import ROLLBACK, missed, show
-from e2e.installation import NAMESPACE, RELEASE, Installation, install
+from e2e.installation import Installation, install, uninstall
 from e2e.kubectl import Kubectl
-from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.rollout import roll
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.names import LABEL_ADMIT
@@ -37,19 +36,13 @@ async def test_helm_3_installs_and_uninstalls_the_chart(
     image = installation.images.sidecar.name
     workload = Workload(image=image, namespace="e2e-helm3", pods=3, min_ready_s=0)
     try:
-        await asyncio.to_thread(_uninstall, kubectl)
+        await asyncio.to_thread(uninstall, kubectl)
         await asyncio.to_thread(install, helm3, installation.images)
         async with staged(kubectl, workload, Audience(clients=200)) as stage:
             await stage.fill()
-            began_s = time.monotonic()
-            old = {pod.name for pod in stage.pods.alive()}
-            await restart(kubectl, stage)
-            await until_replaced(stage, old)
-            await stage.settle()
-            await stage.finish(began_s)
-            run = stage.run(began_s, newest_revision(stage, old))
+            run = await roll(kubectl, stage)
             await asyncio.to_thread(_close_one, kubectl, installation, stage)
-            await asyncio.to_thread(_uninstall, helm3)
+            await asyncio.to_thread(uninstall, helm3)
             where = f"--namespace={workload.namespace}"
             pods = await asyncio.to_thread(kubectl.items, "pods", where)
     finally:
@@ -65,9 +58,3 @@ def _close_one(kubectl: Kubectl, installation: Installation, stage: Stage) -> No
     pod = stage.pods.alive()[0].name
     where = f"--namespace={stage.workload.namespace}"
     kubectl("label", "pod", pod, where, "--overwrite", f"{LABEL_ADMIT}=false")
-
-
-def _uninstall(kubectl: Kubectl) -> None:
-    kubectl.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
-    gone = ("--for=delete", "--timeout=60s")
-    kubectl("wait", "pods", "--all", f"--namespace={NAMESPACE}", *gone)

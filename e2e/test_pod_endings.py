@@ -16,7 +16,7 @@ from e2e.kubectl import Kubectl
 from e2e.nginx import in_front, require
 from e2e.prerequisites import required_or_skipped
 from e2e.rollouts.events import busiest, until_all_ready
-from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.rollout import newest_revision, roll
 from e2e.rollouts.stage import Audience, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
@@ -155,13 +155,7 @@ async def _behind_nginx(
     )
     async with staged(kubectl, workload, Audience(clients=300), router) as stage:
         await stage.fill()
-        began_s = time.monotonic()
-        old = {pod.name for pod in stage.pods.alive()}
-        await restart(kubectl, stage)
-        await until_replaced(stage, old)
-        await stage.settle()
-        await stage.finish(began_s)
-        return stage.run(began_s, newest_revision(stage, old))
+        return await roll(kubectl, stage)
 
 
 def _hook_headers(kubectl: Kubectl, workload: Workload, pod: str) -> dict[str, str]:

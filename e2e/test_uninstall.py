@@ -12,7 +12,7 @@ from http import HTTPStatus
 import pytest
 
 from e2e.goals import ROLLBACK, missed, show
-from e2e.installation import NAMESPACE, RELEASE, Installation, install
+from e2e.installation import Installation, install, uninstall
 from e2e.kubectl import Kubectl
 from e2e.rollouts.broker import WithOwnBroker, own_backplane
 from e2e.rollouts.events import execute, finalizers
@@ -147,14 +147,10 @@ async def _pause_in_mid_rollout(kubectl: Kubectl, stage: Stage, old: set[str]) -
 
 
 async def _uninstall(kubectl: Kubectl, stage: Stage, *words: str) -> None:
-    """``helm uninstall``, until nothing of the release is left."""
-    where = f"--namespace={NAMESPACE}"
     began_s = time.monotonic()
-    await asyncio.to_thread(kubectl.helm, "uninstall", RELEASE, where, "--wait", *words)
+    await asyncio.to_thread(uninstall, kubectl, *words)
     took_s = time.monotonic() - began_s
     stage.progress.done(f"uninstalled in {took_s:.1f} s: {stage.standing()}")
-    gone = ("wait", "pods", "--all", where, "--for=delete", "--timeout=60s")
-    await asyncio.to_thread(kubectl, *gone)
 
 
 async def _rollout(kubectl: Kubectl, stage: Stage, verb: str) -> None:

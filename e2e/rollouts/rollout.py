@@ -53,6 +53,17 @@ async def _rolled_out(
         return stage.run(started_s, newest_revision(stage, old)), float(result["late_s"])
 
 
+async def roll(kubectl: Kubectl, stage: Stage) -> Run:
+    """Restart a filled stage's workload, until all is replaced and at rest; the stage ends."""
+    began_s = time.monotonic()
+    old = {pod.name for pod in stage.pods.alive()}
+    await restart(kubectl, stage)
+    await until_replaced(stage, old)
+    await stage.settle()
+    await stage.finish(began_s)
+    return stage.run(began_s, newest_revision(stage, old))
+
+
 async def restart(kubectl: Kubectl, stage: Stage) -> None:
     """``kubectl rollout restart``."""
     workload = stage.workload

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import uvicorn
@@ -105,11 +105,12 @@ class Client:
 class Served:
     """An engine behind uvicorn on a free port."""
 
-    def __init__(self, engine: Engine, log: EventLog, port: int) -> None:
-        self.engine, self.log, self.port = engine, log, port
+    def __init__(
+        self, engine: Engine, log: EventLog, port: int, connections: Collection[Any]
+    ) -> None:
+        self.engine, self.log, self.port, self.connections = engine, log, port, connections
         self.clients: list[Client] = []
         self.mute: list[socket.socket] = []
-        self.connections: set[Any] = set()
 
     async def send(self, *parts: bytes) -> Client:
         """Connect and send `parts`, each in a packet of its own."""
@@ -196,8 +197,7 @@ async def serving(
     tune_listener(listener)
     server = await loop.create_server(protocol, sock=listener)
     engine.start()
-    served = Served(engine, log, listener.getsockname()[1])
-    served.connections = state.connections
+    served = Served(engine, log, listener.getsockname()[1], state.connections)
     try:
         yield served
     finally:

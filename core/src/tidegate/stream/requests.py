@@ -3,6 +3,9 @@
 Two routes: ``/sse/subscribe/{client_id}?topic=…`` is a client's own channel plus topics,
 ``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters). With
 ``?stream=NAME`` a client names its stream, to acknowledge events of it (`contract.acknowledge`).
+
+What is made anew for every stream that comes is a named tuple, here and in `door`: a frozen
+dataclass takes twice as long to make.
 """
 
 from __future__ import annotations

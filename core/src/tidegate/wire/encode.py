@@ -75,8 +75,8 @@ class ConnectedEncoder:
             "replay": "%s",
         }
         members = ",".join(f'"{field.name}":{values[field.name]}' for field in fields(Connected))
-        self._pattern = f"id: %s\nevent: {CONNECTED}\ndata: {{{members}}}\n\n"
-        _utf8(self._pattern, pod)
+        encoded = encode_event(f"{{{members}}}", event=CONNECTED, event_id="%s")
+        self._pattern = encoded.decode()
 
     def encode(
         self, *, event_id: str, stream: int, spread_ms: int, replay: bool, retry_ms: int | None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from tidegate.stream.requests import StreamRequest, is_stream_path
-from tidegate_sidecar.engine.request_headers import header_facts
+from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
 from tidegate_sidecar.engine.taken import Taken
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tidegate_sidecar.engine.takeover import TakeoverProtocol
 
 _GET = b"GET /"
-_HEAD_END = b"\r\n\r\n"
 
 
 class ArrivalProtocol(asyncio.Protocol):
@@ -122,7 +121,7 @@ def _whole_head(data: bytes, max_bytes: int) -> _Head | None:
     """The head of the one GET request over HTTP/1.1 that `data` is, or ``None``."""
     if len(data) > max_bytes or not data.startswith(_GET):
         return None
-    if data.find(_HEAD_END) + len(_HEAD_END) != len(data):
+    if data.find(HEAD_END) + len(HEAD_END) != len(data):
         return None
     head = _Head()
     parser = httptools.HttpRequestParser(head)

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from tidegate.contract.acknowledge import StreamKey
-from tidegate.contract.names import HEADER_LAST_EVENT_ID
 from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import Headers, unframe
+from tidegate_sidecar.engine.request_headers import header_facts
 from tidegate_sidecar.engine.stream import Stream
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ABORT = "tidegate.abort"
 """ASGI extension of our own protocol: ``call`` ends the connection below a response at once."""
 
-_LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
 _REQUEST_LINE_REST = len("  HTTP/1.1\r\n\r\n")
 _HEADER_REST = len(": \r\n")
 
@@ -172,6 +171,6 @@ def _request(scope: Scope) -> StreamRequest:
         http_version=scope.get("http_version", "1.1"),
         path=path.partition(b"?")[0],
         query=query,
-        last_event_id=dict(headers).get(_LAST_EVENT_ID, b""),  # of several the last, as there
+        last_event_id=header_facts(headers).last_event_id,
         header_bytes=line + sum(len(n) + len(v) + _HEADER_REST for n, v in headers),
     )

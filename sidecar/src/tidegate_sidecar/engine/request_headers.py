@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
 
+HEAD_END = b"\r\n\r\n"
+
 _LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
 
 

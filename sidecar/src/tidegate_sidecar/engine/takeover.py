@@ -23,13 +23,11 @@ from tidegate.contract.errors import CallerError
 from tidegate.stream.door import Decision, Defer, Refuse, headers_too_large
 from tidegate.stream.requests import StreamRequest, is_stream_path
 from tidegate_sidecar.engine.ordinary import ABORT
-from tidegate_sidecar.engine.request_headers import header_facts
+from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
 from tidegate_sidecar.engine.taken import Taken
 
 if TYPE_CHECKING:
     from tidegate_sidecar.engine.engine import Engine
-
-_HEAD_END = b"\r\n\r\n"
 
 
 class TakeoverProtocol(HttpToolsProtocol):
@@ -126,7 +124,7 @@ class TakeoverProtocol(HttpToolsProtocol):
         return decision
 
     def _request(self, path: bytes, query: bytes) -> StreamRequest:
-        head_end = self._head.find(_HEAD_END) + len(_HEAD_END)
+        head_end = self._head.find(HEAD_END) + len(HEAD_END)
         return StreamRequest(
             method=self.parser.get_method().decode("latin-1"),
             http_version=self.parser.get_http_version(),
