@@ -25,7 +25,7 @@ from tidegate.rollout.memory import Memory
 from tidegate.rollout.plan import plan
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_lab.descriptors import raise_descriptor_limit
-from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.reporting.reporter import Reporter
 
 STREAMS_EACH = 2_000
 SETTLE_S = 5.0

@@ -18,12 +18,12 @@ from typing import Any
 
 from tidegate.contract.names import LABEL_ADMIT, LABEL_INJECTED
 from tidegate.rollout.snapshot import Policy
-from tidegate_operator.kube.api import KubeApi
+from tidegate_kubernetes.api import KubeApi
+from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
-from tidegate_operator.kube.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES
-from tidegate_operator.kube.store import Store
+from tidegate_operator.kube.watched.store import Store
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
 from tidegate_operator.report_api import report_app

@@ -11,7 +11,7 @@ from e2e.cluster.native.prerequisites import search_path
 from e2e.cluster.provider import ClusterError
 from tidegate.contract.errors import MissingToolError
 from tidegate_lab.door import Endpoint
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 10.0
@@ -59,10 +59,10 @@ def require(environment: dict[str, str]) -> str:
     return found
 
 
-async def in_front(household: Household, endpoint: Endpoint, nginx: str) -> Endpoint:
-    """Start one that forwards to `endpoint`; it ends with the household."""
+async def in_front(process_group: ProcessGroup, endpoint: Endpoint, nginx: str) -> Endpoint:
+    """Start one that forwards to `endpoint`; it ends with the process_group."""
     port = _free_port()
-    folder = household.directory / "nginx"
+    folder = process_group.directory / "nginx"
     folder.mkdir()
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -70,7 +70,7 @@ async def in_front(household: Household, endpoint: Endpoint, nginx: str) -> Endp
             folder=folder, host=endpoint.host, port=endpoint.port, own_host=LOOPBACK, own_port=port
         )
     )
-    await household.start("nginx", [nginx, "-c", str(configuration), "-p", str(folder)])
+    await process_group.start("nginx", [nginx, "-c", str(configuration), "-p", str(folder)])
     give_up_s = time.monotonic() + START_TIMEOUT_S
     while not await _answers(port):
         if time.monotonic() > give_up_s:

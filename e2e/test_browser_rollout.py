@@ -15,7 +15,7 @@ from tidegate.score.scorecard import Run
 from tidegate_lab.broker import start_broker
 from tidegate_lab.fleet.settings import FleetSettings
 from tidegate_lab.load.driver import LoadDriver
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.rollout import measure
 from tidegate_lab.settings import RolloutSettings
 
@@ -34,17 +34,17 @@ async def roll_out_under_a_page(settings: RolloutSettings) -> tuple[Run, dict[st
     """One rollout; returns the lab's run and what the page's two clients have seen."""
     settings = replace(settings, port=free_port())
     kept: list[WithPage] = []
-    async with browser_context(SCRIPT) as context, Household() as household:
+    async with browser_context(SCRIPT) as context, ProcessGroup() as process_group:
 
-        async def start(household: Household, name: str) -> WithPage:
+        async def start(process_group: ProcessGroup, name: str) -> WithPage:
             clients = await LoadDriver.start(
-                household, name, settings.clients, settings.handover_share, settings.seed
+                process_group, name, settings.clients, settings.handover_share, settings.seed
             )
             kept.append(WithPage(clients, context, settings.port))
             return kept[-1]
 
-        broker = await start_broker(household)
-        measured = await measure(household, broker, settings, lambda _: None, start)
+        broker = await start_broker(process_group)
+        measured = await measure(process_group, broker, settings, lambda _: None, start)
     (page,) = kept
     return measured.run, page.seen
 

@@ -17,7 +17,7 @@ from e2e.handover.outcome import HANDOVER, Handovers
 from tidegate.score.scorecard import Run
 from tidegate_lab.broker import start_broker
 from tidegate_lab.fleet.settings import FleetSettings
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.rollout import measure
 from tidegate_lab.settings import RolloutSettings
 
@@ -44,9 +44,9 @@ async def roll_out(settings: RolloutSettings, **broken: bool) -> tuple[Run, Hand
     """One rollout; returns the scorecard's run and what the clients can tell beside it."""
     crowds: list[TypeScriptCrowd] = []
     start = starter(settings.clients, settings.seed, NODE_PROCESSES, crowds, **broken)
-    async with Household() as household:
-        broker = await start_broker(household)
-        measured = await measure(household, broker, settings, lambda _: None, start)
+    async with ProcessGroup() as process_group:
+        broker = await start_broker(process_group)
+        measured = await measure(process_group, broker, settings, lambda _: None, start)
     assert measured.unacknowledged == 0
     (crowd,) = crowds
     assert crowd.handovers is not None

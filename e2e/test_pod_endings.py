@@ -23,7 +23,7 @@ from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
 from tidegate.contract.names import ADMIN_PORT, HEADER_POD_TOKEN, PATH_DRAIN_POD
 from tidegate.score.scorecard import Run
 from tidegate_lab.door import Endpoint
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -142,8 +142,8 @@ async def _behind_nginx(
     """A rolling update with an nginx between the clients and the stream Service."""
     nginx = required_or_skipped(lambda: require(dict(os.environ)))
 
-    async def router(household: Household, endpoint: Endpoint) -> Endpoint:
-        return await in_front(household, endpoint, nginx)
+    async def router(process_group: ProcessGroup, endpoint: Endpoint) -> Endpoint:
+        return await in_front(process_group, endpoint, nginx)
 
     workload = Workload(
         image=installation.images.sidecar.name,

@@ -172,11 +172,11 @@ async def test_scaling_in_takes_the_pods_with_fewest_streams(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """The oldest pods are idle; the deletion cost has them leave first, and nobody moves."""
-    run, as_wished = await scaled_in_with_idle_pods(
+    run, as_desired = await scaled_in_with_idle_pods(
         kubectl, installation, "e2e-in-idle", operators=2
     )
     show(f"(c) scale {IDLE + FULL} to {FULL}, {IDLE} pods are idle", [run])
-    assert as_wished
+    assert as_desired
     assert missed([run], (*SMOOTH, Goal("moves_per_client", "<=", 0.0))) == []
 
 
@@ -184,10 +184,10 @@ async def test_scaling_in_without_deletion_costs_takes_the_youngest(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """The counter-proof: nobody writes the cost, so two of the three full pods leave."""
-    run, as_wished = await scaled_in_with_idle_pods(
+    run, as_desired = await scaled_in_with_idle_pods(
         kubectl, installation, "e2e-in-youngest", operators=0
     )
     run = replace(run, mode="tidegate without deletion costs")
     show(f"(c) scale {IDLE + FULL} to {FULL}, {IDLE} pods are idle, without deletion costs", [run])
-    assert not as_wished
+    assert not as_desired
     assert missed([run], (Goal("moves_per_client", "<=", 0.5),)) != []

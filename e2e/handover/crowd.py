@@ -28,7 +28,7 @@ from tidegate_lab.load.tally import (
     latency_p99_s,
     read_ledger,
 )
-from tidegate_lab.processes import Household, Process
+from tidegate_lab.processes import Process, ProcessGroup
 
 SCRIPT = PACKAGE / "scripts" / "load.mjs"
 _SUMS = (
@@ -56,7 +56,7 @@ class TypeScriptCrowd:
     @classmethod
     async def start(
         cls,
-        household: Household,
+        process_group: ProcessGroup,
         name: str,
         people: Sequence[Person],
         processes: int,
@@ -69,7 +69,7 @@ class TypeScriptCrowd:
         """
         started = []
         for number in range(processes):
-            process = await household.start(f"{name}-{number}", [find_node(), str(SCRIPT)])
+            process = await process_group.start(f"{name}-{number}", [find_node(), str(SCRIPT)])
             process.go_first()
             clients = [{"name": p.name, "path": _path(p)} for p in people[number::processes]]
             how = {"handover": True, "resume": True, **broken}
@@ -180,12 +180,12 @@ class TypeScriptCrowd:
 
 def starter(
     clients: int, seed: int, processes: int, kept: list[TypeScriptCrowd], **broken: bool
-) -> Callable[[Household, str], Awaitable[TypeScriptCrowd]]:
+) -> Callable[[ProcessGroup, str], Awaitable[TypeScriptCrowd]]:
     """What `tidegate_lab.rollout.measure` starts its clients with; the crowd is put into `kept`."""
     people = population(clients, 1.0, seed)
 
-    async def start(household: Household, name: str) -> TypeScriptCrowd:
-        kept.append(await TypeScriptCrowd.start(household, name, people, processes, **broken))
+    async def start(process_group: ProcessGroup, name: str) -> TypeScriptCrowd:
+        kept.append(await TypeScriptCrowd.start(process_group, name, people, processes, **broken))
         return kept[-1]
 
     return start

@@ -52,7 +52,7 @@ async def until_ready(stage: Stage, count: int, *, beside: str) -> None:
 
 
 async def until_only(stage: Stage, revision: str) -> None:
-    """Until the fleet is as wished: k ready pods, all of that revision, and no other exists."""
+    """Until the fleet is as desired: k ready pods, all of that revision, and no other exists."""
     workload = stage.workload
 
     def alone() -> bool:

@@ -27,7 +27,7 @@ from tidegate_lab.load.driver import LoadDriver
 from tidegate_lab.load.observed import observations
 from tidegate_lab.load.population import audiences, population
 from tidegate_lab.load.tally import Window
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.publisher import Publisher
 
 LOOPBACK = "127.0.0.1"
@@ -40,7 +40,7 @@ SHOWN_EVENTS = 10
 _LOOK_S = 0.1
 
 
-Router = Callable[[Household, Endpoint], Awaitable[Endpoint]]
+Router = Callable[[ProcessGroup, Endpoint], Awaitable[Endpoint]]
 """Starts something in front of an endpoint; returns where it listens."""
 
 
@@ -158,16 +158,16 @@ async def staged(
         progress.done(f"{workload.mode}: {workload.pods} pods are ready")
         api = KubeApi(kubectl.kubeconfig)
         stack.push_async_callback(api.close)
-        household = await stack.enter_async_context(Household())
+        process_group = await stack.enter_async_context(ProcessGroup())
         load = await LoadDriver.start(
-            household, "load", audience.clients, audience.handover_share, audience.seed
+            process_group, "load", audience.clients, audience.handover_share, audience.seed
         )
         stack.push_async_callback(load.stop)
         namespace = f"/api/v1/namespaces/{workload.namespace}/services"
         streams = await _cluster_ip(api, f"{namespace}/{workload.stream_service_name}")
         await _until_routed(streams)
         front = Endpoint(workload.stream_service_name, streams, SERVICE_PORT)
-        await load.sync([front if router is None else await router(household, front)])
+        await load.sync([front if router is None else await router(process_group, front)])
         application = await _cluster_ip(api, f"{namespace}/{workload.name}")
         publisher = await _publisher(stack, application, workload, audience)
         pods = PodWatch(api, workload.namespace, workload.selector)

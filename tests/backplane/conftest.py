@@ -8,9 +8,9 @@ import pytest_asyncio
 from backplane.nats_servers import NatsServer
 from backplane.recorders import Recorder
 
-from tidegate_sidecar.backplane.jetstream import JetStreamBackplane
-from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
-from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.backplane.jetstream.log import JetStreamBackplane
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
+from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 
 
 class World:

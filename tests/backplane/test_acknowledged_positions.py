@@ -14,7 +14,7 @@ from backplane.recorders import until
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.memory_acks import KEEP_S, MemoryAcks
+from tidegate_sidecar.backplane.memory.acks import KEEP_S, MemoryAcks
 
 KEY = StreamKey("a@b.c:~-_", "orders.v2")
 OTHERS = [

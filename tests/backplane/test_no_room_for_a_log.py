@@ -15,13 +15,13 @@ from sidecar.fakes import FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
-from tidegate_sidecar.admin import AdminPort
-from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
-from tidegate_sidecar.backplane.problems import problem_of
+from tidegate.drain.settings import DrainSettings
+from tidegate_sidecar.backplane.jetstream.problems import problem_of
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.settings import read_settings
 
 MIB = 2**20
@@ -62,7 +62,7 @@ async def test_readiness_status_and_report_name_the_cause():
     backplane = SimpleNamespace(
         problem=problem, degraded=True, canary_delay_s=None, counters={"unavailable": 0}
     )
-    drain, streams = Drain(DrainPolicy()), FakeStreams(0)
+    drain, streams = Drain(DrainSettings()), FakeStreams(0)
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
     hub = Hub(None, lambda: None)
     app = AdminPort(pod, hub, None, Metrics(drain, streams, backplane), token="").app()

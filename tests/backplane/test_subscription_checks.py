@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tidegate_sidecar.backplane.subscription import BATCH, Subscription
+from tidegate_sidecar.backplane.jetstream.subscription import BATCH, Subscription
 
 
 class Connection:

@@ -23,7 +23,7 @@ from chart.rendering import (
 from tidegate.contract import kube, names
 from tidegate_injector.settings import TABLE as INJECTOR_TABLE
 from tidegate_injector.settings import read_settings as read_injector_settings
-from tidegate_operator.kube.kinds import KINDS
+from tidegate_kubernetes.kinds import KINDS
 from tidegate_operator.kube.settings import TABLE as OPERATOR_TABLE
 from tidegate_operator.kube.settings import read_settings as read_operator_settings
 

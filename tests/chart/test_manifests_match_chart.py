@@ -30,10 +30,10 @@ def load(path: Path) -> dict[str, Any]:
 
 @requires_helm
 def test_the_manifests_are_the_charts() -> None:
-    wished = rendered()
-    for name, text in wished.items():
+    desired = rendered()
+    for name, text in desired.items():
         assert (FOLDER / name).read_text() == text, "run 'python -m manifests.render'"
-    assert {path.name for path in FOLDER.iterdir()} == {*wished, "namespace.yaml"}
+    assert {path.name for path in FOLDER.iterdir()} == {*desired, "namespace.yaml"}
 
 
 @pytest.mark.parametrize("folder", [FOLDER, EXAMPLE], ids=lambda folder: folder.name)

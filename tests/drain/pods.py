@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from tidegate.contract.report import Answer, Plan
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 
 
 @dataclass
 class VirtualPod:
-    policy: DrainPolicy
+    policy: DrainSettings
     streams: int
     now: float = 100.0
     ready: bool = True

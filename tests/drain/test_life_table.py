@@ -13,7 +13,7 @@ from tidegate.drain.life import (
     IllegalTransitionError,
     after,
 )
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 
 
 def test_every_state_is_in_the_table_and_reachable():
@@ -35,7 +35,7 @@ def test_an_illegal_transition_raises_and_names_both(state, event):
 
 
 def test_an_illegal_event_changes_nothing():
-    drain = Drain(DrainPolicy())
+    drain = Drain(DrainSettings())
     drain.filled()
     with pytest.raises(IllegalTransitionError):
         drain.filled()
@@ -44,7 +44,7 @@ def test_an_illegal_event_changes_nothing():
 
 def test_preStop_and_SIGTERM_may_come_twice_and_at_any_time():
     for before in ([], ["filled"], ["filled", "prestop"]):
-        drain = Drain(DrainPolicy())
+        drain = Drain(DrainSettings())
         for name in before:
             getattr(drain, name)(*([] if name == "filled" else [1.0]))
         drain.prestop(5.0)

@@ -5,13 +5,13 @@ from drain.pods import VirtualPod, peak_1s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 
 
 @settings(deadline=None)
 @given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())
 def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
-    pod = VirtualPod(DrainPolicy(grace_s=grace, reserve_s=5, back_loaded=back_loaded), n)
+    pod = VirtualPod(DrainSettings(grace_s=grace, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(grace)
     window = grace - 5
@@ -33,7 +33,7 @@ def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
 def test_a_nearer_deadline_compresses_and_streams_that_leave_stretch(
     n, window, shrink, keep, every
 ):
-    pod = VirtualPod(DrainPolicy(grace_s=window + 5, reserve_s=5, back_loaded=False), n)
+    pod = VirtualPod(DrainSettings(grace_s=window + 5, reserve_s=5, back_loaded=False), n)
     pod.drain.prestop(pod.now)
     pod.run_until(window * shrink, every)
     left = round(pod.streams * keep)
@@ -62,7 +62,7 @@ def drain_plan_now(n, within_s):
     back_loaded=st.booleans(),
 )
 def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every, back_loaded):
-    pod = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5, back_loaded=back_loaded), n)
+    pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(25, every)
     assert pod.streams == 0
@@ -70,7 +70,7 @@ def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every, back_l
 
 
 def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
-    pod = VirtualPod(DrainPolicy(grace_s=105, reserve_s=5, back_loaded=False), 1000)
+    pod = VirtualPod(DrainSettings(grace_s=105, reserve_s=5, back_loaded=False), 1000)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
     pod.now += 5
@@ -83,7 +83,7 @@ def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
 
 
 def test_back_loaded_begins_in_the_middle():
-    pod = VirtualPod(DrainPolicy(grace_s=45, reserve_s=5), 100)
+    pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5), 100)
     pod.drain.prestop(pod.now)
     pod.run_until(40)
     assert pod.times[0] == pytest.approx(20.1)
@@ -91,20 +91,20 @@ def test_back_loaded_begins_in_the_middle():
 
 
 def test_a_local_window_ends_the_drain_early():
-    pod = VirtualPod(DrainPolicy(grace_s=45, reserve_s=5, local_window_s=10), 100)
+    pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5, local_window_s=10), 100)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
     assert (pod.streams, pod.drain.state) == (0, "drained")
 
 
 def test_the_hook_lingers_when_empty_and_ends_by_the_window():
-    empty = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5, linger_s=5), 0)
+    empty = VirtualPod(DrainSettings(grace_s=30, reserve_s=5, linger_s=5), 0)
     empty.drain.prestop(empty.now)
     empty.run_until(4.9)
     assert empty.drain.state == "drained"
     assert not empty.drain.hook_done(empty.now)
     assert empty.drain.hook_done(empty.t0 + 5)
-    never = VirtualPod(DrainPolicy(grace_s=30, reserve_s=5), 0)
+    never = VirtualPod(DrainSettings(grace_s=30, reserve_s=5), 0)
     never.drain.prestop(never.now)
     never.drain.decide(never.now, 0, lingering=1)
     assert never.drain.state == "draining"

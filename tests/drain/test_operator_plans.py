@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.report import Plan
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 
-WITH_OPERATOR = DrainPolicy(grace_s=65, reserve_s=5, operator=True, back_loaded=False)
+WITH_OPERATOR = DrainSettings(grace_s=65, reserve_s=5, operator=True, back_loaded=False)
 
 
 def draining(n, policy=WITH_OPERATOR):
@@ -41,7 +41,7 @@ def test_a_plan_replaces_the_slots_outright():
 def test_never_more_than_the_rate_in_a_sliding_second_however_often_it_is_renewed(
     rate, renew, n, every
 ):
-    pod = draining(n, DrainPolicy(grace_s=10_000, reserve_s=5, operator=True))
+    pod = draining(n, DrainSettings(grace_s=10_000, reserve_s=5, operator=True))
     for seq in range(1, 9):
         pod.answer(seq, drain_plan(rate))
         pod.run_until(seq * renew, every)

@@ -5,8 +5,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.drain.policy import DrainPolicy
 from tidegate.drain.returns import Returns
+from tidegate.drain.settings import DrainSettings
 
 
 def returns_of(pod):
@@ -15,7 +15,7 @@ def returns_of(pod):
 
 @given(n=st.integers(0, 800), before=st.sampled_from(["starting", "ready", "draining"]))
 def test_at_SIGTERM_everything_goes_within_the_stop_window(n, before):
-    pod = VirtualPod(DrainPolicy(), n, ready=before != "starting")
+    pod = VirtualPod(DrainSettings(), n, ready=before != "starting")
     if before == "draining":
         pod.drain.prestop(pod.now)
     pod.drain.sigterm(pod.now)
@@ -26,7 +26,7 @@ def test_at_SIGTERM_everything_goes_within_the_stop_window(n, before):
 
 
 def test_what_time_cannot_spread_retry_spreads():
-    policy = DrainPolicy(accept_rate_per_s=100, spread_max_s=10)
+    policy = DrainSettings(accept_rate_per_s=100, spread_max_s=10)
     pod = VirtualPod(policy, 500)
     pod.drain.sigterm(pod.now)
     pod.run_until(1.0)
@@ -37,14 +37,14 @@ def test_what_time_cannot_spread_retry_spreads():
 
 
 def test_the_spread_has_an_upper_limit():
-    pod = VirtualPod(DrainPolicy(accept_rate_per_s=10, spread_max_s=3), 600)
+    pod = VirtualPod(DrainSettings(accept_rate_per_s=10, spread_max_s=3), 600)
     pod.drain.sigterm(pod.now)
     pod.run_until(1.0)
     assert max(retry for _, retry, _ in pod.gone) <= 4000
 
 
 def test_with_time_enough_every_goodbye_has_the_same_retry():
-    pod = VirtualPod(DrainPolicy(operator=True, grace_s=60), 200)
+    pod = VirtualPod(DrainSettings(operator=True, grace_s=60), 200)
     pod.drain.prestop(pod.now)
     pod.answer(1, drain_plan(40, retry_ms=750))
     pod.run_until(6, every=0.013)
@@ -66,14 +66,14 @@ def test_returns_keep_their_rate_or_their_limit(n, rate, base, limit):
 
 
 def test_fixed_says_goodbye_to_all_at_once():
-    pod = VirtualPod(DrainPolicy(mode="fixed"), 300)
+    pod = VirtualPod(DrainSettings(mode="fixed"), 300)
     pod.drain.prestop(pod.now)
     pod.run_until(0)
     assert pod.gone == [(0.0, 5000, "drain")] * 300
 
 
 def test_fixed_without_a_hook_does_so_at_SIGTERM():
-    pod = VirtualPod(DrainPolicy(mode="fixed", shutdown_retry_ms=700), 3)
+    pod = VirtualPod(DrainSettings(mode="fixed", shutdown_retry_ms=700), 3)
     pod.drain.sigterm(pod.now)
     pod.run_until(0)
     assert pod.gone == [(0.0, 700, "stopping")] * 3
@@ -81,7 +81,7 @@ def test_fixed_without_a_hook_does_so_at_SIGTERM():
 
 @pytest.mark.parametrize("mode", ["cut", "off"])
 def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode):
-    pod = VirtualPod(DrainPolicy(mode=mode, linger_s=5), 30)
+    pod = VirtualPod(DrainSettings(mode=mode, linger_s=5), 30)
     pod.drain.prestop(pod.now)
     pod.run_until(20)
     assert (pod.gone, pod.streams, pod.drain.refusing) == ([], 30, None)
@@ -93,9 +93,9 @@ def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode):
 @pytest.mark.parametrize(
     ("policy", "done_after"),
     [
-        (DrainPolicy(mode="cut"), 0.0),
-        (DrainPolicy(mode="cut", prestop_sleep_s=5), 5.0),
-        (DrainPolicy(mode="off", linger_s=4), 4.0),
+        (DrainSettings(mode="cut"), 0.0),
+        (DrainSettings(mode="cut", prestop_sleep_s=5), 5.0),
+        (DrainSettings(mode="off", linger_s=4), 4.0),
     ],
     ids=["cut", "cut after a sleep", "off"],
 )
@@ -109,7 +109,7 @@ def test_the_hook_of_the_other_modes(policy, done_after):
 
 
 def test_a_handover_gets_five_seconds_or_what_is_left():
-    pod = VirtualPod(DrainPolicy(grace_s=13, reserve_s=5), 8)
+    pod = VirtualPod(DrainSettings(grace_s=13, reserve_s=5), 8)
     pod.drain.prestop(pod.now)
     seen = []
     for _ in range(8):

@@ -14,9 +14,9 @@ from uvicorn.server import ServerState
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
-from tidegate_sidecar.engine.arrival import ArrivalProtocol
+from tidegate_sidecar.engine.fast_path import FastPathProtocol
+from tidegate_sidecar.engine.http_protocol import HttpProtocol
 from tidegate_sidecar.engine.stream import Stream
-from tidegate_sidecar.engine.takeover import TakeoverProtocol
 
 Run = Callable[[Any], None]
 
@@ -25,7 +25,7 @@ CONNECTS = 100_000
 
 def kinds() -> Counter[str]:
     gc.collect()
-    mine = (Stream, ArrivalProtocol, TakeoverProtocol, FakeSocketTransport)
+    mine = (Stream, FastPathProtocol, HttpProtocol, FakeSocketTransport)
     return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, mine))
 
 

@@ -172,7 +172,7 @@ def test_resumers_wait_while_live_delivery_does_not(run: Run) -> None:
         assert got < 200_000 * 0.25 + 2 * 64 * 1024
         for _ in range(400):
             bench.now += 0.05
-            bench.engine._sweep._replay_due()
+            bench.engine._delivery._replay_due()
             await bench.engine.caught_up()
             await asyncio.sleep(0)
             if all(b"now" in transport.written for transport in resumers):

@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from tidegate_sidecar.engine import EngineSettings
-from tidegate_sidecar.engine.takeover import TakeoverProtocol
+from tidegate_sidecar.engine.http_protocol import HttpProtocol
 
 Run = Callable[[Any], None]
 
@@ -75,7 +75,7 @@ def test_only_what_is_no_plain_stream_request_reaches_the_web_server(
         protocol.connection_made(transport)
         protocol.data_received(request_bytes)
         await until(lambda: transport.written)
-        seen = [isinstance(protocol, TakeoverProtocol) for protocol in transport.protocols]
+        seen = [isinstance(protocol, HttpProtocol) for protocol in transport.protocols]
         assert any(seen) == ordinary
 
     run(main())
@@ -226,7 +226,7 @@ def test_a_slow_handshake_on_a_kept_connection_is_closed(run: Run, sent: bytes) 
             client = await served.send(BESIDE)
             await until(lambda: client.raw.endswith(b"ok"))
             # Without a byte it is uvicorn's keep-alive that limits it.
-            assert not served.engine.handshakes._due
+            assert not served.engine.header_timeouts._due
             client.writer.write(sent)
             await until(lambda: client.ended)
             assert served.engine.counters["handshake_timeouts"] == 1
@@ -241,10 +241,10 @@ def test_a_blank_line_before_a_request_on_a_kept_connection_does_no_harm(run: Ru
             await until(lambda: client.raw.endswith(b"ok"))
             client.raw = b""
             client.writer.write(b"\r\n")
-            await until(lambda: served.engine.handshakes._due)
+            await until(lambda: served.engine.header_timeouts._due)
             client.writer.write(GET)
             await client.connected()
-            assert not served.engine.handshakes._due
+            assert not served.engine.header_timeouts._due
             served.publish("x")
             await until(lambda: client.data == ["x"])
 

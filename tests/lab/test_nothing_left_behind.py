@@ -15,7 +15,7 @@ import pytest
 from tidegate.contract.errors import MissingToolError
 from tidegate_lab.broker import nats_server, start_broker
 from tidegate_lab.errors import LabError
-from tidegate_lab.processes import Household, Process
+from tidegate_lab.processes import Process, ProcessGroup
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux")
@@ -52,9 +52,9 @@ def children_of(pid: int) -> list[int]:
 
 
 async def test_leaving_the_household_ends_everyone_and_removes_the_scratch() -> None:
-    async with Household() as household:
-        child = await household.start("sleeper", SLEEPER)
-        directory = household.directory
+    async with ProcessGroup() as process_group:
+        child = await process_group.start("sleeper", SLEEPER)
+        directory = process_group.directory
         assert alive(child.pid)
     assert not alive(child.pid)
     assert not directory.exists()
@@ -64,8 +64,8 @@ async def test_an_exception_ends_everyone() -> None:
     started: list[Process] = []
 
     async def fails() -> None:
-        async with Household() as household:
-            started.append(await household.start("sleeper", SLEEPER))
+        async with ProcessGroup() as process_group:
+            started.append(await process_group.start("sleeper", SLEEPER))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -74,15 +74,17 @@ async def test_an_exception_ends_everyone() -> None:
 
 
 async def test_a_child_that_dies_while_starting_says_its_last_words() -> None:
-    async with Household() as household:
-        child = await household.start("bad", [sys.executable, "-c", "raise SystemExit('no luck')"])
+    async with ProcessGroup() as process_group:
+        child = await process_group.start(
+            "bad", [sys.executable, "-c", "raise SystemExit('no luck')"]
+        )
         with pytest.raises(LabError, match="bad ended while starting: no luck"):
             await child.listening()
 
 
 async def test_the_broker_starts_in_the_scratch_directory() -> None:
-    async with Household() as household:
-        url = await start_broker(household)
+    async with ProcessGroup() as process_group:
+        url = await start_broker(process_group)
         assert url.startswith("nats://127.0.0.1:")
 
 
@@ -97,10 +99,10 @@ def test_without_a_nats_server_the_way_to_get_one_is_said(monkeypatch: pytest.Mo
 def test_a_killed_lab_takes_its_children_along(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys\n"
-        "from tidegate_lab.processes import Household\n"
+        "from tidegate_lab.processes import ProcessGroup\n"
         "async def main():\n"
-        "    async with Household() as household:\n"
-        f"        child = await household.start('sleeper', {SLEEPER!r})\n"
+        "    async with ProcessGroup() as process_group:\n"
+        f"        child = await process_group.start('sleeper', {SLEEPER!r})\n"
         "        print(child.pid, flush=True)\n"
         "        await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"

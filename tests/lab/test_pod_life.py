@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.contract import env
 from tidegate_lab.fleet.pod import LocalPod, PodSpec
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def listens(port: int) -> bool:
 
 
 def pod(
-    household: Household,
+    process_group: ProcessGroup,
     http: httpx.AsyncClient,
     sleep_s: float,
     grace_s: float,
@@ -51,12 +51,12 @@ def pod(
         env.GRACE_S: "30",
     }
     spec = PodSpec("uid", "pod", "rev", "token", 0.0, grace_s, variables)
-    return LocalPod(spec, household, http, lambda: None)
+    return LocalPod(spec, process_group, http, lambda: None)
 
 
 async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.AsyncClient) -> None:
-    async with Household() as household:
-        local = pod(household, http, sleep_s=1.0, grace_s=20.0)
+    async with ProcessGroup() as process_group:
+        local = pod(process_group, http, sleep_s=1.0, grace_s=20.0)
         life = asyncio.create_task(local.run())
         await until(lambda: local.ready or local.failure is not None)
         assert local.failure is None
@@ -72,8 +72,8 @@ async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.A
 
 
 async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncClient) -> None:
-    async with Household() as household:
-        local = pod(household, http, sleep_s=60.0, grace_s=0.5)
+    async with ProcessGroup() as process_group:
+        local = pod(process_group, http, sleep_s=60.0, grace_s=0.5)
         life = asyncio.create_task(local.run())
         await until(lambda: local.ready or local.failure is not None)
         deleted_s = time.monotonic()
@@ -84,8 +84,8 @@ async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncCl
 
 
 async def test_a_sidecar_that_cannot_start_says_why(http: httpx.AsyncClient) -> None:
-    async with Household() as household:
-        local = pod(household, http, sleep_s=0.0, grace_s=1.0, backplane="carrier-pigeon")
+    async with ProcessGroup() as process_group:
+        local = pod(process_group, http, sleep_s=0.0, grace_s=1.0, backplane="carrier-pigeon")
         await local.run()
         assert local.gone
         assert local.failure is not None

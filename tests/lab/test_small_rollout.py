@@ -11,7 +11,7 @@ from tidegate.contract.names import MODE_STOCK, MODE_TIDEGATE
 from tidegate_cli.main import main
 from tidegate_lab.broker import start_broker
 from tidegate_lab.fleet.settings import FleetSettings
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.rollout import Measured, Status, measure
 from tidegate_lab.settings import RolloutSettings
 
@@ -22,9 +22,9 @@ async def rollout(mode: str) -> tuple[Measured, list[Status]]:
         fleet=shape, clients=20, handover_share=0.2, budget_per_s=40.0, calm_s=0.5, quiet_s=4.0
     )
     seen: list[Status] = []
-    async with Household() as household:
-        broker = await start_broker(household)
-        return await measure(household, broker, settings, seen.append), seen
+    async with ProcessGroup() as process_group:
+        broker = await start_broker(process_group)
+        return await measure(process_group, broker, settings, seen.append), seen
 
 
 async def test_tidegate_hurts_nobody() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tidegate_operator.kube.api import ApiError, KubeApi
+from tidegate_kubernetes.api import ApiError, KubeApi
 
 Raw = dict[str, Any]
 

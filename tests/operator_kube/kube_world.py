@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.contract.report import Report
-from tidegate_operator.kube.kinds import (
+from tidegate_kubernetes.kinds import (
     DEPLOYMENTS,
     PODS,
     POLICIES,
@@ -17,8 +17,8 @@ from tidegate_operator.kube.kinds import (
     SERVICES,
     STATEFUL_SETS,
 )
-from tidegate_operator.kube.objects import timestamp_s
-from tidegate_operator.kube.store import Store
+from tidegate_kubernetes.objects import timestamp_s
+from tidegate_operator.kube.watched.store import Store
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OLD, NEW = "7c74b8b745", "8dd77bdd6"

@@ -24,7 +24,7 @@ import httpx
 import pytest
 from operator_kube.kube_world import ADMIT, fixture, reported
 
-from tidegate_operator.kube.api import Access, ApiError, KubeApi
+from tidegate_kubernetes.api import Access, ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
 
 KUBECONFIG = os.environ.get("TIDEGATE_TEST_KUBECONFIG", "")
@@ -266,10 +266,10 @@ class Sidecars:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def costs(namespace: Namespace, wished: list[str]) -> bool:
+async def costs(namespace: Namespace, desired: list[str]) -> bool:
     key = "controller.kubernetes.io/pod-deletion-cost"
     found = [p["metadata"].get("annotations", {}).get(key) for p in await namespace.pods()]
-    return found == wished
+    return found == desired
 
 
 async def born(namespace: Namespace, count: int) -> bool:

@@ -9,11 +9,11 @@ import pytest
 from operator_kube.kube_world import World, fixture
 from operator_kube.test_cluster_port import Desk
 
+from tidegate.contract.errors import ClusterError
 from tidegate.rollout.snapshot import Policy
-from tidegate_operator.cluster import ClusterError
-from tidegate_operator.kube.kinds import POLICIES
-from tidegate_operator.kube.snapshots import build
-from tidegate_operator.kube.status import StatusWriter
+from tidegate_kubernetes.kinds import POLICIES
+from tidegate_operator.kube.snapshots.build import build
+from tidegate_operator.kube.status.writer import StatusWriter
 from tidegate_operator.reports import ReportBook
 
 BARE = "default/Deployment/bare"
@@ -65,8 +65,8 @@ def test_what_the_objects_say_reaches_the_advice() -> None:
     world.deployment["spec"] |= {"minReadySeconds": 7}
     (scope,) = build(world.store(), Policy(), world.now_s).scopes
     (seen,) = scope.snapshot.workloads
-    wished = world.pods[0]["spec"]["terminationGracePeriodSeconds"]
-    assert (seen.min_ready_s, seen.grace_s, seen.can_surge) == (7.0, float(wished), True)
+    desired = world.pods[0]["spec"]["terminationGracePeriodSeconds"]
+    assert (seen.min_ready_s, seen.grace_s, seen.can_surge) == (7.0, float(desired), True)
 
 
 async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() -> None:

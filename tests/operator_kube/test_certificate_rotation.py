@@ -15,17 +15,17 @@ from operator_kube.fake_api import FakeApi
 from operator_kube.kube_world import World
 
 from tidegate.contract.errors import SettingsError
-from tidegate_operator.kube.certificate_keeper import WEBHOOKS, CertificateKeeper, bundle_patch
-from tidegate_operator.kube.certificates import (
+from tidegate_kubernetes.kinds import PODS
+from tidegate_operator.kube.settings import CertificateSettings
+from tidegate_operator.kube.tls.ca_rollout import spread
+from tidegate_operator.kube.tls.certificate_keeper import WEBHOOKS, CertificateKeeper, bundle_patch
+from tidegate_operator.kube.tls.certificates import (
     KeyPair,
     authority_flaw,
     flaw,
     issue,
     make_authority,
 )
-from tidegate_operator.kube.kinds import PODS
-from tidegate_operator.kube.settings import CertificateSettings
-from tidegate_operator.kube.trust import spread
 
 NAMES = ("tidegate-operator.tidegate.svc", "localhost")
 NOW = datetime.now(UTC)

@@ -6,12 +6,13 @@ import pytest
 from operator_kube.fake_api import FakeApi
 from operator_kube.kube_world import NAME, World, delete
 
+from tidegate.contract.errors import ClusterError
 from tidegate.rollout.snapshot import Pod, Policy
-from tidegate_operator.cluster import Cluster, ClusterError
+from tidegate_kubernetes.kinds import PODS
+from tidegate_operator.cluster import Cluster
 from tidegate_operator.kube.cluster import TIMED_S, KubernetesCluster
 from tidegate_operator.kube.events import SERIES_S, EventWriter
 from tidegate_operator.kube.identity import Identities
-from tidegate_operator.kube.kinds import PODS
 
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 COST = "controller.kubernetes.io/pod-deletion-cost"

@@ -17,13 +17,13 @@ from starlette.routing import Route
 from tidegate.contract.errors import DocumentError, SettingsError, TidegateError
 from tidegate.contract.kube import API_GROUP, API_VERSION, KIND_DRAIN_POLICY, PLURAL_DRAIN_POLICY
 from tidegate.rollout.snapshot import Policy
+from tidegate_kubernetes.api import Access, ApiError
+from tidegate_kubernetes.kinds import PODS
 from tidegate_operator.__main__ import main
-from tidegate_operator.kube.api import Access, ApiError
-from tidegate_operator.kube.kinds import PODS
 from tidegate_operator.kube.listeners import Condition, health_app, leader_only
-from tidegate_operator.kube.policies import rules_of
 from tidegate_operator.kube.readmit import readmit_all
 from tidegate_operator.kube.settings import TABLE, read_settings, settings_help
+from tidegate_operator.kube.snapshots.policies import rules_of
 from tidegate_operator.meters import Meters
 
 GIVEN = {"TIDEGATE_CERTIFICATE_NAMES": "tidegate-operator.tidegate.svc"}

@@ -10,7 +10,7 @@ import pytest
 from operator_kube.fake_api import FakeApi
 
 from tidegate.contract.kube import LABEL_LEADER
-from tidegate_operator.kube.api import ApiError
+from tidegate_kubernetes.api import ApiError
 from tidegate_operator.kube.election import Election, LeadershipLostError, leases
 from tidegate_operator.kube.settings import LeaseSettings
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from operator_kube.fake_api import FakeApi
 
-from tidegate_operator.kube.api import ApiError
+from tidegate_kubernetes.api import ApiError
 from tidegate_operator.kube.identity import KNOWN_S, REVIEWS, Identities, pod_uid_of, review_of
 
 UID = "authentication.kubernetes.io/pod-uid"

@@ -9,7 +9,7 @@ import pytest
 from operator_kube.kube_world import ADMIT, NAME, World
 
 from tidegate.rollout.snapshot import Policy, Workload
-from tidegate_operator.kube.snapshots import build
+from tidegate_operator.kube.snapshots.build import build
 
 Change = Callable[[World], None]
 

@@ -12,9 +12,9 @@ from operator_kube.kube_world import fixture, reported
 
 from tidegate.rollout.advice import Advice
 from tidegate.rollout.snapshot import Pod, Workload
-from tidegate_operator.kube.objects import read_policy
-from tidegate_operator.kube.rollouts import Watched, look
-from tidegate_operator.kube.status import WorkloadReport, condition, matters, status_of
+from tidegate_kubernetes.objects import read_policy
+from tidegate_operator.kube.status.rollouts import Watched, look
+from tidegate_operator.kube.status.writer import WorkloadReport, condition, matters, status_of
 
 CRD = Path(__file__).parents[2] / "charts" / "tidegate" / "files" / "drainpolicies.yaml"
 NOW = "2026-11-24T00:00:00Z"

@@ -11,8 +11,8 @@ from operator_kube.kube_world import ADMIT, World, fixture
 
 from tidegate.rollout.joining import joined
 from tidegate.rollout.snapshot import Policy, Workload
-from tidegate_operator.kube.neighbours import Neighbour, with_refusals
-from tidegate_operator.kube.snapshots import build
+from tidegate_operator.kube.snapshots.build import build
+from tidegate_operator.kube.snapshots.service_peers import ServicePeer, with_refusals
 
 CANARY_HASH = "canaryhash"
 
@@ -51,8 +51,8 @@ def test_a_canary_behind_the_same_service_is_planned_with_the_stable_one() -> No
     (seen,) = joined(found)
     assert seen.name == "default/Deployment/shop", "the largest lends its name: memory goes on"
     assert (seen.replicas, len(seen.pods), seen.steerable) == (4, 5, True)
-    wished = [p for p in seen.pods if p.revision == seen.revision]
-    assert len(wished) == 3, "two of shop's new revision, and the canary: nobody rolls over to it"
+    desired = [p for p in seen.pods if p.revision == seen.revision]
+    assert len(desired) == 3, "two of shop's new revision, and the canary: nobody rolls over to it"
 
 
 def test_pods_that_never_join_the_service_are_no_part_of_it() -> None:
@@ -76,12 +76,12 @@ def test_a_canary_under_another_policy_is_refused_with_the_fix() -> None:
         assert "Deployment/shop, Deployment/shop-canary" in seen.refusal
 
 
-def neighbour(name: str, *services: str, log: str | None = None, **more: Any) -> Neighbour:
+def neighbour(name: str, *services: str, log: str | None = None, **more: Any) -> ServicePeer:
     workload = Workload(f"ns/Deployment/{name}", 2, f"r-{name}", **more)
-    return Neighbour(workload, f"default/{name}", "default", frozenset(services), log)
+    return ServicePeer(workload, f"default/{name}", "default", frozenset(services), log)
 
 
-def unsteered(name: str, *services: str) -> Neighbour:
+def unsteered(name: str, *services: str) -> ServicePeer:
     return replace(neighbour(name, *services), steered=False, policy="policy/ns/off")
 
 
@@ -115,7 +115,7 @@ def unsteered(name: str, *services: str) -> Neighbour:
     ],
 )
 def test_who_cannot_be_planned_with_the_others(
-    neighbours: list[Neighbour], refused: list[str], words: str
+    neighbours: list[ServicePeer], refused: list[str], words: str
 ) -> None:
     found = {n.workload.name.rpartition("/")[2]: n.workload for n in with_refusals(neighbours)}
     assert [name for name, workload in found.items() if not workload.steerable] == refused

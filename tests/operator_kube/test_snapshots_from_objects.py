@@ -9,9 +9,9 @@ from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixtu
 
 from tidegate.contract.env import BACKPLANE_STREAM
 from tidegate.rollout.snapshot import Policy, Workload
-from tidegate_operator.kube.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
-from tidegate_operator.kube.objects import timestamp_s
-from tidegate_operator.kube.snapshots import build
+from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
+from tidegate_kubernetes.objects import timestamp_s
+from tidegate_operator.kube.snapshots.build import build
 
 DEFAULT = Policy()
 
@@ -66,7 +66,7 @@ def test_available_only_after_min_ready_seconds() -> None:
     assert [available(4.0), available(5.0)] == [False, True]
 
 
-def test_after_an_undo_the_highest_revision_is_the_wished_one_not_the_youngest_pods() -> None:
+def test_after_an_undo_the_highest_revision_is_the_desired_one_not_the_youngest_pods() -> None:
     world = World()
     for raw in world.replica_sets:
         if raw["metadata"]["labels"]["pod-template-hash"] == OLD:
@@ -120,8 +120,8 @@ def test_a_policy_binds_its_workloads_and_others_get_the_default_alone() -> None
     assert sorted(scopes) == ["default/default/StatefulSet/feed", "policy/default/shop"]
     assert scopes["policy/default/shop"].policy.budget_per_s == 40
     feed = scopes["default/default/StatefulSet/feed"].snapshot.workloads[0]
-    wished = fixture("statefulset")["status"]["updateRevision"]
-    assert (feed.replicas, feed.max_surge, feed.revision) == (2, 0, wished)
+    desired = fixture("statefulset")["status"]["updateRevision"]
+    assert (feed.replicas, feed.max_surge, feed.revision) == (2, 0, desired)
     assert feed.pods[0].revision == "feed-abc"
     assert feed.refusal is not None
 

@@ -8,10 +8,10 @@ import pytest
 from operator_kube.fake_api import FakeApi
 from operator_kube.kube_world import World
 
-from tidegate_operator.kube.api import ApiError
-from tidegate_operator.kube.freshness import OFTEN_S, Freshness, WatchIsDeadError
-from tidegate_operator.kube.kinds import KINDS, PODS, POLICIES
-from tidegate_operator.kube.store import Store
+from tidegate_kubernetes.api import ApiError
+from tidegate_kubernetes.kinds import KINDS, PODS, POLICIES
+from tidegate_operator.kube.watched.freshness import OFTEN_S, Freshness, WatchIsDeadError
+from tidegate_operator.kube.watched.store import Store
 
 
 class Desk:

@@ -9,8 +9,8 @@ from typing import Any
 import kopf
 import pytest
 
-from tidegate_operator.kube.api import Access
-from tidegate_operator.kube.watching import watch
+from tidegate_kubernetes.api import Access
+from tidegate_operator.kube.watched.watching import watch
 
 
 class Nowhere(Access):

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from tidegate.contract.errors import ClusterError
 from tidegate.contract.report import Report
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
-from tidegate_operator.cluster import ClusterError, Scope
+from tidegate_operator.cluster import Scope
 
 
 class Clock:

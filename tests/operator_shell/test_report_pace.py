@@ -16,7 +16,7 @@ from tidegate_operator.meters import Meters
 from tidegate_operator.report_api import report_app
 from tidegate_operator.reports import PodDecision, ReportBook
 from tidegate_operator.serving import ReportServer
-from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.reporting.reporter import Reporter
 
 MEASURED_S = 2.0
 

@@ -33,5 +33,5 @@ def draining(uid: str, streams: int, left_s: float = 40.0, **more: Any) -> Pod:
 
 
 def fleet(*pods: Pod, replicas: int = 3, **more: Any) -> Snapshot:
-    """One workload whose wished revision is ``new``."""
+    """One workload whose desired revision is ``new``."""
     return Snapshot((Workload("shop/feed", replicas, "new", pods, **more),))

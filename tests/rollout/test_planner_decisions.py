@@ -36,7 +36,7 @@ def after_looks(snapshot: Snapshot, seconds: float, policy: Policy = POLICY) -> 
     return decision
 
 
-def test_a_fleet_as_wished_is_left_alone() -> None:
+def test_a_fleet_as_desired_is_left_alone() -> None:
     even = fleet(pod("a", 100), pod("b", 101), pod("c", 99))
     decision = after_looks(even, 20.0)
     assert decision.actions == ()

@@ -145,7 +145,7 @@ def test_the_rates_stay_within_the_budget_unless_deadlines_ask_for_more(
 
 
 def even_fleet(name: str, streams: list[int]) -> Workload:
-    """All on the wished revision, open, with a deletion cost that fits."""
+    """All on the desired revision, open, with a deletion cost that fits."""
     own = tuple(pod(f"{name}-{i}", n) for i, n in enumerate(streams))
     return Workload(name, len(own), "new", own)
 
@@ -169,7 +169,7 @@ def even_loads(draw: st.DrawFn) -> list[int]:
     policy=policies,
     every_s=st.floats(0.5, 5.0),
 )
-def test_nothing_is_done_while_the_world_is_as_wished(
+def test_nothing_is_done_while_the_world_is_as_desired(
     remembers: bool, fleets: list[list[int]], policy: Policy, every_s: float
 ) -> None:
     snapshot = Snapshot(tuple(even_fleet(f"w{i}", loads) for i, loads in enumerate(fleets)))

@@ -14,13 +14,13 @@ from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import To
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.acknowledge import Acknowledgements, AcknowledgePort
-from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 
 KEY = StreamKey("42", "orders")
 PATH = "/sse/subscribe/42/ack?stream=orders"
@@ -56,7 +56,7 @@ class Port:
         for seq in range(1, 10):
             log.append(LogEntry(seq, To(everyone=True), "x"))
         self.acks = Acknowledgements(store, log, every_s=every_s)
-        self.metrics = Metrics(Drain(DrainPolicy()), FakeStreams(), store)
+        self.metrics = Metrics(Drain(DrainSettings()), FakeStreams(), store)
         app = AcknowledgePort(self.acks, self.metrics).app()
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://public")
 
@@ -149,7 +149,7 @@ async def test_a_client_that_leaves_or_dawdles_in_its_body_is_let_go(make, monke
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("tidegate_sidecar.acknowledge.BODY_LIMIT_S", 0.05)
+    monkeypatch.setattr("tidegate_sidecar.ports.acknowledge.BODY_LIMIT_S", 0.05)
     answer = await port.http.post(PATH, content=never())
     assert (answer.status_code, answer.json()["error"]) == (408, "slow_body")
 
@@ -188,7 +188,7 @@ async def test_more_than_a_few_at_a_time_are_refused(make, store):
 
 
 async def test_a_pod_holds_a_bounded_number(make, store, monkeypatch):
-    monkeypatch.setattr("tidegate_sidecar.acknowledge.MAX_HELD", 1)
+    monkeypatch.setattr("tidegate_sidecar.ports.acknowledge.MAX_HELD", 1)
     port = make()
     store.slow.clear()
     first = asyncio.create_task(port.post("1-1"))

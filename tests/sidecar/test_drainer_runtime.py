@@ -7,13 +7,13 @@ from sidecar.fakes import FakeStreams
 
 from tidegate.contract.report import Answer, Plan
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.drainer import Drainer
 
 
 def drainer(streams, **policy):
     policy = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0, "back_loaded": False} | policy
-    drain = Drain(DrainPolicy(**policy))
+    drain = Drain(DrainSettings(**policy))
     return Drainer(drain, streams, time.monotonic, asyncio.get_running_loop())
 
 

@@ -9,11 +9,11 @@ from sidecar.fakes import BrokenBackplane, FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
-from tidegate_sidecar.admin import AdminPort
+from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.pod import Pod
+from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.settings import read_settings
 
 
@@ -41,7 +41,7 @@ def parts():
     streams.bounced_total = {"overloaded": 4, "drain": 3}
     streams.refused_total = {"too_many_streams": 6, "bad_topic": 5}
     backplane = BrokenBackplane(None)
-    drain = Drain(DrainPolicy())
+    drain = Drain(DrainSettings())
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, time.monotonic)
     return drain, streams, Metrics(drain, streams, backplane), pod
 
@@ -72,7 +72,7 @@ def test_every_metric_has_help_a_prefix_and_parses(parts):
 
 def test_two_in_one_process_do_not_meet(parts):
     _, _, one, _ = parts
-    other = Metrics(Drain(DrainPolicy()), FakeStreams(), BrokenBackplane(None))
+    other = Metrics(Drain(DrainSettings()), FakeStreams(), BrokenBackplane(None))
     one.published()
     assert other.registry.get_sample_value("tidegate_published_total") == 0
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.contract.errors import SettingsError
-from tidegate_sidecar.credentials import READ_AGAIN_S, TokenFile, trust
+from tidegate_sidecar.reporting.credentials import READ_AGAIN_S, TokenFile, trust
 
 
 def test_a_renewed_token_is_shown_within_a_minute_and_the_last_one_kept(tmp_path):

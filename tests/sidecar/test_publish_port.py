@@ -11,17 +11,17 @@ from sidecar.fakes import BrokenBackplane, FakeStreams
 
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
-from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate.drain.settings import DrainSettings
+from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.publish import PublishPort
+from tidegate_sidecar.ports.publish import PublishPort
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
 class Port:
     def __init__(self, backplane, streams):
-        self.metrics = Metrics(Drain(DrainPolicy()), streams, backplane)
+        self.metrics = Metrics(Drain(DrainSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://publish")
 

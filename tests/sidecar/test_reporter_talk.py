@@ -10,12 +10,12 @@ from sidecar.fakes import FakeStreams
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import DrainPolicy
-from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate.drain.settings import DrainSettings
+from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.pod import Pod
-from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.reporting.report import Pod
+from tidegate_sidecar.reporting.reporter import Reporter
 from tidegate_sidecar.settings import read_settings
 
 
@@ -211,4 +211,4 @@ async def test_an_operator_that_is_not_there_costs_nothing_but_a_count():
 
 def test_the_policy_knows_of_the_operator():
     assert read_settings({"TIDEGATE_OPERATOR_URL": "http://op:1"}, "h").drain.operator
-    assert not DrainPolicy().operator
+    assert not DrainSettings().operator

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tidegate.contract.errors import MissingToolError
 from tidegate_lab.errors import LabError
-from tidegate_lab.processes import START_TIMEOUT_S, Household
+from tidegate_lab.processes import START_TIMEOUT_S, ProcessGroup
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,16 +24,16 @@ def nats_server() -> str:
     return found
 
 
-async def start_broker(household: Household) -> str:
+async def start_broker(process_group: ProcessGroup) -> str:
     """Start a server and wait until it listens; returns its ``nats://`` URL.
 
     Raises `MissingToolError` without a binary and `LabError` when it does not come up.
     """
-    directory = household.directory / "nats"
+    directory = process_group.directory / "nats"
     directory.mkdir()
     argv = [nats_server(), "--addr", LOOPBACK, "--port", "-1", "--jetstream"]
     argv += ["--store_dir", str(directory), "--ports_file_dir", str(directory)]
-    server = await household.start("nats-server", argv)
+    server = await process_group.start("nats-server", argv)
     ports_file = directory / f"nats-server_{server.pid}.ports"
     for _ in range(int(START_TIMEOUT_S / 0.05)):
         urls = _urls(ports_file)

@@ -112,14 +112,14 @@ class Process:
         return ""
 
 
-class Household:
+class ProcessGroup:
     """All children of one lab and its scratch directory; leaving it ends both."""
 
     def __init__(self) -> None:
         self._children: list[Process] = []
         self.directory = Path()
 
-    async def __aenter__(self) -> Household:
+    async def __aenter__(self) -> ProcessGroup:
         self.directory = Path(tempfile.mkdtemp(prefix="tidegate-lab-"))
         return self
 

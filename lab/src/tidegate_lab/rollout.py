@@ -33,7 +33,7 @@ from tidegate_lab.load.population import audiences, population
 from tidegate_lab.load.port import Load, StartLoad
 from tidegate_lab.load.tally import Window
 from tidegate_lab.operator import LabOperator
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.publisher import Publisher
 from tidegate_lab.settings import RolloutSettings
 
@@ -135,7 +135,7 @@ class _Stage:
 
 
 async def measure(
-    household: Household,
+    process_group: ProcessGroup,
     broker_url: str,
     settings: RolloutSettings,
     show: Callable[[Status], None],
@@ -144,10 +144,10 @@ async def measure(
     """Run one rollout and score it; raises `LabError` when the lab itself fails.
 
     `show` is called ten times a second with how things stand. `start_load` starts other clients
-    than the lab's own, from the household and a name for their processes.
+    than the lab's own, from the process_group and a name for their processes.
     """
     start_load = start_load or partial(_start_own_load, settings)
-    async with _stage(household, broker_url, settings, show, start_load) as stage:
+    async with _stage(process_group, broker_url, settings, show, start_load) as stage:
         await stage.load.connect(CONNECTS_PER_S)
         everyone = settings.clients
         await stage.until(
@@ -179,7 +179,7 @@ def _is_quiet(stage: _Stage, over_s: float) -> bool:
 
 @asynccontextmanager
 async def _stage(
-    household: Household,
+    process_group: ProcessGroup,
     broker_url: str,
     settings: RolloutSettings,
     show: Callable[[Status], None],
@@ -189,7 +189,7 @@ async def _stage(
     name = shape.mode.replace("+", "-")
     people = population(settings.clients, settings.handover_share, settings.seed)
     async with contextlib.AsyncExitStack() as stack:
-        fleet = await stack.enter_async_context(Fleet(household, shape, name))
+        fleet = await stack.enter_async_context(Fleet(process_group, shape, name))
         operator = None
         operator_url = None
         if shape.mode == MODE_TIDEGATE:
@@ -208,7 +208,7 @@ async def _stage(
         port = await forwarder.start(LOOPBACK, settings.port)
         stack.push_async_callback(forwarder.stop)
         load, _ = await asyncio.gather(
-            start_load(household, f"{name}-load"),
+            start_load(process_group, f"{name}-load"),
             fleet.start(),
         )
         stack.push_async_callback(load.stop)
@@ -233,9 +233,11 @@ async def _stage(
         yield _Stage(settings, fleet, load, publisher, operator, show, url, background)
 
 
-async def _start_own_load(settings: RolloutSettings, household: Household, name: str) -> Load:
+async def _start_own_load(
+    settings: RolloutSettings, process_group: ProcessGroup, name: str
+) -> Load:
     share = settings.handover_share
-    return await LoadDriver.start(household, name, settings.clients, share, settings.seed)
+    return await LoadDriver.start(process_group, name, settings.clients, share, settings.seed)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

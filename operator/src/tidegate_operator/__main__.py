@@ -45,7 +45,7 @@ def _run() -> int:
     for warning in settings.warnings:
         logging.getLogger("tidegate.settings").warning(warning)
     # Imported here, so that --help and a bad setting do not wait for kopf and the client.
-    from tidegate_operator.kube.api import Access
+    from tidegate_kubernetes.api import Access
     from tidegate_operator.kube.process import run_operator
 
     return asyncio.run(run_operator(settings, Access.from_environ(os.environ)))
@@ -56,7 +56,7 @@ def _readmit() -> int:
     environ = {**os.environ, "TIDEGATE_CERTIFICATES": "files"}
     settings = read_settings(environ, _own_namespace())
     set_up_logs(settings.log_level)
-    from tidegate_operator.kube.api import Access
+    from tidegate_kubernetes.api import Access
     from tidegate_operator.kube.readmit import readmit
 
     left = asyncio.run(readmit(Access.from_environ(os.environ), settings.namespaces))

@@ -10,15 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tidegate.contract.errors import TidegateError
 from tidegate.rollout.snapshot import Policy, Snapshot
-
-
-class ClusterError(TidegateError):
-    """Raised by a write that did not happen: the pod is gone, the API is away or refuses.
-
-    The loop logs and counts it; the next look sees that the world is not yet as wished.
-    """
 
 
 @dataclass(frozen=True, slots=True)

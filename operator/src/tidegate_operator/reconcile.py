@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tidegate.contract.errors import ClusterError
 from tidegate.contract.report import RESTING_REPORT_S
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.plan import Decision, plan, refusals
@@ -29,7 +30,7 @@ from tidegate.rollout.snapshot import (
     SetDeletionCost,
     Snapshot,
 )
-from tidegate_operator.cluster import Cluster, ClusterError, Scope
+from tidegate_operator.cluster import Cluster, Scope
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import PodDecision, ReportBook
 

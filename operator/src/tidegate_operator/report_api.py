@@ -18,10 +18,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tidegate.contract.errors import CallerError, DocumentError
+from tidegate.contract.errors import CallerError, ClusterError, DocumentError
 from tidegate.contract.names import PATH_LIVEZ, PATH_METRICS, PATH_REPORT
 from tidegate.contract.report import Report
-from tidegate_operator.cluster import Cluster, ClusterError
+from tidegate_operator.cluster import Cluster
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 

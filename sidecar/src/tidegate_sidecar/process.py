@@ -21,18 +21,18 @@ from typing import Any, Final, TextIO
 from tidegate.contract import env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
-from tidegate_sidecar.acknowledge import Acknowledgements, AcknowledgePort
-from tidegate_sidecar.admin import AdminPort
 from tidegate_sidecar.backplane.choice import make_backplane
-from tidegate_sidecar.credentials import TokenFile, trust
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
 from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.pod import Pod
-from tidegate_sidecar.public import make_public_app
-from tidegate_sidecar.publish import PublishPort
-from tidegate_sidecar.reporter import Reporter
+from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
+from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.ports.public import make_public_app
+from tidegate_sidecar.ports.publish import PublishPort
+from tidegate_sidecar.reporting.credentials import TokenFile, trust
+from tidegate_sidecar.reporting.report import Pod
+from tidegate_sidecar.reporting.reporter import Reporter
 from tidegate_sidecar.servers import QuietServer, bind, make_server, until_started
 from tidegate_sidecar.settings import Settings
 

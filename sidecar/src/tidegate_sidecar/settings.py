@@ -14,7 +14,7 @@ from typing import Any
 
 from tidegate.contract import env
 from tidegate.contract.errors import SettingsError
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.settings_table import TABLE
 
 # Kubernetes sets these for every Service of the namespace, also for one that is named tidegate.
@@ -93,7 +93,7 @@ class Settings:
     identity: Identity
     streams: StreamSettings
     limits: Limits
-    drain: DrainPolicy
+    drain: DrainSettings
     backplane: str
     backplane_stream: str
     operator: OperatorSettings | None
@@ -184,10 +184,10 @@ def _limits(values: dict[str, Any]) -> Limits:
     )
 
 
-def _drain(values: dict[str, Any]) -> DrainPolicy:
+def _drain(values: dict[str, Any]) -> DrainSettings:
     if values[env.RESERVE_S] >= values[env.GRACE_S]:
         raise SettingsError(env.RESERVE_S, f"must be less than {env.GRACE_S}")
-    return DrainPolicy(
+    return DrainSettings(
         mode=values[env.DRAIN],
         grace_s=values[env.GRACE_S],
         reserve_s=values[env.RESERVE_S],

@@ -10,7 +10,7 @@ from typing import Final
 
 from tidegate.contract import env, names
 from tidegate.contract.kinds import Kind, choice, integer, number, origins, pattern, url
-from tidegate.drain.policy import MODES
+from tidegate.drain.settings import MODES
 from tidegate_sidecar.settings_kinds import or_empty, or_word, several, switch
 
 _PORT = integer(0, 65535, "(0: any free port)")

@@ -7,6 +7,7 @@
     ├── SettingsError              who started this process erred: one line, exit status 2
     ├── DocumentError              a peer sent something that is not the document it should be
     ├── BackplaneUnavailableError  nothing was accepted: retry after `retry_after_s`
+    ├── ClusterError               a read or write of the cluster failed: the next reconcile retries
     └── MissingToolError           something must be installed first; the message says how
 """
 
@@ -60,6 +61,13 @@ class BackplaneUnavailableError(TidegateError):
     def __init__(self, detail: str, retry_after_s: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class ClusterError(TidegateError):
+    """Raised when the cluster was not read or written: the pod is gone, the API is away or refuses.
+
+    The reconcile loop logs and counts it; the next one finds the difference again.
+    """
 
 
 class MissingToolError(TidegateError):

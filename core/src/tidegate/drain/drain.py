@@ -19,8 +19,8 @@ from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception
-from tidegate.drain.policy import Decision, Departure, DrainPolicy
 from tidegate.drain.returns import Returns
+from tidegate.drain.settings import Decision, Departure, DrainSettings
 from tidegate.drain.slots import Slots
 
 LAST_CALL_S = 5.0
@@ -42,7 +42,7 @@ class _Course:
 class Drain:
     """One pod's drain. Not thread-safe; `now` is any clock that only grows, in seconds."""
 
-    def __init__(self, policy: DrainPolicy) -> None:
+    def __init__(self, policy: DrainSettings) -> None:
         self.policy = policy
         self.orders = Orders()
         self.state: PodState = "starting"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tidegate.contract import kube, names
 from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
 from tidegate.injection.quantities import parse_quantity
-from tidegate.injection.wishes import Wishes
+from tidegate.injection.requested import RequestedSettings
 
 PORT_KEYS: Final = ("port", "admin-port", "publish-port")
 
@@ -24,40 +24,40 @@ SHORT_WINDOW_S: Final = 10.0
 
 _NO_SIDECAR = f"or leave {kube.ANNOTATION_INJECT} out"
 
-Check = Callable[[PodObject, Wishes], str | None]
+Check = Callable[[PodObject, RequestedSettings], str | None]
 
 
-def denials(pod: PodObject, wishes: Wishes) -> list[str]:
+def denials(pod: PodObject, requested: RequestedSettings) -> list[str]:
     """Every reason not to start this pod as it is."""
-    found = (check(pod, wishes) for check in _CHECKS)
+    found = (check(pod, requested) for check in _CHECKS)
     return [sentence for sentence in found if sentence]
 
 
-def warnings(pod: PodObject, wishes: Wishes) -> list[str]:
+def warnings(pod: PodObject, requested: RequestedSettings) -> list[str]:
     """What the owner should know, although the pod starts."""
-    found = (check(pod, wishes) for check in _WARNINGS)
+    found = (check(pod, requested) for check in _WARNINGS)
     return [sentence for sentence in found if sentence]
 
 
-def ports(wishes: Wishes) -> list[tuple[str, int]]:
+def ports(requested: RequestedSettings) -> list[tuple[str, int]]:
     """The sidecar's three ports by key."""
-    return [(key, int(wishes.text(key))) for key in PORT_KEYS]
+    return [(key, int(requested.text(key))) for key in PORT_KEYS]
 
 
-def drain_times(pod: PodObject, wishes: Wishes) -> tuple[int, float]:
+def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, float]:
     """Grace and reserve of the injected pod, in seconds.
 
     Half of a grace period that is shorter than the usual reserve is kept for the application.
     """
-    asked = wishes.text("grace-s")
+    asked = requested.text("grace-s")
     grace = int(asked) if asked else max(1, grace_s(pod))
-    reserve = wishes.text("reserve-s")
+    reserve = requested.text("reserve-s")
     if reserve:
         return grace, float(reserve)
     return grace, min(RESERVE_DEFAULT_S, grace / 2)
 
 
-def _host_network(pod: PodObject, _: Wishes) -> str | None:
+def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:
     if not (pod.get("spec") or {}).get("hostNetwork"):
         return None
     return (
@@ -66,7 +66,7 @@ def _host_network(pod: PodObject, _: Wishes) -> str | None:
     )
 
 
-def _windows(pod: PodObject, _: Wishes) -> str | None:
+def _windows(pod: PodObject, _: RequestedSettings) -> str | None:
     spec = pod.get("spec") or {}
     wanted = ((spec.get("os") or {}).get("name"), *_node_systems(spec))
     if "windows" not in wanted:
@@ -80,17 +80,17 @@ def _node_systems(spec: dict[str, Any]) -> Iterator[str | None]:
     yield selector.get("beta.kubernetes.io/os")
 
 
-def _own_ports(_: PodObject, wishes: Wishes) -> str | None:
-    numbers = [number for _, number in ports(wishes)]
+def _own_ports(_: PodObject, requested: RequestedSettings) -> str | None:
+    numbers = [number for _, number in ports(requested)]
     if len(set(numbers)) == len(numbers):
         return None
     keys = ", ".join(kube.KEY_PREFIX + key for key in PORT_KEYS)
     return f"the sidecar's three ports must differ: change one of {keys}"
 
 
-def _port_clash(pod: PodObject, wishes: Wishes) -> str | None:
+def _port_clash(pod: PodObject, requested: RequestedSettings) -> str | None:
     taken = {number: name for name, number in _tcp_ports(pod)}
-    for key, number in ports(wishes):
+    for key, number in ports(requested):
         if number in taken:
             return (
                 f"container {taken[number]} already has port {number}: "
@@ -106,7 +106,7 @@ def _tcp_ports(pod: PodObject) -> Iterator[tuple[str, int]]:
                 yield str(container.get("name")), int(port["containerPort"])
 
 
-def _name_clash(pod: PodObject, _: Wishes) -> str | None:
+def _name_clash(pod: PodObject, _: RequestedSettings) -> str | None:
     containers = [*spec_list(pod, "containers"), *spec_list(pod, "initContainers")]
     if any(c.get("name") == kube.CONTAINER_SIDECAR for c in containers):
         return f"the pod has a container {kube.CONTAINER_SIDECAR} already: rename it"
@@ -122,8 +122,8 @@ def _name_clash(pod: PodObject, _: Wishes) -> str | None:
     return None
 
 
-def _backplane(_: PodObject, wishes: Wishes) -> str | None:
-    if wishes.text("backplane") or wishes.text("backplane-secret"):
+def _backplane(_: PodObject, requested: RequestedSettings) -> str | None:
+    if requested.text("backplane") or requested.text("backplane-secret"):
         return None
     return (
         "the cluster has no backplane, and without one pods do not share events: install the chart "
@@ -132,15 +132,15 @@ def _backplane(_: PodObject, wishes: Wishes) -> str | None:
     )
 
 
-def _two_backplanes(_: PodObject, wishes: Wishes) -> str | None:
-    if not (wishes.is_own("backplane") and wishes.is_own("backplane-secret")):
+def _two_backplanes(_: PodObject, requested: RequestedSettings) -> str | None:
+    if not (requested.is_own("backplane") and requested.is_own("backplane-secret")):
         return None
     prefix = kube.KEY_PREFIX
     return f"{prefix}backplane and {prefix}backplane-secret contradict each other: keep one"
 
 
-def _reserve(pod: PodObject, wishes: Wishes) -> str | None:
-    grace, reserve = drain_times(pod, wishes)
+def _reserve(pod: PodObject, requested: RequestedSettings) -> str | None:
+    grace, reserve = drain_times(pod, requested)
     if reserve < grace:
         return None
     return (
@@ -149,9 +149,9 @@ def _reserve(pod: PodObject, wishes: Wishes) -> str | None:
     )
 
 
-def _resources(_: PodObject, wishes: Wishes) -> str | None:
+def _resources(_: PodObject, requested: RequestedSettings) -> str | None:
     for resource in ("cpu", "memory"):
-        request, limit = wishes.text(f"{resource}-request"), wishes.text(f"{resource}-limit")
+        request, limit = requested.text(f"{resource}-request"), requested.text(f"{resource}-limit")
         if limit and parse_quantity(request) > parse_quantity(limit):
             return (
                 f"{kube.KEY_PREFIX}{resource}-request {request} is above "
@@ -160,7 +160,7 @@ def _resources(_: PodObject, wishes: Wishes) -> str | None:
     return None
 
 
-def _not_steered(pod: PodObject, _: Wishes) -> str | None:
+def _not_steered(pod: PodObject, _: RequestedSettings) -> str | None:
     if names.LABEL_ADMIT in metadata_map(pod, "labels"):
         return None
     return (
@@ -169,8 +169,8 @@ def _not_steered(pod: PodObject, _: Wishes) -> str | None:
     )
 
 
-def _short_window(pod: PodObject, wishes: Wishes) -> str | None:
-    grace, reserve = drain_times(pod, wishes)
+def _short_window(pod: PodObject, requested: RequestedSettings) -> str | None:
+    grace, reserve = drain_times(pod, requested)
     if grace - reserve >= SHORT_WINDOW_S:
         return None
     return (
@@ -179,10 +179,12 @@ def _short_window(pod: PodObject, wishes: Wishes) -> str | None:
     )
 
 
-def _guaranteed(pod: PodObject, wishes: Wishes) -> str | None:
+def _guaranteed(pod: PodObject, requested: RequestedSettings) -> str | None:
     if not all(_is_guaranteed(c) for c in [*long_running(pod), *spec_list(pod, "initContainers")]):
         return None
-    equal = all(wishes.text(f"{r}-request") == wishes.text(f"{r}-limit") for r in ("cpu", "memory"))
+    equal = all(
+        requested.text(f"{r}-request") == requested.text(f"{r}-limit") for r in ("cpu", "memory")
+    )
     if equal:
         return None
     return (

@@ -15,9 +15,9 @@ from tidegate.contract import kube, names
 from tidegate.injection.checks import denials, drain_times, warnings
 from tidegate.injection.patch import Operation, PatchBuilder
 from tidegate.injection.pods import PodObject, injected_index, metadata_map, spec_list
+from tidegate.injection.requested import RequestedSettings, bad_values, read_requested, unknown_keys
 from tidegate.injection.settings import InjectionSettings
 from tidegate.injection.sidecar import backplane_stream, operator_volume, sidecar_container
-from tidegate.injection.wishes import Wishes, bad_values, read_wishes, unknown_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,20 @@ def inject(
     header and in the sidecar's own variables only; who may read the spec may delete the pod, too.
     """
     annotations, labels = metadata_map(pod, "annotations"), metadata_map(pod, "labels")
-    wishes = read_wishes(annotations, settings.defaults)
-    wrong = bad_values(wishes)
+    requested = read_requested(annotations, settings.defaults)
+    wrong = bad_values(requested)
     if wrong:
         return Denied("; ".join(wrong))
-    if wishes.text("inject") != "true":
+    if requested.text("inject") != "true":
         return Injected()
     index = injected_index(pod)
     if index is not None:
         return Injected(_kept_last(pod, index))
-    reasons = denials(pod, wishes)
+    reasons = denials(pod, requested)
     if reasons:
         return Denied("; ".join(reasons))
-    told = (*unknown_keys(annotations, labels), *warnings(pod, wishes))
-    return Injected(_patch(pod, namespace, wishes, settings, token), told)
+    told = (*unknown_keys(annotations, labels), *warnings(pod, requested))
+    return Injected(_patch(pod, namespace, requested, settings, token), told)
 
 
 def _kept_last(pod: PodObject, index: int) -> tuple[Operation, ...]:
@@ -69,7 +69,11 @@ def _kept_last(pod: PodObject, index: int) -> tuple[Operation, ...]:
 
 
 def _patch(
-    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+    pod: PodObject,
+    namespace: str,
+    requested: RequestedSettings,
+    settings: InjectionSettings,
+    token: str,
 ) -> tuple[Operation, ...]:
     builder = PatchBuilder(pod)
     builder.put(("metadata", "labels", names.LABEL_INJECTED), "true")
@@ -77,19 +81,19 @@ def _patch(
     containers = spec_list(pod, "containers")
     if containers and kube.ANNOTATION_DEFAULT_CONTAINER not in metadata_map(pod, "annotations"):
         builder.put((*annotate, kube.ANNOTATION_DEFAULT_CONTAINER), containers[0]["name"])
-    if wishes.text("grace-s"):
-        grace, _ = drain_times(pod, wishes)
+    if requested.text("grace-s"):
+        grace, _ = drain_times(pod, requested)
         builder.put(("spec", "terminationGracePeriodSeconds"), grace)
     if settings.operator_url is not None:
         if settings.operator_ca_pem is not None:
             builder.put((*annotate, kube.ANNOTATION_OPERATOR_CA), settings.operator_ca_pem)
-        builder.append(("spec", "volumes"), operator_volume(pod, wishes, settings))
+        builder.append(("spec", "volumes"), operator_volume(pod, requested, settings))
     _put_pull_secrets(builder, pod, settings)
-    container = sidecar_container(pod, namespace, wishes, settings, token)
+    container = sidecar_container(pod, namespace, requested, settings, token)
     builder.append(("spec", "initContainers"), container)
     status = {
         "image": settings.image,
-        "stream": backplane_stream(pod, namespace, wishes),
+        "stream": backplane_stream(pod, namespace, requested),
         "version": settings.version,
     }
     builder.put((*annotate, kube.ANNOTATION_STATUS), json.dumps(status, sort_keys=True))

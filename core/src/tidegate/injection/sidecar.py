@@ -13,8 +13,8 @@ from tidegate.contract import env, kube, names
 from tidegate.injection.annotations import TABLE
 from tidegate.injection.checks import drain_times
 from tidegate.injection.pods import PodObject, stream_name
+from tidegate.injection.requested import RequestedSettings
 from tidegate.injection.settings import InjectionSettings
-from tidegate.injection.wishes import Wishes
 
 TOKEN_LIFETIME_S: Final = 3600
 TOKEN_LIFETIME_IN_GRACES: Final = 5
@@ -28,21 +28,25 @@ LIVENESS_FAILURES: Final = 6
 
 
 def sidecar_container(
-    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+    pod: PodObject,
+    namespace: str,
+    requested: RequestedSettings,
+    settings: InjectionSettings,
+    token: str,
 ) -> dict[str, Any]:
     """The container; `token` is what its preStop hook will have to show."""
-    admin_port = int(wishes.text("admin-port"))
+    admin_port = int(requested.text("admin-port"))
     container: dict[str, Any] = {
         "name": kube.CONTAINER_SIDECAR,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "restartPolicy": "Always",
         "ports": [
-            _port(kube.CONTAINER_PORT_STREAMS, int(wishes.text("port"))),
+            _port(kube.CONTAINER_PORT_STREAMS, int(requested.text("port"))),
             _port(kube.CONTAINER_PORT_ADMIN, admin_port),
         ],
-        "env": _variables(pod, namespace, wishes, settings, token),
-        "resources": _resources(wishes),
+        "env": _variables(pod, namespace, requested, settings, token),
+        "resources": _resources(requested),
         "securityContext": _security_context(settings),
         **_probes(admin_port),
         "lifecycle": {"preStop": {"httpGet": _hook(admin_port, token)}},
@@ -58,13 +62,15 @@ def sidecar_container(
     return container
 
 
-def operator_volume(pod: PodObject, wishes: Wishes, settings: InjectionSettings) -> dict[str, Any]:
+def operator_volume(
+    pod: PodObject, requested: RequestedSettings, settings: InjectionSettings
+) -> dict[str, Any]:
     """The projected token that tells the operator which pod it is, and the operator's CA.
 
     The CA comes from an annotation by downward API: a Secret of the operator's namespace cannot
     be mounted from here, and a variable could not follow a rotation.
     """
-    grace, _ = drain_times(pod, wishes)
+    grace, _ = drain_times(pod, requested)
     lifetime_s = max(TOKEN_LIFETIME_S, TOKEN_LIFETIME_IN_GRACES * grace)
     token = {
         "path": kube.FILE_TOKEN,
@@ -78,18 +84,22 @@ def operator_volume(pod: PodObject, wishes: Wishes, settings: InjectionSettings)
     return {"name": kube.VOLUME_OPERATOR, "projected": {"sources": sources}}
 
 
-def backplane_stream(pod: PodObject, namespace: str, wishes: Wishes) -> str:
+def backplane_stream(pod: PodObject, namespace: str, requested: RequestedSettings) -> str:
     """The name of this application's log."""
-    return wishes.text("backplane-stream") or stream_name(pod, namespace)
+    return requested.text("backplane-stream") or stream_name(pod, namespace)
 
 
 def _variables(
-    pod: PodObject, namespace: str, wishes: Wishes, settings: InjectionSettings, token: str
+    pod: PodObject,
+    namespace: str,
+    requested: RequestedSettings,
+    settings: InjectionSettings,
+    token: str,
 ) -> list[dict[str, Any]]:
-    grace, reserve = drain_times(pod, wishes)
+    grace, reserve = drain_times(pod, requested)
     plain = {
         env.POD_TOKEN: token,
-        env.BACKPLANE_STREAM: backplane_stream(pod, namespace, wishes),
+        env.BACKPLANE_STREAM: backplane_stream(pod, namespace, requested),
         env.GRACE_S: str(grace),
         env.RESERVE_S: f"{reserve:g}",
     }
@@ -99,24 +109,24 @@ def _variables(
         if settings.operator_ca_pem is not None:
             plain[env.OPERATOR_CA_FILE] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_CA}"
     for annotation in TABLE:
-        value = wishes.text(annotation.key)
+        value = requested.text(annotation.key)
         if annotation.env is not None and value:
             plain[annotation.env] = value
     return [
         _from_field(env.POD_NAME, "metadata.name"),
         _from_field(env.POD_UID, "metadata.uid"),
-        _backplane(wishes),
+        _backplane(requested),
         *({"name": name, "value": value} for name, value in plain.items()),
     ]
 
 
-def _backplane(wishes: Wishes) -> dict[str, Any]:
+def _backplane(requested: RequestedSettings) -> dict[str, Any]:
     """The pod's own word wins over the cluster's, whichever of the two forms it has."""
-    secret = wishes.text("backplane-secret")
-    if secret and not wishes.is_own("backplane"):
+    secret = requested.text("backplane-secret")
+    if secret and not requested.is_own("backplane"):
         source = {"secretKeyRef": {"name": secret, "key": "url"}}
         return {"name": env.BACKPLANE, "valueFrom": source}
-    return {"name": env.BACKPLANE, "value": wishes.text("backplane")}
+    return {"name": env.BACKPLANE, "value": requested.text("backplane")}
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:
@@ -127,9 +137,9 @@ def _port(name: str, number: int) -> dict[str, Any]:
     return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-def _resources(wishes: Wishes) -> dict[str, Any]:
-    requests = {r: wishes.text(f"{r}-request") for r in ("cpu", "memory")}
-    limits = {r: wishes.text(f"{r}-limit") for r in ("cpu", "memory")}
+def _resources(requested: RequestedSettings) -> dict[str, Any]:
+    requests = {r: requested.text(f"{r}-request") for r in ("cpu", "memory")}
+    limits = {r: requested.text(f"{r}-limit") for r in ("cpu", "memory")}
     return {"requests": requests, "limits": {r: limit for r, limit in limits.items() if limit}}
 
 

@@ -21,9 +21,9 @@ LOST_AFTER_S = 2 * HOLD_S
 class Fleet:
     """The pods of one workload by role, with their inferred loads.
 
-    `new`: ready pods of the wished revision. `old`: pods of another revision that nobody has
+    `new`: ready pods of the desired revision. `old`: pods of another revision that nobody has
     deleted yet. `going`: pods that are being deleted or say that they drain. `starting`: pods of
-    the wished revision that are not ready or not yet available.
+    the desired revision that are not ready or not yet available.
     """
 
     workload: Workload
@@ -99,14 +99,14 @@ def living(workload: Workload) -> Workload:
 def sort_out(workload: Workload, loads: Loads) -> Fleet:
     """Sort the pods of a workload by role."""
     staying = [p for p in workload.pods if not is_going(p)]
-    wished = [p for p in staying if p.revision == workload.revision]
+    desired = [p for p in staying if p.revision == workload.revision]
     return Fleet(
         workload=workload,
         loads=loads,
-        new=tuple(p for p in wished if p.ready),
+        new=tuple(p for p in desired if p.ready),
         old=tuple(p for p in staying if p.revision != workload.revision),
         going=tuple(p for p in workload.pods if is_going(p)),
-        starting=tuple(p for p in wished if not (p.ready and p.available)),
+        starting=tuple(p for p in desired if not (p.ready and p.available)),
     )
 
 

@@ -19,7 +19,7 @@ def joined(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
     """The workloads, those that share a stream Service and may be steered made one.
 
     A joined one has the name of its largest member, the sum of the replicas, and a revision of its
-    own, which every pod has that is of its own workload's wished revision.
+    own, which every pod has that is of its own workload's desired revision.
     """
     fleets: dict[str, list[Workload]] = defaultdict(list)
     for workload in workloads:
@@ -43,5 +43,5 @@ def _one(members: Sequence[Workload]) -> Workload:
 
 
 def _of_fleet(pod: Pod, workload: Workload, revision: str) -> Pod:
-    """The pod with the fleet's revision if it is wished, and with none of the fleet's if not."""
+    """The pod with the fleet's revision if it is desired, and with none of the fleet's if not."""
     return replace(pod, revision=revision if pod.revision == workload.revision else pod.revision)

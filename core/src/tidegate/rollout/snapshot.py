@@ -47,7 +47,7 @@ class Workload:
     doomed). `paused` says that its rollout does not go on until somebody resumes it. `steerable`
     is false where the stream Service cannot be steered; `refusal` says why. `stream_service` names
     that Service; workloads behind the same one are one fleet (`joining`). `injected` is false where
-    the pods of the wished revision have no sidecar and so are not among `pods`, as after the undo
+    the pods of the desired revision have no sidecar and so are not among `pods`, as after the undo
     of an adoption: they take streams all the same, unseen.
 
     What follows is for `advice` only: whether this kind of workload has a surge at all, and the

@@ -26,7 +26,7 @@ def write(
 def _flips(view: View, policy: Policy, now: float) -> tuple[list[Action], WorkloadMemory]:
     """Label changes for this look: at most one batch per interval, and never an empty set.
 
-    Where the open and the wished set share no pod, the new ones are opened first and the old ones
+    Where the open and the desired set share no pod, the new ones are opened first and the old ones
     closed by the next batch. A workload with nothing open is opened at once.
     """
     current, want = view.fleet.open, view.want

@@ -21,7 +21,7 @@ from tidegate_lab.demo.report import write_report
 from tidegate_lab.demo.tables import scorecards
 from tidegate_lab.descriptors import raise_descriptor_limit
 from tidegate_lab.documents import STDOUT, write_json
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.rollout import Measured, measure
 from tidegate_lab.settings import RolloutSettings
 
@@ -83,9 +83,9 @@ async def _run_all(rollouts: Sequence[RolloutSettings], display: Display) -> lis
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     measured = []
-    async with Household() as household:
-        broker_url = await start_broker(household)
+    async with ProcessGroup() as process_group:
+        broker_url = await start_broker(process_group)
         for settings in rollouts:
             display.begin(settings.fleet.mode)
-            measured.append(await measure(household, broker_url, settings, display.show))
+            measured.append(await measure(process_group, broker_url, settings, display.show))
     return measured

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tidegate.contract.errors import ClusterError
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_lab.fleet.fleet import Fleet
 from tidegate_lab.fleet.pod import LocalPod
-from tidegate_operator.cluster import ClusterError, Scope
+from tidegate_operator.cluster import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from tidegate_lab.errors import LabError
 from tidegate_lab.fleet.deployment import Replica, rolling_step
 from tidegate_lab.fleet.pod import LocalPod, PodSpec
 from tidegate_lab.fleet.settings import FleetSettings
-from tidegate_lab.processes import START_TIMEOUT_S, Household
+from tidegate_lab.processes import START_TIMEOUT_S, ProcessGroup
 
 LOOK_PERIOD_S = 0.1
 FIRST_REVISION = "rev1"
@@ -36,7 +36,7 @@ class Fleet:
 
     def __init__(
         self,
-        household: Household,
+        process_group: ProcessGroup,
         settings: FleetSettings,
         prefix: str,
     ) -> None:
@@ -45,7 +45,7 @@ class Fleet:
         self.pods: list[LocalPod] = []
         self.gone: list[LocalPod] = []
         self.started_s: float | None = None
-        self._household = household
+        self._process_group = process_group
         self.environment: Mapping[str, str] = {}
         self._prefix = prefix
         self._listeners: list[Callable[[], None]] = []
@@ -172,7 +172,7 @@ class Fleet:
             grace_s=self.settings.grace_s,
             environment=self.environment,
         )
-        pod = LocalPod(spec, self._household, self._http, self.changed)
+        pod = LocalPod(spec, self._process_group, self._http, self.changed)
         self.pods.append(pod)
         self._spawn(self._live(pod))
         self.changed()

@@ -21,7 +21,7 @@ from tidegate.contract import env
 from tidegate.contract.names import HEADER_POD_TOKEN, PATH_DRAIN_POD, PATH_READYZ
 from tidegate_lab.broker import LOOPBACK
 from tidegate_lab.errors import LabError
-from tidegate_lab.processes import START_TIMEOUT_S, Household, Process
+from tidegate_lab.processes import START_TIMEOUT_S, Process, ProcessGroup
 
 PROBE_PERIOD_S = 0.1
 PROBE_TIMEOUT_S = 1.0
@@ -53,7 +53,7 @@ class LocalPod:
     """
 
     spec: PodSpec
-    household: Household
+    process_group: ProcessGroup
     http: httpx.AsyncClient
     changed: Callable[[], None]
     created_s: float = field(default_factory=time.monotonic)
@@ -114,12 +114,12 @@ class LocalPod:
             env.POD_TOKEN: spec.token,
         }
         argv = [sys.executable, "-m", "tidegate_sidecar"]
-        sidecar = await self.household.start(f"{spec.name}-sidecar", argv, variables)
+        sidecar = await self.process_group.start(f"{spec.name}-sidecar", argv, variables)
         running.append(sidecar)
         ports = await sidecar.listening()
         self.public_port, self._admin_port = int(ports["public"]), int(ports["admin"])
         argv = [sys.executable, "-m", "tidegate_lab.fleet.app", str(ports["publish"])]
-        app = await self.household.start(f"{spec.name}-app", argv)
+        app = await self.process_group.start(f"{spec.name}-app", argv)
         running.append(app)
         self.app_port = int((await app.listening())["port"])
         return sidecar, app

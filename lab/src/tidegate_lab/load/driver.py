@@ -11,7 +11,7 @@ from typing import Any
 from tidegate_lab.door import Endpoint
 from tidegate_lab.errors import LabError
 from tidegate_lab.load.tally import Window
-from tidegate_lab.processes import Household, Process
+from tidegate_lab.processes import Process, ProcessGroup
 
 RESULT_TIMEOUT_S = 60.0
 
@@ -48,11 +48,11 @@ class LoadDriver:
 
     @classmethod
     async def start(
-        cls, household: Household, name: str, clients: int, handover_share: float, seed: int
+        cls, process_group: ProcessGroup, name: str, clients: int, handover_share: float, seed: int
     ) -> LoadDriver:
         """Start the process with its clients, none of them connected yet."""
         argv = [sys.executable, "-m", "tidegate_lab.load.process"]
-        process = await household.start(name, argv)
+        process = await process_group.start(name, argv)
         process.go_first()
         await process.tell({"clients": clients, "handover": handover_share, "seed": seed})
         await process.listening()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tidegate_lab.door import Endpoint
 from tidegate_lab.load.driver import Progress
 from tidegate_lab.load.tally import Window
-from tidegate_lab.processes import Household
+from tidegate_lab.processes import ProcessGroup
 
 
 class Load(Protocol):
@@ -33,5 +33,5 @@ class Load(Protocol):
         """End them."""
 
 
-StartLoad = Callable[[Household, str], Awaitable[Load]]
-"""Starts clients in the household, under a name; none is connected yet."""
+StartLoad = Callable[[ProcessGroup, str], Awaitable[Load]]
+"""Starts clients in the process_group, under a name; none is connected yet."""

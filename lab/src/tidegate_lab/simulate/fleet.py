@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from tidegate.drain.policy import DrainPolicy
+from tidegate.drain.settings import DrainSettings
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import worth_sending
 from tidegate.rollout.plan import plan, plans_of
@@ -21,12 +21,12 @@ API_S = 0.02
 """How long a patch or an answer is under way."""
 
 
-def drain_policy(settings: Settings) -> DrainPolicy:
+def drain_policy(settings: Settings) -> DrainSettings:
     """How the pods of this policy let go."""
     if settings.policy in ("stock", "stock+sleep"):
         sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
-        return DrainPolicy(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
-    return DrainPolicy(
+        return DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
+    return DrainSettings(
         grace_s=settings.grace_s,
         reserve_s=settings.reserve_s,
         linger_s=settings.linger_s,
@@ -72,14 +72,14 @@ class SimulatedFleet:
         self.service.sync()
 
     def roll(self) -> None:
-        """``kubectl rollout restart``: another revision is wished for."""
+        """``kubectl rollout restart``: another revision is desired for."""
         self.revision = "new"
         self.started_s = self._timeline.now_s
         self._reconcile()
 
     @property
     def settled(self) -> bool:
-        """Whether only pods of the wished revision are left and all of them serve."""
+        """Whether only pods of the desired revision are left and all of them serve."""
         return len(self.pods) == self.settings.pods and all(
             p.revision == self.revision and p.available_s is not None for p in self.pods
         )

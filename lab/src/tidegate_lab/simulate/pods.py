@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.policy import Departure, DrainPolicy
+from tidegate.drain.settings import Departure, DrainSettings
 from tidegate.rollout.snapshot import Pod
 from tidegate_lab.simulate.timeline import Timeline
 
@@ -33,7 +33,7 @@ class SimulatedPod:
     """One pod: what the API server shows of it, its streams, and its drain."""
 
     def __init__(
-        self, name: str, revision: str, drain: DrainPolicy, timeline: Timeline, events: PodEvents
+        self, name: str, revision: str, drain: DrainSettings, timeline: Timeline, events: PodEvents
     ) -> None:
         self.name = name
         self.revision = revision

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from tidegate.contract.errors import ClusterError
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT
 from tidegate.rollout.snapshot import Policy
-from tidegate_operator.cluster import ClusterError, Scope
-from tidegate_operator.kube.api import KubeApi
+from tidegate_kubernetes.api import KubeApi
+from tidegate_kubernetes.kinds import PODS
+from tidegate_kubernetes.objects import PodObject, PolicyObject
+from tidegate_operator.cluster import Scope
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
-from tidegate_operator.kube.kinds import PODS
-from tidegate_operator.kube.objects import PodObject, PolicyObject
-from tidegate_operator.kube.snapshots import World, build
-from tidegate_operator.kube.store import Store
+from tidegate_operator.kube.snapshots.build import World, build
+from tidegate_operator.kube.watched.store import Store
 
 TIMED_S: Final = 0.25
 """How old a picture may be whose deadlines run: a thousand pods take 25 ms to look at."""

@@ -24,7 +24,7 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
 from tidegate.contract.kube import LABEL_LEADER
-from tidegate_operator.kube.api import ApiError, KubeApi
+from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
 from tidegate_operator.kube.settings import LeaseSettings
 

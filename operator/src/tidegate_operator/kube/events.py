@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tidegate_operator.kube.api import ApiError, KubeApi
-from tidegate_operator.kube.keys import WorkloadKey
+from tidegate_kubernetes.api import ApiError, KubeApi
+from tidegate_operator.kube.snapshots.keys import WorkloadKey
 
 CONTROLLER: Final = "tidegate.dev/operator"
 SERIES_S: Final = 1800.0

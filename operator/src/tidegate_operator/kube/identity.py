@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tidegate.contract.kube import TOKEN_AUDIENCE
-from tidegate_operator.kube.api import ApiError, KubeApi
+from tidegate_kubernetes.api import ApiError, KubeApi
 
 REVIEWS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 POD_UID: Final = "authentication.kubernetes.io/pod-uid"

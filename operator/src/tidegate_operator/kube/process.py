@@ -22,21 +22,21 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.contract.errors import SettingsError
-from tidegate_operator.kube.api import Access, ApiError, KubeApi
-from tidegate_operator.kube.certificate_keeper import CertificateKeeper
+from tidegate_kubernetes.api import Access, ApiError, KubeApi
+from tidegate_kubernetes.kinds import Kind
+from tidegate_kubernetes.objects import Raw
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.election import Election, LeadershipLostError
 from tidegate_operator.kube.events import EventWriter
-from tidegate_operator.kube.freshness import Freshness, WatchIsDeadError
 from tidegate_operator.kube.identity import Identities
-from tidegate_operator.kube.kinds import Kind
 from tidegate_operator.kube.listeners import Condition, health_app, leader_only
-from tidegate_operator.kube.objects import Raw
 from tidegate_operator.kube.settings import Settings
-from tidegate_operator.kube.status import StatusWriter
-from tidegate_operator.kube.store import Store
-from tidegate_operator.kube.trust import spread
-from tidegate_operator.kube.watching import watch
+from tidegate_operator.kube.status.writer import StatusWriter
+from tidegate_operator.kube.tls.ca_rollout import spread
+from tidegate_operator.kube.tls.certificate_keeper import CertificateKeeper
+from tidegate_operator.kube.watched.freshness import Freshness, WatchIsDeadError
+from tidegate_operator.kube.watched.store import Store
+from tidegate_operator.kube.watched.watching import watch
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
 from tidegate_operator.report_api import report_app

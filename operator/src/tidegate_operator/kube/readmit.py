@@ -11,8 +11,8 @@ import logging
 from typing import Any, Final
 
 from tidegate.contract.names import LABEL_ADMIT
-from tidegate_operator.kube.api import Access, ApiError, KubeApi
-from tidegate_operator.kube.kinds import PODS
+from tidegate_kubernetes.api import Access, ApiError, KubeApi
+from tidegate_kubernetes.kinds import PODS
 
 AT_ONCE: Final = 16
 ROUNDS: Final = 5

@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tidegate_sidecar.backplane.memory import MemoryBackplane
+from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.settings import Settings
 
 if TYPE_CHECKING:
-    from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
+    from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
 _KEPT_RINGS = 2
 """The store keeps more than a ring, so that a pod that fills it races with nothing."""
@@ -22,14 +22,14 @@ def make_backplane(settings: Settings, clock: Callable[[], float]) -> Backplane:
     """The backplane of `settings`, not started. `clock` in seconds, monotonic."""
     if settings.backplane == "memory":
         return MemoryBackplane(clock, epoch_seed=time.time_ns() // 1000)
-    from tidegate_sidecar.backplane.jetstream import JetStreamBackplane
+    from tidegate_sidecar.backplane.jetstream.log import JetStreamBackplane
 
     return JetStreamBackplane(log_settings(settings), clock, instance=uuid.uuid4().hex)
 
 
 def log_settings(settings: Settings) -> JetStreamSettings:
     """What a JetStream backplane is told."""
-    from tidegate_sidecar.backplane.jetstream_settings import JetStreamSettings
+    from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
     return JetStreamSettings(
         url=settings.backplane,

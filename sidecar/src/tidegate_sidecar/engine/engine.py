@@ -1,7 +1,7 @@
 """The engine's face: it puts the parts together and is what the rest of the sidecar calls.
 
-`Registry` knows who is here, `Sweep` gives them what they lack, `Departures` ends them, `Patrol`
-does what time demands, `Door` decides who comes in, by takeover or the ordinary way.
+`Registry` knows who is here, `Delivery` gives them what they lack, `Closer` ends them,
+`Housekeeping` does what time demands, `Door` decides who comes in, by takeover or the ordinary way.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from tidegate.stream.door import Accept, Decision, Door, PodView, Refuse, Way
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.http import frame
-from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.engine.answers import HeadsByOrigin
-from tidegate_sidecar.engine.arrival import ArrivalProtocol
-from tidegate_sidecar.engine.departures import Departures
-from tidegate_sidecar.engine.handshakes import Handshakes
+from tidegate_sidecar.engine.asgi import AsgiStreams, nothing_kept
+from tidegate_sidecar.engine.closer import Closer
+from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.fast_path import FastPathProtocol
+from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
+from tidegate_sidecar.engine.housekeeping import Housekeeping
+from tidegate_sidecar.engine.http_protocol import HttpProtocol
 from tidegate_sidecar.engine.intake import Intake
-from tidegate_sidecar.engine.ordinary import OrdinaryWay, nothing_kept
-from tidegate_sidecar.engine.patrol import Patrol
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.settings import EngineSettings
 from tidegate_sidecar.engine.stream import Phase, Stream, StreamTransport, final_cursor
-from tidegate_sidecar.engine.sweep import Sweep
-from tidegate_sidecar.engine.takeover import TakeoverProtocol
-from tidegate_sidecar.engine.tally import Tally
+from tidegate_sidecar.ports.cross_origin import cross_origin
 from tidegate_sidecar.streams import Goodbye, StreamInfo
 
 
@@ -56,11 +56,11 @@ class Engine:
         self.refusing: ShutdownReason | None = None
         self.closing = False
         self.bounce_retry_ms = settings.retry_base_ms if settings.assign_retry else 0
-        self.tally = Tally()
-        self.handshakes = Handshakes(settings.handshake_timeout_s)
+        self._counters = Counters()
+        self.header_timeouts = HeaderTimeouts(settings.handshake_timeout_s)
         self.cors = CorsPolicy(settings.cors_origins)
         self.heads = HeadsByOrigin(self.cors)
-        self.asgi_app = cross_origin(OrdinaryWay(self), self.cors, self.refuse)
+        self.asgi_app = cross_origin(AsgiStreams(self), self.cors, self.refuse)
         self._log = log
         self._clock = clock
         self._registry = Registry()
@@ -72,28 +72,28 @@ class Engine:
             retries=settings.retry_policy,
             replays=settings.replay_limits,
         )
-        self._sweep = Sweep(
+        self._delivery = Delivery(
             log,
-            self.tally,
+            self._counters,
             replay_limits=settings.replay_limits,
             replay_bytes_per_s=settings.replay_bytes_per_s,
             clock=clock,
             loop=loop,
             fail=self._write_failed,
         )
-        self._departures = Departures(
+        self._departures = Closer(
             log,
             self._registry,
-            self._sweep,
+            self._delivery,
             clock=clock,
             close_timeout_s=settings.write_timeout_s,
         )
-        self._intake = Intake(log, self._registry, self._sweep, self.tally)
-        self._patrol = Patrol(
+        self._intake = Intake(log, self._registry, self._delivery, self._counters)
+        self._patrol = Housekeeping(
             settings,
             log,
             self._registry,
-            self.tally,
+            self._counters,
             clock=clock,
             loop=loop,
             cut=self._departures.cut,
@@ -125,15 +125,15 @@ class Engine:
         Streams with a full socket and replays are not waited for. A backplane reader that awaits
         this between batches cannot outrun the sweep.
         """
-        await self._sweep.idle()
+        await self._delivery.idle()
 
     # The doors
 
-    def protocol_class(self) -> type[ArrivalProtocol]:
+    def protocol_class(self) -> type[FastPathProtocol]:
         """The HTTP protocol to give to ``uvicorn.Config(http=...)``, bound to this engine."""
-        ordinary = type("EngineTakeover", (TakeoverProtocol,), {"engine": self})
+        ordinary = type("EngineTakeover", (HttpProtocol,), {"engine": self})
         bound = {"__slots__": (), "engine": self, "ordinary": ordinary}
-        return type("EngineArrival", (ArrivalProtocol,), bound)
+        return type("EngineArrival", (FastPathProtocol,), bound)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
         """Ask the door and count its answer."""
@@ -145,13 +145,13 @@ class Engine:
             streams_of=self._registry.streams_of,
         )
         decision = self._door.decide(request, pod, way)
-        self.tally.decided(decision)
+        self._counters.decided(decision)
         return decision
 
     def refuse(self, error: CallerError) -> Refuse:
         """A refusal that was found before the door, counted."""
         refusal = Refuse(error)
-        self.tally.decided(refusal)
+        self._counters.decided(refusal)
         return refusal
 
     def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
@@ -173,9 +173,9 @@ class Engine:
 
     def open_with(self, stream: Stream, accepted: Accept, head: bytes) -> None:
         """Write `head` (a response head or nothing), the first bytes and what fits of a replay."""
-        data = head + frame(accepted.first) + self._sweep.newcomer(stream, stream.accepted_s)
-        self.tally.gaps += accepted.gap is not None
-        self.tally.bytes += len(data)
+        data = head + frame(accepted.first) + self._delivery.newcomer(stream, stream.accepted_s)
+        self._counters.gaps += accepted.gap is not None
+        self._counters.bytes += len(data)
         try:
             stream.transport.write(data)
         except Exception:  # noqa: BLE001 - one stream's error ends that stream only
@@ -185,13 +185,13 @@ class Engine:
 
     def start(self) -> None:
         """Begin to watch the time: heartbeats, timeouts, deadlines."""
-        self.handshakes.expire(self._clock())
+        self.header_timeouts.expire(self._clock())
         self._patrol.start()
 
     def stop(self) -> None:
         """Cut what is left and stop all timers; nothing is scheduled afterwards."""
         self._patrol.stop()
-        self._sweep.stop()
+        self._delivery.stop()
         self.cut_all()
         self.abort_lingering()
 
@@ -224,17 +224,17 @@ class Engine:
     @property
     def bounced_total(self) -> Mapping[str, int]:
         """Streams ever bounced, by reason."""
-        return self.tally.bounced
+        return self._counters.bounced
 
     @property
     def refused_total(self) -> Mapping[str, int]:
         """Stream requests ever refused, by error code."""
-        return self.tally.refused
+        return self._counters.refused
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Engine counters, see `Tally`."""
-        return self.tally.to_mapping()
+        """Engine counters, see `Counters`."""
+        return self._counters.to_mapping()
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
         """Say goodbye to up to `count` streams; returns how many it was."""
@@ -284,13 +284,13 @@ class Engine:
         """The socket is full: no pass comes to this stream until it drains."""
         stream.live = False
         stream.stall = (stream.transport.get_write_buffer_size(), self._clock())
-        self.tally.stalls += 1
+        self._counters.stalls += 1
 
     def flowing(self, stream: Stream) -> None:
         """The socket has drained."""
         stream.stall = None
         if stream.phase is Phase.OPEN:
-            self._sweep.late(stream)
+            self._delivery.late(stream)
 
     def lost(self, stream: Stream, error: Exception | None) -> None:
         """The connection is gone."""
@@ -302,7 +302,7 @@ class Engine:
         self._departures.cut(stream, "error")
 
     def _chores(self, now: float) -> None:
-        self.tally.handshake_timeouts += self.handshakes.expire(now)
+        self._counters.handshake_timeouts += self.header_timeouts.expire(now)
         self._departures.expire(now)
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import GapReason
 from tidegate.stream.log import EventLog, LogEntry
+from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import final_cursor
-from tidegate_sidecar.engine.sweep import Sweep
-from tidegate_sidecar.engine.tally import Tally
 
 
 class Intake:
     """Appends to `log` and wakes the `sweep`; nothing is written to a stream here."""
 
-    def __init__(self, log: EventLog, registry: Registry, sweep: Sweep, tally: Tally) -> None:
+    def __init__(
+        self, log: EventLog, registry: Registry, sweep: Delivery, counters: Counters
+    ) -> None:
         self._log = log
         self._registry = registry
-        self._sweep = sweep
-        self._tally = tally
+        self._delivery = sweep
+        self._counters = counters
 
     def publish(self, entry: LogEntry) -> None:
         """Append one event and mark its audiences, or the streams of its client."""
@@ -26,20 +28,20 @@ class Intake:
             chunk = self._log.append(entry)
         except CallerError:
             # The publish port refuses such text; what came past it must not stop the log.
-            self._tally.unsendable_events += 1
+            self._counters.unsendable_events += 1
             self._log.advance(entry.seq)
             return
         if chunk is None:
-            self._tally.repeated_events += 1
+            self._counters.repeated_events += 1
             return
-        self._tally.events += 1
+        self._counters.events += 1
         if entry.to.client is not None:
             for stream in self._registry.clients.get(entry.to.client, ()):
-                self._sweep.late(stream)
+                self._delivery.late(stream)
             return
         for audience in self._registry.audiences.addressed(entry.to):
             audience.append(entry.seq, chunk)
-            self._sweep.news(audience)
+            self._delivery.news(audience)
 
     def reset_epoch(self, epoch: str, position: int) -> None:
         """Go on at `position` of `epoch`; a stream that has not all of it up to there is told.
@@ -57,4 +59,4 @@ class Intake:
         for audience in self._registry.audiences:
             audience.clear(position)
         for stream in behind:
-            self._sweep.late(stream)
+            self._delivery.late(stream)

@@ -1,0 +1,83 @@
+"""Reads what a pod's annotations ask for, and says what in them cannot be meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tidegate.contract import kube, names
+from tidegate.injection.annotations import TABLE, WRITTEN_BY_TIDEGATE, Annotation
+
+_BY_KEY: Final[Mapping[str, Annotation]] = {annotation.key: annotation for annotation in TABLE}
+_LABELS: Final = (names.LABEL_ADMIT, names.LABEL_INJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedSettings:
+    """A pod's values: its own annotation, else the cluster's default, else the table's."""
+
+    own: Mapping[str, str]
+    defaults: Mapping[str, str]
+
+    def text(self, key: str) -> str:
+        """The value of `key` (without prefix) that holds; empty where nothing is set."""
+        if key in self.own:
+            return self.own[key]
+        return self.defaults.get(key, _BY_KEY[key].default)
+
+    def is_own(self, key: str) -> bool:
+        """Whether the pod itself says it."""
+        return key in self.own
+
+
+def read_requested(
+    annotations: Mapping[str, str], defaults: Mapping[str, str]
+) -> RequestedSettings:
+    """The values under our prefix that the table knows, as they are."""
+    own = {
+        key.removeprefix(kube.KEY_PREFIX): value.strip()
+        for key, value in annotations.items()
+        if key.startswith(kube.KEY_PREFIX) and key.removeprefix(kube.KEY_PREFIX) in _BY_KEY
+    }
+    return RequestedSettings(own, defaults)
+
+
+def bad_values(requested: RequestedSettings) -> list[str]:
+    """A sentence for each value that is not allowed, with what is."""
+    sentences = []
+    for key, value in requested.own.items():
+        annotation = _BY_KEY[key]
+        if annotation.kind.accepts(value):
+            continue
+        if (key, value) == ("mode", "proxy"):
+            sentences.append(
+                f"{annotation.full_key}: proxy mode is not available in this version; "
+                "use hub, where the application publishes to the sidecar"
+            )
+        else:
+            sentences.append(
+                f"{annotation.full_key} must be {annotation.kind.allowed}, not {value!r}"
+            )
+    return sentences
+
+
+def unknown_keys(annotations: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """A sentence for each key under our prefix that nobody reads, with the nearest that is."""
+    known = [annotation.full_key for annotation in TABLE]
+    strange = [
+        key
+        for key in annotations
+        if key.startswith(kube.KEY_PREFIX) and key not in known and key not in WRITTEN_BY_TIDEGATE
+    ]
+    strange += [key for key in labels if key.startswith(kube.KEY_PREFIX) and key not in _LABELS]
+    return [_unknown(key, [*known, *_LABELS]) for key in strange]
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    if key in known:
+        kind = "a label" if key in _LABELS else "an annotation"
+        return f"{key} is not read here: it is {kind}"
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+    return f"{key} is not a key of Tidegate; did you mean {nearest}?"

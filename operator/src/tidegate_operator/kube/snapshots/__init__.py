@@ -1,0 +1,9 @@
+"""From the cluster's objects to the planner's `Snapshot`.
+
+build          groups pods into workloads and scopes
+policies       DrainPolicy objects: their rules, and the pods they select
+steerable      whether a stream Service can be steered, and why not
+service_peers  workloads behind the same stream Service
+uninjected     workloads that a policy selects and that have no sidecar
+keys           the key of a workload: namespace, kind and name
+"""

@@ -1,0 +1,156 @@
+"""Acknowledged positions in JetStream: one message per key, laid out as a NATS KV bucket.
+
+The stream beside the log holds the last position per subject and no history; it is bounded in age
+and size, and the oldest position goes first. A position is replaced only by the one that saw it
+(the server compares the subject's last sequence), so pods that write at the same time cannot send
+a client back. Being laid out as a bucket (NATS ADR-8) it can be read with ``nats kv``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import Header
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.stream.acknowledged import advances
+from tidegate.wire.cursors import Cursor, parse_cursor
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
+
+MAX_KNOWN: Final = 20_000
+"""Positions remembered to spare a read before each write: one per stream that a pod may hold."""
+
+WRITE_LIMIT_S: Final = 4.0
+READ_LIMIT_S: Final = 2.0
+"""A stream that waits to begin should not wait longer than a client waits before it retries."""
+
+_RETRY_S: Final = 0.1
+_STREAM_NOT_FOUND: Final = 10059
+_WRONG_LAST_SEQUENCE: Final = 10071
+
+_MIB: Final = 2**20
+
+_log = logging.getLogger("tidegate.backplane")
+
+_Known = tuple[Cursor | None, int]
+"""What stands under a key, and at which sequence (0: nothing)."""
+
+
+class JetStreamAcks:
+    """Reads and writes over `connection`; makes the stream where there is none."""
+
+    def __init__(
+        self,
+        settings: JetStreamSettings,
+        connection: Client,
+        context: JetStreamContext,
+        counters: dict[str, int],
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._context = context
+        self._counters = counters
+        self._known: OrderedDict[StreamKey, _Known] = OrderedDict()
+        self._said = ""
+
+    async def keep(self, key: StreamKey, given: Cursor, epoch: str) -> None:
+        """Keep `given` unless something further is kept; raises `BackplaneUnavailableError`."""
+        try:
+            async with asyncio.timeout(WRITE_LIMIT_S):
+                while True:
+                    if await self._try_to_keep(key, given, epoch):
+                        return
+                    await asyncio.sleep(_RETRY_S)
+        except (NatsError, OSError, ValueError) as error:
+            self._known.pop(key, None)
+            raise self._unavailable(error) from error
+
+    async def read(self, key: StreamKey) -> Cursor | None:
+        """The position kept, from the server; raises `BackplaneUnavailableError`."""
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                self._check_connected()
+                return (await self._look_up(key))[0]
+        except (NatsError, OSError, ValueError) as error:
+            raise self._unavailable(error) from error
+
+    async def _try_to_keep(self, key: StreamKey, given: Cursor, epoch: str) -> bool:
+        """Whether the server has it now; `False`: another pod wrote at the same time."""
+        self._check_connected()
+        kept, revision = self._known.get(key, (None, 0))
+        if not revision or not advances(kept, given, epoch):
+            # What is remembered may have expired: only the server can say that it is kept.
+            kept, revision = await self._look_up(key)
+            if not advances(kept, given, epoch):
+                return True
+        try:
+            revision = await self._write(key, given, revision)
+        except APIError as error:
+            if error.err_code != _WRONG_LAST_SEQUENCE:
+                raise
+            self._known.pop(key, None)
+            self._counters["acks_contended"] += 1
+            return False
+        self._remember(key, (given, revision))
+        self._counters["acks_kept"] += 1
+        return True
+
+    async def _write(self, key: StreamKey, given: Cursor, revision: int) -> int:
+        headers = {
+            Header.EXPECTED_STREAM.value: self._settings.acks_stream,
+            Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision),
+        }
+        subject, body = self._settings.acks_subject(key), str(given).encode()
+        try:
+            stored = await self._context.publish(subject, body, headers=headers)
+        except NoStreamResponseError:
+            await self._make_stream()
+            stored = await self._context.publish(subject, body, headers=headers)
+        return stored.seq
+
+    async def _look_up(self, key: StreamKey) -> _Known:
+        try:
+            # Not the direct form, which any replica may answer with what it last heard.
+            message = await self._context.get_last_msg(
+                self._settings.acks_stream, self._settings.acks_subject(key)
+            )
+        except NotFoundError as error:
+            if error.err_code == _STREAM_NOT_FOUND:
+                await self._make_stream()
+            return None, 0
+        cursor = parse_cursor((message.data or b"").decode("utf-8", "replace"))
+        return cursor if isinstance(cursor, Cursor) else None, message.seq or 0
+
+    async def _make_stream(self) -> None:
+        await self._context.add_stream(self._settings.acks_stream_config())
+
+    def _remember(self, key: StreamKey, known: _Known) -> None:
+        self._known[key] = known
+        self._known.move_to_end(key)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def _check_connected(self) -> None:
+        if not self._connection.is_connected:
+            raise OSError("no connection")
+
+    def _unavailable(self, error: Exception) -> BackplaneUnavailableError:
+        self._counters["acks_unavailable"] += 1
+        if isinstance(error, APIError) and error.description != self._said:
+            # Said once for each cause: every acknowledgement meets it again.
+            self._said = error.description or ""
+            _log.warning(
+                "acknowledged positions cannot be kept: %s, which reserves %d MiB: %s",
+                self._settings.acks_stream,
+                self._settings.keep_acks_bytes // _MIB,
+                self._said,
+            )
+        return BackplaneUnavailableError("the store of acknowledged positions does not answer")

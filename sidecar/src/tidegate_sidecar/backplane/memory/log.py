@@ -1,0 +1,121 @@
+"""A backplane within one process: for one pod, and for trying things out.
+
+Its epoch is the process: a client that moves to another pod gets a `gap`, because nothing there
+knows the events of this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
+from tidegate.stream.log import LogEntry
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.memory.acks import MemoryAcks
+from tidegate_sidecar.backplane.port import Position, Problem, Reader, epoch_of
+
+MAX_BEHIND = 100_000
+"""Entries appended and not yet read; beyond that publishing waits its turn (503)."""
+
+
+class MemoryBackplane:
+    """Implements `Backplane`. `clock` in seconds, `epoch_seed` as for `epoch_of`."""
+
+    def __init__(self, clock: Callable[[], float], epoch_seed: int) -> None:
+        self._clock = clock
+        self._epoch = epoch_of(epoch_seed)
+        self._seq = 0
+        self._by_key: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._behind: deque[LogEntry] = deque()
+        self._more = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._acks = MemoryAcks(clock)
+        self._counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+
+    @property
+    def degraded(self) -> bool:
+        """Never: there is nothing between append and read."""
+        return False
+
+    @property
+    def problem(self) -> Problem | None:
+        """None: the log is here."""
+        return None
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Appended, duplicates, unavailable and acks kept, in total."""
+        return self._counters
+
+    @property
+    def canary_delay_s(self) -> float | None:
+        """None is sent."""
+        return None
+
+    async def start(self, reader: Reader) -> None:
+        """Begin with an empty log, which is filled at once."""
+        reader.reset(self._epoch, 0)
+        reader.filled()
+        self._task = asyncio.create_task(self._deliver(reader), name="memory backplane")
+
+    async def append(self, publish: Publish) -> Position:
+        """Store an event and return its position; raises `BackplaneUnavailableError`."""
+        if self._task is None or len(self._behind) >= MAX_BEHIND:
+            self._counters["unavailable"] += 1
+            raise BackplaneUnavailableError("the log is not being read")
+        now = self._clock()
+        known = self._known(publish.key, now)
+        if known is not None:
+            self._counters["duplicates"] += 1
+            return Position(self._epoch, known)
+        self._seq += 1
+        self._counters["appended"] += 1
+        if publish.key is not None:
+            self._by_key[publish.key] = (now, self._seq)
+        self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
+        self._more.set()
+        return Position(self._epoch, self._seq)
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+        """Keep a position; raises `BackplaneUnavailableError` before `start`."""
+        self._check_started()
+        self._counters["acks_kept"] += self._acks.keep(key, cursor, self._epoch)
+
+    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+        """The position kept; raises `BackplaneUnavailableError` before `start`."""
+        self._check_started()
+        return self._acks.read(key)
+
+    def _check_started(self) -> None:
+        if self._task is None:
+            self._counters["unavailable"] += 1
+            raise BackplaneUnavailableError("the log is not being read")
+
+    async def stop(self) -> None:
+        """End reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def _known(self, key: str | None, now: float) -> int | None:
+        while self._by_key:
+            oldest, (at, _) = next(iter(self._by_key.items()))
+            if now - at < IDEMPOTENCY_WINDOW_S:
+                break
+            del self._by_key[oldest]
+        if key is None or key not in self._by_key:
+            return None
+        return self._by_key[key][1]
+
+    async def _deliver(self, reader: Reader) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._behind:
+                batch = [self._behind.popleft() for _ in range(min(256, len(self._behind)))]
+                await reader.read(batch, batch[-1].seq)

@@ -1,0 +1,176 @@
+"""The ordinary way in: the stream routes as an ASGI application, by the same decision.
+
+Used for whatever must not be taken over, and by servers that do not have the takeover at all. A
+stream looks the same to the engine: its transport is a small buffer whose bytes, out of their
+chunks, go through ASGI's ``send``; the web server frames them again as it must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
+from tidegate.stream.requests import Recalled, StreamRequest
+from tidegate.wire.http import Headers, unframe
+from tidegate_sidecar.engine.request_headers import header_facts
+from tidegate_sidecar.engine.stream import Stream
+
+if TYPE_CHECKING:
+    from tidegate_sidecar.engine.engine import Engine
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+ABORT = "tidegate.abort"
+"""ASGI extension of our own protocol: ``call`` ends the connection below a response at once."""
+
+_REQUEST_LINE_REST = len("  HTTP/1.1\r\n\r\n")
+_HEADER_REST = len(": \r\n")
+
+
+class ResponseTransport:
+    """A stream's connection made of an ASGI response.
+
+    Whatever is written pauses the stream until `serve` has sent it, so at most one write waits.
+    """
+
+    def __init__(self, abort: Callable[[], None] | None) -> None:
+        self.stream: Stream | None = None
+        self._abort = abort
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._closing = False
+        self._wake = asyncio.Event()
+        self.aborted = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        """Buffer whole chunks."""
+        if self._closing or self.aborted.is_set():
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        self._wake.set()
+        if self.stream is not None and not self._paused:
+            self._paused = True
+            self.stream.pause_writing()
+
+    def close(self) -> None:
+        """End the response once the buffer is sent."""
+        self._closing = True
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Stop at once, without the end of the response."""
+        self.aborted.set()
+        if self._abort is not None:
+            self._abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes not yet given to the web server."""
+        return self._size
+
+    async def serve(self, send: Send) -> None:
+        """Send what is written until the stream is closed."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            chunks, self._chunks = self._chunks, []
+            body = unframe(b"".join(chunks))
+            if body:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            self._size -= sum(map(len, chunks))
+            if self._closing and not self._chunks:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            if self._paused and not self._chunks and self.stream is not None:
+                self._paused = False
+                self.stream.resume_writing()
+
+
+class AsgiStreams:
+    """The ASGI application of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; for other scopes than ``http`` there is nothing to do."""
+        if scope["type"] != "http":
+            return
+        request = _request(scope)
+        decision = self._engine.decide(request, "asgi")
+        if isinstance(decision, Recall):
+            recalled = await self._engine.recall(decision.key)
+            decision = self._engine.decide(decision.answered(recalled), "asgi")
+        if isinstance(decision, Accept) and not decision.headers_only:
+            abort = scope.get("extensions", {}).get(ABORT, {}).get("call")
+            await self._stream(decision, ResponseTransport(abort), receive, send)
+        elif isinstance(decision, Accept | Bounce):
+            body = decision.body if isinstance(decision, Bounce) else b""
+            await _respond(send, 200, STREAM_HEADERS, b"" if decision.headers_only else body)
+        elif isinstance(decision, Refuse):
+            body = b"" if scope["method"] == "HEAD" else decision.body
+            await _respond(send, decision.status, decision.headers, body)
+
+    async def _stream(
+        self, decision: Accept, transport: ResponseTransport, receive: Receive, send: Send
+    ) -> None:
+        stream = transport.stream = self._engine.admit(transport, decision)
+        self._engine.open_with(stream, decision, b"")
+        tasks = [
+            asyncio.ensure_future(_send_stream(transport, send)),
+            asyncio.ensure_future(_until_disconnected(receive)),
+            asyncio.ensure_future(transport.aborted.wait()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            error = results[0] if isinstance(results[0], Exception) else None
+            stream.connection_lost(error)
+
+
+async def nothing_kept(_: StreamKey) -> Recalled:
+    """The answer of an engine that stands alone: no store, so nothing was ever kept."""
+    return Recalled()
+
+
+async def _send_stream(transport: ResponseTransport, send: Send) -> None:
+    await _start(send, 200, STREAM_HEADERS)
+    await transport.serve(send)
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _start(send: Send, status: int, headers: Headers) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+
+
+async def _respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await _start(send, status, headers)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _request(scope: Scope) -> StreamRequest:
+    headers = scope["headers"]
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    line = len(scope["method"]) + len(path) + len(query) + _REQUEST_LINE_REST
+    return StreamRequest(
+        method=scope["method"],
+        http_version=scope.get("http_version", "1.1"),
+        path=path.partition(b"?")[0],
+        query=query,
+        last_event_id=header_facts(headers).last_event_id,
+        header_bytes=line + sum(len(n) + len(v) + _HEADER_REST for n, v in headers),
+    )

@@ -1,0 +1,132 @@
+"""The first way in: what a connection is until its first bytes have come.
+
+A stream's client sends one request, alone and whole, on a new connection, and after a crash or a
+rollout very many of them do so at once. For these nothing of the web server is made: their head is
+read here (by httptools, which the web server reads with too), the door decides, and the connection
+becomes a `Stream`. Whatever is not that plain, or not whole in the first bytes, goes to
+`HttpProtocol` with every byte of it, as if this module did not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_sidecar.engine.handoff import Handoff
+from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from tidegate_sidecar.engine.engine import Engine
+    from tidegate_sidecar.engine.http_protocol import HttpProtocol
+
+_GET = b"GET /"
+
+
+class FastPathProtocol(asyncio.Protocol):
+    """A new connection; `engine` and the protocol for `ordinary` ones are set by a subclass."""
+
+    __slots__ = ("_of_server", "_server_state", "_transport")
+
+    engine: Engine
+    ordinary: type[HttpProtocol]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._of_server = (config, server_state, app_state, _loop)
+        self._server_state = server_state
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the request head."""
+        self._transport = transport
+        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        self.engine.header_timeouts.begin(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Decide on a whole plain stream request, or leave the connection to the web server."""
+        self._server_state.connections.discard(self)
+        plain = _plain_request(data, self.engine.settings.max_header_bytes)
+        if plain is None:
+            self._leave(data)
+            return
+        self.engine.header_timeouts.done(self._transport)
+        request, headers = plain
+        heads = self.engine.heads.of(headers)
+        taken = Handoff(self.engine, self._transport, heads, True, self._server_state.tasks)
+        taken.answer(self.engine.decide(request, "takeover"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._server_state.connections.discard(self)
+        self.engine.header_timeouts.done(self._transport)
+
+    def shutdown(self) -> None:
+        """The web server stops: nothing has been asked here."""
+        self._transport.close()
+
+    def _leave(self, data: bytes) -> None:
+        protocol = self.ordinary(*self._of_server)
+        protocol.connection_made(self._transport)
+        self._transport.set_protocol(protocol)
+        protocol.data_received(data)
+
+
+class _Head:
+    """What httptools tells of a request."""
+
+    __slots__ = ("complete", "headers", "url")
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+def _plain_request(
+    data: bytes, max_bytes: int
+) -> tuple[StreamRequest, list[tuple[bytes, bytes]]] | None:
+    """The stream request that `data` is, with nothing that forbids a takeover, and its headers."""
+    head = _whole_head(data, max_bytes)
+    if head is None:
+        return None
+    path, _, query = head.url.partition(b"?")
+    facts = header_facts(head.headers)
+    if not is_stream_path(path) or facts.has_body or facts.upgrades or facts.expects:
+        return None
+    query = query.partition(b"#")[0]
+    request = StreamRequest("GET", "1.1", path, query, facts.last_event_id, len(data))
+    return request, head.headers
+
+
+def _whole_head(data: bytes, max_bytes: int) -> _Head | None:
+    """The head of the one GET request over HTTP/1.1 that `data` is, or ``None``."""
+    if len(data) > max_bytes or not data.startswith(_GET):
+        return None
+    if data.find(HEAD_END) + len(HEAD_END) != len(data):
+        return None
+    head = _Head()
+    parser = httptools.HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    return head if head.complete and parser.get_http_version() == "1.1" else None

@@ -1,0 +1,161 @@
+"""The second way in: uvicorn's protocol, which still hands stream connections to the engine.
+
+It has the connections that `FastPathProtocol` did not answer on their first bytes: what is not a
+stream, what came in pieces, and what follows on a kept connection. It is uvicorn's own httptools
+protocol with one question added: once a request's head is complete, the door decides. A
+connection that is accepted changes its protocol to a slim `Stream` before any task or request
+object is made for it, and never comes back. It must be entirely ours for that: GET, no body, no
+upgrade, nothing pipelined, no response unfinished, nothing buffered; whatever is not goes on as
+if this module did not exist.
+
+Two limits of the request head, which httptools does not have, are kept here for all requests: its
+size, and the time it may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tidegate.contract.errors import CallerError
+from tidegate.stream.door import Decision, Defer, Refuse, headers_too_large
+from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_sidecar.engine.asgi import ABORT
+from tidegate_sidecar.engine.handoff import Handoff
+from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
+
+if TYPE_CHECKING:
+    from tidegate_sidecar.engine.engine import Engine
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection until it becomes a stream or closes; `engine` is set by a subclass."""
+
+    engine: Engine
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head = b""
+        self._reading_head = True
+        self._message_ended = False
+        self._mixed = False
+        self._left = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first request head."""
+        super().connection_made(transport)
+        self.engine.header_timeouts.begin(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.engine.header_timeouts.done(self.transport)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, keeping the head's raw bytes until it is complete."""
+        if self._left:
+            return
+        self._message_ended = False
+        if self._reading_head:
+            self._head += data
+        super().data_received(data)
+        if self._left:
+            self._part_from_parser()
+        elif self._reading_head and len(self._head) > self.engine.settings.max_header_bytes:
+            self.engine.header_timeouts.done(self.transport)
+            self._take().answer(self._too_large())
+            self._part_from_parser()
+        elif self.cycle is None or self.cycle.response_complete:
+            # These bytes have ended uvicorn's keep-alive timer, also where they begin no request
+            # (blank lines); from here on the time for a head runs, once for all that follow.
+            self.engine.header_timeouts.begin(self.transport)
+
+    def on_message_begin(self) -> None:
+        """Notice a request that has begun behind another one in the same bytes."""
+        if self._left:
+            return
+        if self._message_ended:
+            # From here on the raw bytes kept are not those of the head being read.
+            self._mixed = True
+        super().on_message_begin()
+        self.engine.header_timeouts.begin(self.transport)
+
+    def on_headers_complete(self) -> None:
+        """Ask the door, and take the connection over or let the request go on."""
+        if self._left:
+            return
+        self._reading_head = False
+        self.engine.header_timeouts.done(self.transport)
+        decision = self._decide()
+        if isinstance(decision, Defer):
+            self._go_on()
+        else:
+            self._take().answer(decision)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of an ordinary request's body."""
+        if not self._left:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """An ordinary request is complete; what follows is another head."""
+        if self._left:
+            return
+        self._reading_head = True
+        self._message_ended = True
+        self._head = b""
+        super().on_message_complete()
+
+    def _decide(self) -> Decision:
+        path, _, query = self.url.partition(b"?")
+        too_large = len(self._head) > self.engine.settings.max_header_bytes
+        if not too_large and not is_stream_path(path):
+            return Defer("not_a_stream")
+        request = self._request(path, query)
+        if too_large and not request.response_unfinished and not request.write_buffer_used:
+            return self._too_large()
+        decision = self.engine.decide(request, "takeover")
+        if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
+            # The web server would send chunks, which an HTTP/1.0 client takes for text.
+            detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
+            return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
+        return decision
+
+    def _request(self, path: bytes, query: bytes) -> StreamRequest:
+        head_end = self._head.find(HEAD_END) + len(HEAD_END)
+        return StreamRequest(
+            method=self.parser.get_method().decode("latin-1"),
+            http_version=self.parser.get_http_version(),
+            path=path,
+            query=query.partition(b"#")[0],
+            header_bytes=head_end,
+            **header_facts(self.headers)._asdict(),
+            pipelined=self._mixed or head_end != len(self._head),
+            response_unfinished=self.cycle is not None and not self.cycle.response_complete,
+            write_buffer_used=self.transport.get_write_buffer_size() > 0,
+        )
+
+    def _go_on(self) -> None:
+        # Without it a peer that does not read could hold its connection for ever: closing waits.
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        super().on_headers_complete()
+        if self.engine.closing and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _take(self) -> Handoff:
+        """Leave the web server; from here on the connection is ours."""
+        chunked = self.parser.get_http_version() != "1.0"
+        heads = self.engine.heads.of(self.headers or ())  # none before the request line
+        self._left = True
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        return Handoff(self.engine, self.transport, heads, chunked, self.tasks)
+
+    def _too_large(self) -> Refuse:
+        return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
+
+    def _part_from_parser(self) -> None:
+        # They hold each other, and no connection_lost will come to part them.
+        self.parser = None  # type: ignore[assignment]

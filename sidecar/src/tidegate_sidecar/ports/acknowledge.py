@@ -1,0 +1,163 @@
+"""Acknowledgements at the public port: a position that is answered for is kept.
+
+204 means that the store has the position, or one beyond it: a stream of that name goes on from
+there on any pod. So that a chatty client does not flood the store, a pod writes one stream's
+position at most once a second: the first at once, and what comes in meanwhile is held, the newest
+is written for all and all are answered. Nothing is answered and written later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tidegate.contract.acknowledge import (
+    ACKNOWLEDGE_EVERY_S,
+    MAX_ACKNOWLEDGE_BYTES,
+    MAX_HELD_PER_STREAM,
+    StreamKey,
+    read_acknowledgement,
+)
+from tidegate.contract.errors import BackplaneUnavailableError, CallerError, TidegateError
+from tidegate.stream.acknowledged import advances, check_acknowledged
+from tidegate.stream.log import EventLog
+from tidegate.stream.requests import Recalled, read_acknowledge_target
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports import responses as answers
+
+MAX_HELD: Final = 10_000
+"""Acknowledgements held by a pod at a time; beyond that they are asked to come again (503)."""
+
+BODY_LIMIT_S: Final = 10.0
+"""How long a client may take to send its few bytes."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The next write of one stream's position, and who waits for it."""
+
+    newest: Cursor
+    done: asyncio.Future[None]
+    held: int = 0
+
+
+class Acknowledgements:
+    """Writes positions to the backplane, each stream's in turn, and looks them up.
+
+    `log` is only read, to tell ids that were never issued and the epoch that counts.
+    """
+
+    def __init__(
+        self, backplane: Backplane, log: EventLog, every_s: float = ACKNOWLEDGE_EVERY_S
+    ) -> None:
+        self._backplane = backplane
+        self._log = log
+        self._every_s = every_s
+        self._turns: dict[StreamKey, _Turn] = {}
+        self._writing: dict[StreamKey, asyncio.Task[None]] = {}
+        self._held = 0
+        self._ending = asyncio.Event()
+
+    async def keep(self, key: StreamKey, event_id: str) -> None:
+        """Return once the position of `event_id`, or one beyond it, is kept.
+
+        Raises `CallerError` for an id that cannot be and for too many at a time, and
+        `BackplaneUnavailableError` where nothing was kept.
+        """
+        cursor = check_acknowledged(event_id, self._log)
+        turn = self._turns.get(key)
+        self._check_room(turn)
+        if turn is None:
+            done = asyncio.get_running_loop().create_future()
+            turn = self._turns[key] = _Turn(cursor, done)
+        elif advances(turn.newest, cursor, self._log.epoch):
+            turn.newest = cursor
+        if key not in self._writing:
+            self._writing[key] = asyncio.create_task(self._write(key), name="acknowledgements")
+        turn.held += 1
+        self._held += 1
+        try:
+            await asyncio.shield(turn.done)
+        finally:
+            turn.held -= 1
+            self._held -= 1
+
+    async def recall(self, key: StreamKey) -> Recalled:
+        """Look up where the stream goes on."""
+        try:
+            kept = await self._backplane.acknowledged(key)
+        except BackplaneUnavailableError:
+            return Recalled(reached=False)
+        return Recalled(None if kept is None else str(kept))
+
+    def hurry(self) -> None:
+        """The pod is about to end: what is held is written now."""
+        self._ending.set()
+
+    async def stop(self) -> None:
+        """Give up what is not written; whoever waits has had no answer."""
+        tasks = [*self._writing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_room(self, turn: _Turn | None) -> None:
+        if self._held >= MAX_HELD:
+            raise BackplaneUnavailableError("too many acknowledgements are waiting")
+        if turn is not None and turn.held >= MAX_HELD_PER_STREAM:
+            detail = f"at most {MAX_HELD_PER_STREAM} of a stream at a time; send the newest id only"
+            raise CallerError("too_many_acknowledgements", detail, "stream", status=429)
+
+    async def _write(self, key: StreamKey) -> None:
+        try:
+            while (turn := self._turns.pop(key, None)) is not None:
+                await self._write_one(key, turn)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._every_s):
+                        await self._ending.wait()
+        finally:
+            del self._writing[key]
+
+    async def _write_one(self, key: StreamKey, turn: _Turn) -> None:
+        try:
+            await self._backplane.acknowledge(key, turn.newest)
+        except TidegateError as error:
+            turn.done.set_exception(error)
+            turn.done.exception()  # whoever waited may have left
+        except BaseException:
+            turn.done.cancel()
+            raise
+        else:
+            turn.done.set_result(None)
+
+
+class AcknowledgePort:
+    """``POST /sse/subscribe/{client_id}/ack?stream=NAME`` with ``{"id": …}``."""
+
+    def __init__(self, acknowledgements: Acknowledgements, metrics: Metrics) -> None:
+        self._acknowledgements = acknowledgements
+        self._metrics = metrics
+
+    def app(self) -> Starlette:
+        """The ASGI application; the paths that are its own are told by whoever routes to it."""
+        return answers.make_app(
+            [Route("/{path:path}", self.acknowledge, methods=["POST"])],
+            lambda error: self._metrics.refused("public", error),
+        )
+
+    async def acknowledge(self, request: Request) -> Response:
+        """Keep one position; 204."""
+        path, query = answers.raw_path(request.scope), request.scope.get("query_string", b"")
+        key = read_acknowledge_target(path, query)
+        body = await answers.read_body(request, MAX_ACKNOWLEDGE_BYTES, BODY_LIMIT_S)
+        await self._acknowledgements.keep(key, read_acknowledgement(body))
+        return Response(status_code=204, headers={"cache-control": "no-store"})

@@ -1,0 +1,85 @@
+"""The admin port (pod network): probes, the preStop hook, metrics and status.
+
+Readiness means: listening, and the ring filled once. Nothing takes it back: a broker that is away
+must not empty every Service, and failing it while draining would make some load balancers cut the
+streams that are being let go politely.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from tidegate.contract import names
+from tidegate.contract.errors import CallerError
+from tidegate_sidecar.drainer import Drainer
+from tidegate_sidecar.hub import Hub
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports import responses as answers
+from tidegate_sidecar.reporting.report import Pod
+
+
+class AdminPort:
+    """The handlers of the port; `app` serves them. Empty `token`: none is wanted."""
+
+    def __init__(self, pod: Pod, hub: Hub, drainer: Drainer, metrics: Metrics, token: str) -> None:
+        self._pod = pod
+        self._hub = hub
+        self._drainer = drainer
+        self._metrics = metrics
+        self._token = token
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return answers.make_app(
+            [
+                Route(names.PATH_LIVEZ, self.livez),
+                Route(names.PATH_READYZ, self.readyz),
+                Route(names.PATH_METRICS, self.metrics),
+                Route(names.PATH_STATUS, self.status),
+                Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
+            ],
+            self._refused,
+        )
+
+    def _refused(self, error: str) -> None:
+        self._metrics.refused("admin", error)
+
+    async def livez(self, _: Request) -> Response:
+        """The loop turns."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether the ring was ever filled, and if not, what keeps it empty."""
+        if self._hub.is_filled:
+            return PlainTextResponse("ok\n")
+        problem = self._pod.problem()
+        why = "" if problem is None else f": {problem}"
+        return PlainTextResponse(f"the ring is not filled yet{why}\n", status_code=503)
+
+    async def metrics(self, _: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    async def status(self, _: Request) -> Response:
+        """What the next report would say, and more."""
+        return JSONResponse(self._pod.status())
+
+    async def drain_pod(self, request: Request) -> Response:
+        """The preStop hook: drains, and answers when the pod may be sent SIGTERM.
+
+        The kubelet's httpGet hook is a GET without a time-out of its own that ignores the status;
+        it may call twice (kubelet restart), and the second call waits for the same end.
+        """
+        shown = request.headers.get(names.HEADER_POD_TOKEN, "")
+        if self._token and not hmac.compare_digest(shown.encode(), self._token.encode()):
+            detail = f"the header {names.HEADER_POD_TOKEN} does not hold this pod's token"
+            raise CallerError("bad_token", detail, names.HEADER_POD_TOKEN, status=403)
+        await self._drainer.prestop()
+        status = self._pod.status()
+        return JSONResponse({"state": status["state"], "streams": status["streams"]})

@@ -1,0 +1,144 @@
+"""The publish port (loopback only): events come in, and the application looks at its clients.
+
+Several events in one request (NDJSON) are appended side by side and answered line by line in
+order: a wrong line does not touch its neighbours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tidegate.contract import names
+from tidegate.contract.errors import BackplaneUnavailableError, CallerError
+from tidegate.contract.publish import Publish
+from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports import responses as answers
+from tidegate_sidecar.streams import Goodbye, Streams
+
+NDJSON: Final = "application/x-ndjson"
+
+BATCH_BYTES: Final = 16 * 2**20
+"""An NDJSON body: large enough that its request costs nothing, small enough to hold in memory."""
+
+_AT_ONCE: Final = 1000
+"""Lines of one batch on their way to the backplane together."""
+
+_JSON_GROWTH: Final = 6
+"""JSON may write one byte of data as six (``\\u0001``); with room for the other fields."""
+_OTHER_FIELDS_BYTES: Final = 64 * 1024
+
+END_DEADLINE_MS: Final = 5000
+"""How long a handover may take after `DELETE /clients/{id}`."""
+
+
+class PublishPort:
+    """The handlers of the port; `app` serves them."""
+
+    def __init__(
+        self, backplane: Backplane, streams: Streams, metrics: Metrics, max_event_bytes: int
+    ) -> None:
+        self._backplane = backplane
+        self._streams = streams
+        self._metrics = metrics
+        self._max_event_bytes = max_event_bytes
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        one = f"{names.PATH_CLIENTS}/{{client_id:path}}"
+        return answers.make_app(
+            [
+                Route(names.PATH_PUBLISH, self.publish, methods=["POST"]),
+                Route(names.PATH_CLIENTS, self.clients, methods=["GET"]),
+                Route(one, self.client, methods=["GET"]),
+                Route(one, self.end_client, methods=["DELETE"]),
+            ],
+            self._refused,
+        )
+
+    def _refused(self, error: str) -> None:
+        self._metrics.refused("publish", error)
+
+    async def publish(self, request: Request) -> Response:
+        """One event as JSON, or several as NDJSON; 202 with the id or ids."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == NDJSON:
+            return await self._publish_lines(await answers.read_body(request, BATCH_BYTES))
+        limit = self._max_event_bytes * _JSON_GROWTH + _OTHER_FIELDS_BYTES
+        document = await self._publish_one(await answers.read_body(request, limit))
+        return JSONResponse(document, status_code=202)
+
+    async def _publish_one(self, body: bytes) -> dict[str, Any]:
+        publish = Publish.from_bytes(body, self._max_event_bytes)
+        position = await self._backplane.append(publish)
+        self._metrics.published()
+        return {"id": position.to_id()}
+
+    async def _publish_lines(self, body: bytes) -> Response:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        if not lines:
+            raise CallerError("empty_batch", "at least one line is needed")
+        results: list[tuple[int, dict[str, Any]]] = []
+        for start in range(0, len(lines), _AT_ONCE):
+            chunk = lines[start : start + _AT_ONCE]
+            results += await asyncio.gather(*(self._line(line) for line in chunk))
+        # The status is the best any line got: a client that looks only at it learns whether
+        # anything was accepted, and the lines say the rest.
+        status = min(status for status, _ in results)
+        headers = {"Retry-After": "1"} if status == 503 else None
+        text = "".join(json.dumps(document) + "\n" for _, document in results)
+        return Response(text, status_code=status, media_type=NDJSON, headers=headers)
+
+    async def _line(self, line: bytes) -> tuple[int, dict[str, Any]]:
+        try:
+            return 202, await self._publish_one(line)
+        except CallerError as error:
+            self._refused(error.code)
+            return error.status, error.to_json()
+        except BackplaneUnavailableError as error:
+            self._refused("unavailable")
+            return 503, answers.unavailable_json(error)
+
+    async def clients(self, _: Request) -> Response:
+        """How many streams each client has here, and how many there are without a client."""
+        clients = dict(self._streams.clients())
+        total = self._streams.open_count
+        return JSONResponse({"clients": clients, "streams": total})
+
+    async def client(self, request: Request) -> Response:
+        """One client's streams here; 404 where it has none."""
+        client = _client_id(request)
+        streams = self._streams.streams_of(client)
+        if not streams:
+            raise CallerError("no_such_client", f"{client} has no stream here", status=404)
+        listed = [
+            {
+                "stream": s.stream,
+                "topics": list(s.topics),
+                "age_s": round(s.age_s, 3),
+                "cursor": s.cursor,
+                "lagging": s.lagging,
+            }
+            for s in streams
+        ]
+        return JSONResponse({"client": client, "streams": listed})
+
+    async def end_client(self, request: Request) -> Response:
+        """End a client's streams here, each with a `shutdown`; says how many there were."""
+        goodbye = Goodbye("ended", self._streams.bounce_retry_ms, END_DEADLINE_MS)
+        ended = self._streams.end_client(_client_id(request), goodbye)
+        return JSONResponse({"ended": ended})
+
+
+def _client_id(request: Request) -> str:
+    client = str(request.path_params["client_id"])
+    if not names.is_client_id(client):
+        raise CallerError("bad_client", "must be 1 to 128 of 0-9 A-Z a-z . _ : @ ~ -", "client_id")
+    return client
