@@ -13,7 +13,7 @@ from e2e.images.build import ImageBuilder
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SIDECAR_LIMIT_BYTES = 120e6
-NOT_IN_THE_SIDECAR = ("kopf", "kubernetes", "rich", "plotly", "pytest", "uv")
+NOT_IN_THE_SIDECAR = ("kopf", "kubernetes", "rich", "pytest", "uv")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_the_operator_holds_both_of_its_programs(builder: ImageBuilder) -> None:
     image = builder.operator()
     print(f"operator: {image.bytes_above(builder.base()) / 1e6:.1f} MB above the base")
     assert {"tidegate", "kopf", "kubernetes", "cryptography"} <= packages(image)
-    assert packages(image).isdisjoint({"pytest", "ruff", "mypy", "plotly", "uv"})
+    assert packages(image).isdisjoint({"pytest", "ruff", "mypy", "uv"})
 
 
 def test_neither_runs_as_root_or_through_a_shell(builder: ImageBuilder) -> None:

@@ -16,6 +16,7 @@ from tidegate.score.scorecard import document
 from tidegate_lab.broker import nats_server, start_broker
 from tidegate_lab.demo.options import settings_of
 from tidegate_lab.demo.outcome import Outcome, conclude
+from tidegate_lab.demo.plots import combined
 from tidegate_lab.demo.progress import Display
 from tidegate_lab.demo.report import write_report
 from tidegate_lab.demo.tables import scorecards
@@ -36,12 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
     rollouts = settings_of(arguments)
     raise_descriptor_limit(rollouts[0].most_connections, "--clients")
     nats_server()
+    _check_outputs(arguments)
     try:
         with Display(Console(stderr=True), tuple(one.fleet.mode for one in rollouts)) as display:
             measured = asyncio.run(_run_all(rollouts, display))
     except asyncio.CancelledError:
         return EXIT_TERMINATED
-    return tell(measured, rollouts[0], arguments.report, arguments.json)
+    status = tell(measured, rollouts[0], arguments.report, arguments.json)
+    if arguments.svg is not None:
+        picture = combined(measured, rollouts[0].budget_per_s)
+        _write("--svg", arguments.svg, picture)
+    return status
 
 
 def tell(
@@ -67,6 +73,27 @@ def tell(
         raise SettingsError("--report", f"{report}: {error.strerror}") from None
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
     return outcome.status
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Raise `SettingsError` for a file that could not be written at the end, before the rollouts."""
+    outputs = {"--report": arguments.report, "--svg": arguments.svg, "--json": arguments.json}
+    for option, target in outputs.items():
+        if target is None or target == STDOUT:
+            continue
+        path = Path(target)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("a").close()
+        except OSError as error:
+            raise SettingsError(option, f"{path}: {error.strerror}") from None
+
+
+def _write(option: str, path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(option, f"{path}: {error.strerror}") from None
 
 
 def _about_the_machine(outcome: Outcome, late_s: float) -> list[str]:

@@ -73,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where the HTML report goes (default {DEFAULT_REPORT})",
     )
     out.add_argument(
+        "--svg", type=Path, metavar="FILE", help="write the plots as one SVG picture as well"
+    )
+    out.add_argument(
         "--json", metavar="FILE", help="write the scorecards as JSON; - is standard output"
     )
     out.add_argument(
