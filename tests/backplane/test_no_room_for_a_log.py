@@ -18,7 +18,6 @@ from tidegate.drain.drain import Drain
 from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.jetstream.problems import problem_of
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
-from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
@@ -64,8 +63,8 @@ async def test_readiness_status_and_report_name_the_cause():
     )
     drain, streams = Drain(DrainSettings()), FakeStreams(0)
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
-    hub = Hub(None, lambda: None)
-    app = AdminPort(pod, hub, None, Metrics(drain, streams, backplane), token="").app()
+    reader = SimpleNamespace(is_filled=False)
+    app = AdminPort(pod, reader, None, Metrics(drain, streams, backplane), token="").app()
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://admin"
     ) as client:

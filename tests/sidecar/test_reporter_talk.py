@@ -117,7 +117,7 @@ async def test_an_answer_is_taken_and_the_next_report_tells_its_seq_on_the_same_
     async with talking(lambda report, n: answer if n == 1 else None) as world:
         await world.operator.until(lambda o: len(o.reports) == 2)
         assert world.operator.reports[1][1].plan_seq == 7
-        assert world.streams.closing
+        assert world.streams.gate.closing
         assert world.operator.connections == 1
 
 
@@ -190,7 +190,7 @@ async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad):
         await world.operator.until(lambda o: len(o.reports) >= 3)
         gap_s = world.operator.reports[1][0] - world.operator.reports[0][0]
         assert gap_s >= 0.12, "it backs off"
-        assert world.streams.closing
+        assert world.streams.gate.closing
         failed = world.metrics.registry.get_sample_value(
             "tidegate_reports_total", {"result": "failed"}
         )

@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 
 from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
+from tidegate.drain.decision import Decision, Goodbye
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception
 from tidegate.drain.returns import Returns
-from tidegate.drain.settings import Decision, Departure, DrainSettings
+from tidegate.drain.settings import DrainSettings
 from tidegate.drain.slots import Slots
 
 LAST_CALL_S = 5.0
@@ -110,7 +111,7 @@ class Drain:
     def decide(self, now: float, streams: int, lingering: int = 0) -> Decision:
         """What is due, given `streams` open and `lingering` that have had their goodbye.
 
-        The caller must carry the departures out: they count as done.
+        The caller must carry the goodbyes out: they count as done.
         """
         if self.state == "draining" and streams == 0 and lingering == 0:
             self.state = after(self.state, Event.LAST_STREAM_GONE)
@@ -136,11 +137,11 @@ class Drain:
             now, due, course.retry_ms / 1000, course.wanted_per_s, self._spread_s(course)
         )
         deadline_ms = self._handover_ms(now)
-        departures = tuple(
-            Departure(b.count, course.reason, b.retry_ms, deadline_ms) for b in batches
+        goodbyes = tuple(
+            (b.count, Goodbye(course.reason, b.retry_ms, deadline_ms)) for b in batches
         )
         next_at = slots.next_at(remaining - due)
-        return Decision(departures, False, self._wake_at(now, next_at, streams - due))
+        return Decision(goodbyes, False, self._wake_at(now, next_at, streams - due))
 
     def _spread_s(self, course: _Course) -> float:
         return 0.0 if course.name == "fixed" else self.policy.spread_max_s

@@ -1,11 +1,9 @@
-"""What a drain is told and what it answers: the policy, the departures, the decision."""
+"""How a pod drains: the settings of `tidegate.drain.drain.Drain`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-from tidegate.contract.stream_events import ShutdownReason
 
 Mode = Literal["even", "fixed", "cut", "off"]
 MODES: tuple[Mode, ...] = ("even", "fixed", "cut", "off")
@@ -45,25 +43,3 @@ class DrainSettings:
     def window_s(self) -> float:
         """How long after preStop the hook ends at the latest."""
         return max(0.0, self.grace_s - self.reserve_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """Say goodbye to `count` streams with these words; handovers may take `deadline_ms`."""
-
-    count: int
-    reason: ShutdownReason
-    retry_ms: int
-    deadline_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is due: the goodbyes, whether to cut the rest, and when to ask again.
-
-    `look_again_at` is on the caller's clock; ``None``: only when something happens.
-    """
-
-    departures: tuple[Departure, ...] = ()
-    cut: bool = False
-    look_again_at: float | None = None
