@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from kit.waiting import until
 
 from e2e.cluster.provider import Cluster
 from e2e.images.build import ImageBuilder
@@ -59,12 +60,12 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
 
     listening = asyncio.create_task(listen())
     try:
-        await _until(lambda: len(voices) == PODS)
+        await until(lambda: len(voices) == PODS, within_s=60)
         await asyncio.to_thread(kubectl, "rollout", "restart", "deployment/ticker", WHERE)
         patience = "--timeout=150s"
         await asyncio.to_thread(kubectl, "rollout", "status", "deployment/ticker", WHERE, patience)
-        await _until(lambda: len(voices) >= 2 * PODS)
-        await _until(lambda: len(homes) >= 2)
+        await until(lambda: len(voices) >= 2 * PODS, within_s=60)
+        await until(lambda: len(homes) >= 2, within_s=60)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -94,9 +95,3 @@ async def _stream(
                 if event == SHUTDOWN:
                     return
             fields = {}
-
-
-async def _until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - what is awaited is spread over two tasks' lists
-            await asyncio.sleep(0.1)

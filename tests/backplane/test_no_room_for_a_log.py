@@ -8,10 +8,10 @@ import httpx
 import nats
 import pytest
 from backplane.conftest import World
-from backplane.nats_servers import NatsServer
-from backplane.recorders import until
+from kit.fake_streams import FakeStreams
+from kit.nats_server import NatsServer
+from kit.waiting import until
 from nats.js.errors import APIError, ServerError
-from sidecar.fakes import FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain

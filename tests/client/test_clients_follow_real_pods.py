@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from client.front_door import front_door
-from client.node_tools import PACKAGE
-from client.runtimes import command
-from client.scripted_server import until
-from sidecar.processes import SidecarProcess
+from kit.front_door import front_door
+from kit.nats_server import NatsServer
+from kit.node_tools import PACKAGE
+from kit.runtimes import command
+from kit.sidecar_process import SidecarProcess
+from kit.waiting import until
 
 from tidegate_client import Lost, Opened, Settings, SseClient, StreamStoppedError
 

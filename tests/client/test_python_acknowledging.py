@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from client.scripted_server import connected, event, until
+from client.scripted_server import connected, event
+from kit.waiting import until
 
 from tidegate.contract.errors import SettingsError
 from tidegate_client import AcknowledgingSseClient, Settings

@@ -14,8 +14,8 @@ from client.scripted_server import (
     scripted,
     shutdown,
     stream,
-    until,
 )
+from kit.waiting import until
 
 from tidegate_client import Lost, Opened, Settings, SseClient, StreamStoppedError
 

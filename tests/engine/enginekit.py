@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import uvicorn
+from kit.waiting import until
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
@@ -24,14 +25,6 @@ from tidegate_sidecar.engine.stream import Stream
 EVERYONE = To(everyone=True)
 DRAIN = Goodbye("drain", 750, 5000)
 TIMEOUT_S = 10.0
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, with a bound."""
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        await asyncio.sleep(0.002)
 
 
 class Client:

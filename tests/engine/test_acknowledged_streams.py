@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Served, serving, until
+from engine.enginekit import DRAIN, Served, serving
+from kit.waiting import until
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.stream.requests import Recalled

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import DRAIN, Bench, FakeSocketTransport, serving, until
+from engine.enginekit import DRAIN, Bench, FakeSocketTransport, serving
+from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 

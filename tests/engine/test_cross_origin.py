@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Client, Served, serving, until
+from engine.enginekit import DRAIN, Client, Served, serving
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from kit.waiting import until
 
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate_sidecar.engine import EngineSettings

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import DRAIN, EVERYONE, Bench, serving, until
+from engine.enginekit import DRAIN, EVERYONE, Bench, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate.drain.decision import Goodbye

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, serving, until
+from engine.enginekit import DRAIN, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate_sidecar.engine import EngineSettings

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import serving, until
+from engine.enginekit import serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Comment, Retry

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Bench, serving, until
+from engine.enginekit import DRAIN, Bench, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Decoder, Event

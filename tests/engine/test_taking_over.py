@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import Bench, FakeSocketTransport, serving, until
+from engine.enginekit import Bench, FakeSocketTransport, serving
+from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 

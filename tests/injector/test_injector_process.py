@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from injector.running import LIMIT_S, Authority, admission, injector, pod
+from injector.running import LIMIT_S, admission, injector, pod
+from kit.authority import Authority
+from kit.ports import free_port
 
 from tidegate_injector.settings import TABLE
 
@@ -77,9 +79,7 @@ async def until_trusted(authority: Authority, port: int) -> httpx.Response:
 
 
 async def test_it_is_alive_but_not_ready_until_there_is_a_certificate(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        health = free.getsockname()[1]
+    health = free_port()
     async with injector(tmp_path, HEALTH_PORT=str(health)) as running:
         async with asyncio.timeout(LIMIT_S):
             while True:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from kit.ports import accepts
+from kit.waiting import until
 
 from tidegate.contract import env
 from tidegate_lab.fleet.pod import LocalPod, PodSpec
@@ -18,23 +20,6 @@ from tidegate_lab.processes import ProcessGroup
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(trust_env=False) as client:
         yield client
-
-
-async def until(holds: Callable[[], bool], within_s: float = 15.0) -> None:
-    async with asyncio.timeout(within_s):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.02)
-
-
-async def listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def pod(
@@ -60,12 +45,12 @@ async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.A
         life = asyncio.create_task(local.run())
         await until(lambda: local.ready or local.failure is not None)
         assert local.failure is None
-        assert await listens(local.app_port)
+        assert await accepts(local.app_port)
         deleted_s = time.monotonic()
         local.delete()
-        while await listens(local.app_port):
+        while await accepts(local.app_port):
             assert time.monotonic() - deleted_s < 0.9
-        assert await listens(local.public_port)
+        assert await accepts(local.public_port)
         await life
         assert 1.0 <= time.monotonic() - deleted_s < 5.0
         assert (local.gone, local.ready, local.failure) == (True, False, None)
@@ -80,7 +65,7 @@ async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncCl
         local.delete()
         await life
         assert time.monotonic() - deleted_s < 5.0
-        assert not await listens(local.public_port)
+        assert not await accepts(local.public_port)
 
 
 async def test_a_sidecar_that_cannot_start_says_why(http: httpx.AsyncClient) -> None:

@@ -11,17 +11,18 @@ import asyncio
 import base64
 import contextlib
 import os
-import socket
 import ssl
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from kit.ports import free_port
+from kit.waiting import until
 from operator_kube.kube_world import ADMIT, fixture, reported
 
 from tidegate_kubernetes.api import Access, ApiError, KubeApi
@@ -33,13 +34,6 @@ needs_apiserver = [
     pytest.mark.skipif(not KUBECONFIG, reason="TIDEGATE_TEST_KUBECONFIG names no kubeconfig"),
     pytest.mark.timeout(180),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -104,7 +98,7 @@ async def a_namespace() -> AsyncIterator[Namespace]:
     name = f"tidegate-test-{uuid.uuid4().hex[:8]}"
     await api.post("/api/v1/namespaces", {"metadata": {"name": name}})
     made = Namespace(api, name)
-    await eventually(lambda: exists(api, made.path("/api/v1", "serviceaccounts/default")))
+    await until(lambda: exists(api, made.path("/api/v1", "serviceaccounts/default")))
     try:
         yield made
     finally:
@@ -123,15 +117,6 @@ async def exists(api: KubeApi, path: str) -> bool:
         await api.get(path)
         return True
     return False
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[object]], within_s: float = 30.0, every_s: float = 0.1
-) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await condition():
-        assert time.monotonic() < deadline_s, "it never became true"
-        await asyncio.sleep(every_s)
 
 
 @dataclass

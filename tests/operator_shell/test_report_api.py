@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from injector.running import Authority
-from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
+from kit.authority import Authority
+from kit.clocks import Clock
+from kit.waiting import until
+from operator_shell.fakes import FakeCluster, pod, report
 
 from tidegate.contract.errors import SettingsError
 from tidegate.contract.report import Plan
@@ -51,7 +53,7 @@ async def test_a_report_is_held_until_there_is_a_decision(
     http: httpx.AsyncClient, book: ReportBook
 ) -> None:
     posted = asyncio.create_task(http.post("/v1/report", json=report("a").to_json(), headers=TOKEN))
-    await eventually(lambda: book.latest("a") is not None)
+    await until(lambda: book.latest("a") is not None)
     book.decide("a", PodDecision(plan=Plan("wait")))
     answer = (await posted).json()
     assert answer["seq"] == 1
@@ -103,7 +105,7 @@ async def test_a_sidecar_that_hangs_up_frees_its_place(
     with pytest.raises(httpx.ReadTimeout):
         await http.post("/v1/report", json=report("a").to_json(), headers=TOKEN, timeout=0.2)
     held = meters.registry.get_sample_value
-    await eventually(lambda: held("tidegate_operator_reports_held") == 0)
+    await until(lambda: held("tidegate_operator_reports_held") == 0)
 
 
 async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
@@ -128,7 +130,7 @@ async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
     writer.close()
     refused = meters.registry.get_sample_value
     reason = {"reason": "hung_up"}
-    await eventually(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
+    await until(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
     assert [r for r in caplog.records if r.exc_info] == []
 
 

@@ -7,8 +7,9 @@ import time
 import httpx
 import pytest
 import pytest_asyncio
-from backplane.recorders import Recorder, until
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
+from kit.recorder import Recorder
+from kit.waiting import until
 
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError

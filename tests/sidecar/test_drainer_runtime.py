@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
 
 from tidegate.contract.report import Answer, Plan
 from tidegate.drain.drain import Drain

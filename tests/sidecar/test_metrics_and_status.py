@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from kit.fake_streams import BrokenBackplane, FakeStreams
 from prometheus_client.parser import text_string_to_metric_families
-from sidecar.fakes import BrokenBackplane, FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain

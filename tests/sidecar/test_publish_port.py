@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 import pytest_asyncio
-from backplane.recorders import Recorder
-from sidecar.fakes import BrokenBackplane, FakeStreams
+from kit.fake_streams import BrokenBackplane, FakeStreams
+from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.drain.drain import Drain

@@ -6,7 +6,8 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
+from kit.waiting import until
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
@@ -55,11 +56,8 @@ class Operator:
             self.serving -= 1
             writer.close()
 
-    async def until(self, condition, limit_s=8.0):
-        give_up_at = time.monotonic() + limit_s
-        while not condition(self):
-            assert time.monotonic() < give_up_at, [r for _, r in self.reports]
-            await asyncio.sleep(0.005)
+    async def until(self, condition):
+        await until(lambda: condition(self))
 
     @property
     def states(self):
