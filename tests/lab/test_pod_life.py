@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-import httpx
+import httpx2
 import pytest
 
 from tidegate.contract import env
@@ -15,8 +15,8 @@ from tidegate_lab.processes import Household
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         yield client
 
 
@@ -39,7 +39,7 @@ async def listens(port: int) -> bool:
 
 def pod(
     household: Household,
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     sleep_s: float,
     grace_s: float,
     backplane: str = "memory",
@@ -54,7 +54,9 @@ def pod(
     return LocalPod(spec, household, http, lambda: None)
 
 
-async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.AsyncClient) -> None:
+async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(
+    http: httpx2.AsyncClient,
+) -> None:
     async with Household() as household:
         local = pod(household, http, sleep_s=1.0, grace_s=20.0)
         life = asyncio.create_task(local.run())
@@ -71,7 +73,7 @@ async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.A
         assert (local.gone, local.ready, local.failure) == (True, False, None)
 
 
-async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncClient) -> None:
+async def test_what_is_left_after_the_grace_period_is_killed(http: httpx2.AsyncClient) -> None:
     async with Household() as household:
         local = pod(household, http, sleep_s=60.0, grace_s=0.5)
         life = asyncio.create_task(local.run())
@@ -83,7 +85,7 @@ async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncCl
         assert not await listens(local.public_port)
 
 
-async def test_a_sidecar_that_cannot_start_says_why(http: httpx.AsyncClient) -> None:
+async def test_a_sidecar_that_cannot_start_says_why(http: httpx2.AsyncClient) -> None:
     async with Household() as household:
         local = pod(household, http, sleep_s=0.0, grace_s=1.0, backplane="carrier-pigeon")
         await local.run()

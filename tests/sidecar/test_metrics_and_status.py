@@ -2,7 +2,7 @@
 
 import time
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sidecar.fakes import BrokenBackplane, FakeStreams
@@ -99,8 +99,8 @@ async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):
     ring = Ring()
     hub = Hub(ring, lambda: filled.append(True))
     app = AdminPort(pod, hub, None, metrics, token="").app()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         assert (await client.get("/readyz")).status_code == 503
         hub.filled()
