@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from kit.waiting import until
 
@@ -48,7 +48,7 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
     homes: list[str] = []
 
     async def listen() -> None:
-        async with httpx.AsyncClient(base_url=f"http://{example}", trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=f"http://{example}", trust_env=False) as http:
             while True:
                 async for event, identifier, data in _stream(http, ids[-1] if ids else None):
                     if event == CONNECTED:
@@ -76,12 +76,12 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
 
 
 async def _stream(
-    http: httpx.AsyncClient, cursor: str | None
+    http: httpx2.AsyncClient, cursor: str | None
 ) -> AsyncIterator[tuple[str, str, str]]:
     """The events of one stream up to its end: name, id, data."""
     headers = {} if cursor is None else {HEADER_LAST_EVENT_ID: cursor}
     fields: dict[str, str] = {}
-    timeout = httpx.Timeout(5, read=60)
+    timeout = httpx2.Timeout(5, read=60)
     async with http.stream("GET", TICKS, headers=headers, timeout=timeout) as response:
         assert response.status_code == 200
         async for line in response.aiter_lines():

@@ -4,7 +4,7 @@ import json
 import logging
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import nats
 import pytest
 from backplane.conftest import World
@@ -65,8 +65,8 @@ async def test_readiness_status_and_report_name_the_cause():
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
     reader = SimpleNamespace(is_filled=False)
     app = AdminPort(pod, reader, None, Metrics(drain, streams, backplane), token="").app()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         readiness = await client.get("/readyz")
         status = (await client.get("/status")).json()

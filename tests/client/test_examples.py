@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from client.scripted_server import refused, scripted
 from kit.browsers import browser_context, until_true
@@ -86,10 +86,10 @@ async def test_the_fastapi_consumer_serves_what_is_published() -> None:
     async with SidecarProcess() as pod:
         await pod.until_ready()
         app = example.create_app(pod.url("public", "/events?topic=news"))
-        transport = httpx.ASGITransport(app)
+        transport = httpx2.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+            httpx2.AsyncClient(transport=transport, base_url="http://app") as http,
         ):
             await pod.until_streams(1)
             await pod.publish("hello", {"topics": ["news"]})
@@ -106,10 +106,10 @@ async def test_the_fastapi_consumer_ends_cleanly_where_its_stream_was_refused() 
     example = load(FASTAPI)
     async with scripted(refused(404)) as server:
         app = example.create_app(server.url)
-        transport = httpx.ASGITransport(app)
+        transport = httpx2.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+            httpx2.AsyncClient(transport=transport, base_url="http://app") as http,
             asyncio.timeout(15),
         ):
             seen: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,9 +38,9 @@ class Authority:
         (folder / "ca.crt").write_text(self.pem)
         (folder / "tls.crt").write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> httpx2.AsyncClient:
         context = ssl.create_default_context(cadata=self.pem)
-        return httpx.AsyncClient(verify=context, trust_env=False, timeout=LIMIT_S)
+        return httpx2.AsyncClient(verify=context, trust_env=False, timeout=LIMIT_S)
 
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, basic: x509.BasicConstraints

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from kit.raw_stream import RawStream
 from kit.waiting import WITHIN_S, until
@@ -34,7 +34,7 @@ class SidecarProcess:
         mine = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
         self.environ = mine | {"TIDEGATE_HOST": "127.0.0.1"} | ports | settings
         self.streams = []
-        self.http = httpx.AsyncClient(trust_env=False, timeout=LIMIT_S)
+        self.http = httpx2.AsyncClient(trust_env=False, timeout=LIMIT_S)
 
     async def __aenter__(self):
         await self.start()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 from kit.ports import accepts
 from kit.waiting import until
@@ -17,14 +17,14 @@ from tidegate_lab.processes import ProcessGroup
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         yield client
 
 
 def pod(
     process_group: ProcessGroup,
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     sleep_s: float,
     grace_s: float,
     backplane: str = "memory",
@@ -39,7 +39,9 @@ def pod(
     return LocalPod(spec, process_group, http, lambda: None)
 
 
-async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.AsyncClient) -> None:
+async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(
+    http: httpx2.AsyncClient,
+) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=1.0, grace_s=20.0)
         life = asyncio.create_task(local.run())
@@ -56,7 +58,7 @@ async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.A
         assert (local.gone, local.ready, local.failure) == (True, False, None)
 
 
-async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncClient) -> None:
+async def test_what_is_left_after_the_grace_period_is_killed(http: httpx2.AsyncClient) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=60.0, grace_s=0.5)
         life = asyncio.create_task(local.run())
@@ -68,7 +70,7 @@ async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncCl
         assert not await accepts(local.public_port)
 
 
-async def test_a_sidecar_that_cannot_start_says_why(http: httpx.AsyncClient) -> None:
+async def test_a_sidecar_that_cannot_start_says_why(http: httpx2.AsyncClient) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=0.0, grace_s=1.0, backplane="carrier-pigeon")
         await local.run()

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from kit.ports import free_port
 from kit.waiting import until
@@ -127,14 +127,14 @@ class Operator:
     lines: list[str]
 
     async def text(self, path: str) -> str:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             return (await client.get(f"http://127.0.0.1:{self.health_port}{path}")).text
 
     async def asked(self, path: str) -> int:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.health_port}{path}")
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return 0
             return answer.status_code
 
@@ -191,8 +191,8 @@ async def trusted(namespace: Namespace) -> ssl.SSLContext:
 
 async def post_report(
     namespace: Namespace, at: Operator, pod: dict[str, Any], token: str
-) -> httpx.Response:
-    async with httpx.AsyncClient(verify=await trusted(namespace), timeout=20) as client:
+) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=await trusted(namespace), timeout=20) as client:
         return await client.post(
             f"https://localhost:{at.report_port}/v1/report",
             json=reported(pod["metadata"]["uid"], 10).to_json(),
@@ -231,7 +231,7 @@ class Sidecars:
 
     async def _report(self, uid: str, token: str, streams: int) -> None:
         url = f"https://localhost:{self._at.report_port}/v1/report"
-        async with httpx.AsyncClient(verify=await trusted(self._namespace), timeout=20) as client:
+        async with httpx2.AsyncClient(verify=await trusted(self._namespace), timeout=20) as client:
             for seq in range(1, 1000):
                 body = reported(uid, streams, seq=seq).to_json()
                 sent = await client.post(

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from kit.fake_streams import FakeStreams
@@ -59,7 +59,9 @@ class Port:
         self.acks = Acknowledgements(store, log, every_s=every_s)
         self.metrics = Metrics(Drain(DrainSettings()), FakeStreams(), store)
         app = AcknowledgePort(self.acks, self.metrics).app()
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://public")
+        self.http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://public"
+        )
 
     async def post(self, event_id, path=PATH):
         return await self.http.post(path, json={"id": event_id})

@@ -3,7 +3,7 @@
 import time
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
 from kit.fake_streams import BrokenBackplane, FakeStreams
 from prometheus_client.parser import text_string_to_metric_families
@@ -80,8 +80,8 @@ async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):
     _, _, metrics, pod = parts
     reader = SimpleNamespace(is_filled=False)
     app = AdminPort(pod, reader, None, metrics, token="").app()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         assert (await client.get("/readyz")).status_code == 503
         reader.is_filled = True
