@@ -42,10 +42,10 @@ class Publisher:
         end = time.monotonic() + seconds
         count = 0
         while time.monotonic() < end:
-            self._engine.publish(self._stamped())
+            self._engine.reader.append(self._stamped())
             count += 1
             await asyncio.sleep(0)
-        await self._engine.caught_up()
+        await self._engine.reader.caught_up()
         return count
 
     async def pace(self, seconds: float, rate_per_s: float) -> int:
@@ -54,15 +54,15 @@ class Publisher:
         count = int(seconds * rate_per_s)
         for number in range(count):
             await asyncio.sleep(start + number / rate_per_s - time.monotonic())
-            self._engine.publish(self._stamped())
+            self._engine.reader.append(self._stamped())
         return count
 
     async def fill(self, topic: str, total_bytes: int) -> int:
         """`total_bytes` for the streams of `topic`, in large events; returns how many."""
         size = 4096
         for _ in range(total_bytes // size):
-            self._engine.publish(LogEntry(next(self._seqs), To(topics=(topic,)), "x" * size))
-            await self._engine.caught_up()
+            self._engine.reader.append(LogEntry(next(self._seqs), To(topics=(topic,)), "x" * size))
+            await self._engine.reader.caught_up()
         return total_bytes // size
 
     def _stamped(self) -> LogEntry:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 TIMEOUT_S = 10.0
@@ -29,7 +29,7 @@ class KubeApi:
             pair.write(_text(user, "client-certificate") + _text(user, "client-key"))
             pair.flush()
             context.load_cert_chain(pair.name)
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=cluster["server"], verify=context, trust_env=False, timeout=TIMEOUT_S
         )
 
@@ -38,7 +38,7 @@ class KubeApi:
         await self._client.aclose()
 
     async def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
-        """One object or list; raises `httpx.HTTPStatusError`."""
+        """One object or list; raises `httpx2.HTTPStatusError`."""
         answer = await self._client.get(path, params=dict(parameters or {}))
         answer.raise_for_status()
         return answer.json()
@@ -57,7 +57,7 @@ class KubeApi:
         version = listed["metadata"]["resourceVersion"]
         while True:
             query = {**chosen, "watch": "1", "resourceVersion": version}
-            unbounded = httpx.Timeout(TIMEOUT_S, read=None)
+            unbounded = httpx2.Timeout(TIMEOUT_S, read=None)
             async with self._client.stream("GET", path, params=query, timeout=unbounded) as lines:
                 lines.raise_for_status()
                 async for line in lines.aiter_lines():

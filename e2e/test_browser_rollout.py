@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 
 import pytest
-from client.browsers import browser_context
-from client.node_tools import build
+from kit.browsers import browser_context
+from kit.node_tools import build
+from kit.ports import free_port
 
 from e2e.goals import SMOOTH, missed, show
 from e2e.handover.page import SCRIPT, Seen, WithPage
@@ -47,14 +47,6 @@ async def roll_out_under_a_page(settings: RolloutSettings) -> tuple[Run, dict[st
         measured = await measure(process_group, broker, settings, lambda _: None, start)
     (page,) = kept
     return measured.run, page.seen
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.mark.timeout(120)

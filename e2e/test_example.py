@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
+from kit.waiting import until
 
 from e2e.cluster.provider import Cluster
 from e2e.images.build import ImageBuilder
@@ -47,7 +48,7 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
     homes: list[str] = []
 
     async def listen() -> None:
-        async with httpx.AsyncClient(base_url=f"http://{example}", trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=f"http://{example}", trust_env=False) as http:
             while True:
                 async for event, identifier, data in _stream(http, ids[-1] if ids else None):
                     if event == CONNECTED:
@@ -59,12 +60,12 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
 
     listening = asyncio.create_task(listen())
     try:
-        await _until(lambda: len(voices) == PODS)
+        await until(lambda: len(voices) == PODS, within_s=60)
         await asyncio.to_thread(kubectl, "rollout", "restart", "deployment/ticker", WHERE)
         patience = "--timeout=150s"
         await asyncio.to_thread(kubectl, "rollout", "status", "deployment/ticker", WHERE, patience)
-        await _until(lambda: len(voices) >= 2 * PODS)
-        await _until(lambda: len(homes) >= 2)
+        await until(lambda: len(voices) >= 2 * PODS, within_s=60)
+        await until(lambda: len(homes) >= 2, within_s=60)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -75,12 +76,12 @@ async def test_it_ticks_through_its_rollout(kubectl: Kubectl, example: str) -> N
 
 
 async def _stream(
-    http: httpx.AsyncClient, cursor: str | None
+    http: httpx2.AsyncClient, cursor: str | None
 ) -> AsyncIterator[tuple[str, str, str]]:
     """The events of one stream up to its end: name, id, data."""
     headers = {} if cursor is None else {HEADER_LAST_EVENT_ID: cursor}
     fields: dict[str, str] = {}
-    timeout = httpx.Timeout(5, read=60)
+    timeout = httpx2.Timeout(5, read=60)
     async with http.stream("GET", TICKS, headers=headers, timeout=timeout) as response:
         assert response.status_code == 200
         async for line in response.aiter_lines():
@@ -94,9 +95,3 @@ async def _stream(
                 if event == SHUTDOWN:
                     return
             fields = {}
-
-
-async def _until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - what is awaited is spread over two tasks' lists
-            await asyncio.sleep(0.1)

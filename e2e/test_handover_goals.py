@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from client.node_tools import build
+from kit.node_tools import build
 
 from e2e.goals import REPORTS, missed, show
 from e2e.handover.crowd import TypeScriptCrowd, starter

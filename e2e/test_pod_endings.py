@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from e2e.goals import ONE_BY_ONE, SMOOTH, missed, show
@@ -45,7 +45,7 @@ async def test_a_deleted_pod_drains_once_and_ends_in_order(
         url = f"http://{address}:{ADMIN_PORT}{PATH_DRAIN_POD}"
         began_s = time.monotonic()
         where = f"--namespace={workload.namespace}"
-        async with httpx.AsyncClient(trust_env=False, timeout=GRACE_S) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=GRACE_S) as http:
             assert (await http.get(url)).status_code in (401, 403)
             await asyncio.to_thread(kubectl, "delete", "pod", pod, where, "--wait=false")
             await asyncio.gather(*[_call(http, url, headers) for _ in range(2)])
@@ -168,7 +168,7 @@ def _hook_headers(kubectl: Kubectl, workload: Workload, pod: str) -> dict[str, s
     return headers
 
 
-async def _call(http: httpx.AsyncClient, url: str, headers: dict[str, str]) -> None:
+async def _call(http: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> None:
     answer = await http.get(url, headers=headers)
     assert answer.status_code == 200
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from client.node_tools import PACKAGE, find_node
+from kit.node_tools import PACKAGE, find_node
 
 from e2e.handover.outcome import Handovers, handovers
 from tidegate.contract.names import PATH_SUBSCRIBE, QUERY_TOPIC

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from client.browsers import open_page, until_true
+from kit.browsers import open_page, until_true
 
 from tidegate.score.deliveries import Deliveries, Ledger, check
 from tidegate_lab.door import Endpoint

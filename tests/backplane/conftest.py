@@ -5,8 +5,8 @@ import time
 
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from backplane.recorders import Recorder
+from kit.nats_server import NatsServer
+from kit.recorder import Recorder
 
 from tidegate_sidecar.backplane.jetstream.log import JetStreamBackplane
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings

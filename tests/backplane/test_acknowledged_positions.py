@@ -8,8 +8,8 @@ import time
 import nats
 import pytest
 from backplane.conftest import World
-from backplane.nats_servers import NatsServer
-from backplane.recorders import until
+from kit.nats_server import NatsServer
+from kit.waiting import until
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from backplane.recorders import until
+from kit.waiting import until
 
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import Publish, To

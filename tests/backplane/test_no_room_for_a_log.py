@@ -4,21 +4,20 @@ import json
 import logging
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import nats
 import pytest
 from backplane.conftest import World
-from backplane.nats_servers import NatsServer
-from backplane.recorders import until
+from kit.fake_streams import FakeStreams
+from kit.nats_server import NatsServer
+from kit.waiting import until
 from nats.js.errors import APIError, ServerError
-from sidecar.fakes import FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain
 from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.jetstream.problems import problem_of
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
-from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
@@ -64,10 +63,10 @@ async def test_readiness_status_and_report_name_the_cause():
     )
     drain, streams = Drain(DrainSettings()), FakeStreams(0)
     pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
-    hub = Hub(None, lambda: None)
-    app = AdminPort(pod, hub, None, Metrics(drain, streams, backplane), token="").app()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+    reader = SimpleNamespace(is_filled=False)
+    app = AdminPort(pod, reader, None, Metrics(drain, streams, backplane), token="").app()
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         readiness = await client.get("/readyz")
         status = (await client.get("/status")).json()

@@ -6,7 +6,7 @@ import shutil
 import nats
 import pytest
 from backplane.links import Link
-from backplane.recorders import until
+from kit.waiting import until
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 

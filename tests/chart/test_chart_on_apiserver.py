@@ -19,7 +19,7 @@ import pytest
 import yaml
 from chart.rendering import CASES, NAMESPACE, render, requires_helm
 from e2e.tools import find
-from injection.corpus import files, load, patched
+from kit.pod_corpus import files, load, patched
 from manifests.render import FOLDER
 
 KUBECONFIG = os.environ.get("TIDEGATE_TEST_KUBECONFIG", "")

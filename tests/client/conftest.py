@@ -1,7 +1,7 @@
 """Fixtures of the clients' tests."""
 
 import pytest
-from client.node_tools import build
+from kit.node_tools import build
 
 
 @pytest.fixture(scope="package")

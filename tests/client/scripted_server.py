@@ -8,6 +8,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from kit.waiting import until
+
 Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -108,10 +110,3 @@ def shutdown(event_id: str, after_ms: int = 0, deadline_ms: int = 5000) -> str:
     """A goodbye."""
     data = {"reason": "drain", "reconnect_after_ms": after_ms, "deadline_ms": deadline_ms}
     return event(event_id, json.dumps(data), "shutdown")
-
-
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait for a condition, with a bound."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - any condition, not only an event
-            await asyncio.sleep(0.005)

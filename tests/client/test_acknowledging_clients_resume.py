@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from client.front_door import front_door
-from client.node_tools import PACKAGE, find_node
-from sidecar.processes import SidecarProcess
+from kit.front_door import front_door
+from kit.nats_server import NatsServer
+from kit.node_tools import PACKAGE, find_node
+from kit.sidecar_process import SidecarProcess
 
 from tidegate_client import AcknowledgingSseClient, Settings, SyncAcknowledgingSseClient
 
@@ -99,7 +99,7 @@ async def test_a_restart_goes_on_at_the_event_that_was_not_finished(
         await asyncio.gather(one.until_ready(), two.until_ready())
         url = f"http://127.0.0.1:{door.port}{PATH}"
         first = asyncio.create_task(run(url, "b"))
-        await until_clients(one, 1)
+        await one.until_clients(1)
         await publish(one, "a", "b")
         assert await first == ["a", "b"]
         door.target_port = two.listening["public"]
@@ -108,9 +108,9 @@ async def test_a_restart_goes_on_at_the_event_that_was_not_finished(
         door.target_port = one.listening["public"]
         await publish(two, "d")
         assert await run(url, "d") == ["c", "d"]
-        await until_clients(one, 0)
+        await one.until_clients(0)
         other = asyncio.create_task(run(url.replace("orders", "other"), "e"))
-        await until_clients(one, 1)
+        await one.until_clients(1)
         await publish(two, "e")
         assert await other == ["e"], "another name begins at the head"
 
@@ -118,9 +118,3 @@ async def test_a_restart_goes_on_at_the_event_that_was_not_finished(
 async def publish(pod: SidecarProcess, *texts: str) -> None:
     for text in texts:
         assert (await pod.publish(text, {"client": "42"})).status_code == 202
-
-
-async def until_clients(pod: SidecarProcess, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len((await pod.get("publish", "/clients")).json()["clients"]) != count:
-            pass

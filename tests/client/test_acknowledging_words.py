@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from client.node_tools import PACKAGE, run_node
+from kit.node_tools import PACKAGE, run_node
 
 from tidegate.contract import names
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, acknowledgement_json

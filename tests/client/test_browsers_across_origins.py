@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from client.node_tools import PACKAGE
-from sidecar.processes import SidecarProcess
+from kit.browsers import until_true
+from kit.forwarding import pass_on
+from kit.node_tools import PACKAGE
+from kit.sidecar_process import SidecarProcess
 
 playwright_api = pytest.importorskip(
     "playwright.async_api", reason="no playwright: install the dependency group browser"
@@ -106,7 +108,7 @@ class Relay:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
-        await asyncio.gather(self._requests(reader, back), _pass_on(there, writer))
+        await asyncio.gather(self._requests(reader, back), pass_on(there, writer))
 
     async def _requests(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -119,14 +121,6 @@ class Relay:
     def asked(self, method: str, path: str) -> list[str]:
         start = f"{method} {path}".lower()
         return [head for head in self.heads if head.startswith(start)]
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 @contextlib.asynccontextmanager
@@ -167,19 +161,6 @@ async def open_page(context: Any, origin: Pages, policy: str = "") -> Any:
     return page
 
 
-async def until_true(page: Any, expression: str) -> None:
-    """Wait for it from outside: playwright's own waiting needs eval, which a CSP forbids."""
-    async with asyncio.timeout(15):
-        while not await page.evaluate(expression):  # noqa: ASYNC110 - the page is polled
-            await asyncio.sleep(0.02)
-
-
-async def until_streams(pod: SidecarProcess, count: int) -> None:
-    async with asyncio.timeout(15):
-        while (await pod.get("admin", "/status")).json()["streams"] != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 async def logged(page: Any, name: str, count: int) -> list[str]:
     """The first `count` lines of a log, once they are there."""
     await until_true(page, f"logs.{name}?.length >= {count}")
@@ -204,7 +185,7 @@ async def test_a_listed_page_streams_with_cookies_and_resumes() -> None:
         options = INCLUDE | {"headers": headers, "handover": False}
         await page.evaluate(FOLLOW_NATIVELY, ["native", native, WITH_CREDENTIALS])
         await page.evaluate(FOLLOW, ["client", client, options])
-        await until_streams(pod, 2)
+        await pod.until_streams(2)
         await pod.publish("one")
         assert await logged(page, "native", 1) == ["one"]
         assert await logged(page, "client", 1) == ["one"]
@@ -238,7 +219,7 @@ async def test_a_page_that_is_not_listed_reads_nothing_and_is_told_so() -> None:
         assert await logged(page, "client", 3) == [*NO_WAY, "exhausted 0 false TypeError"]
         assert await page.evaluate("client.readyState") == 2
         assert relay.asked("get", "/events")
-        await until_streams(pod, 0)
+        await pod.until_streams(0)
 
 
 async def test_every_page_may_read_without_credentials_only() -> None:
@@ -252,7 +233,7 @@ async def test_every_page_may_read_without_credentials_only() -> None:
         await page.evaluate(FOLLOW_NATIVELY, ["bare", url, {}])
         await page.evaluate(FOLLOW_NATIVELY, ["cookies", url, WITH_CREDENTIALS])
         assert await logged(page, "cookies", 1) == ["error 2"]
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         await pod.publish("one")
         assert await logged(page, "bare", 1) == ["one"]
 
@@ -270,7 +251,7 @@ async def test_refusals_and_bounces_can_be_read_from_another_origin() -> None:
         assert await logged(page, "refused", 1) == ["refused 400 false "]
         assert await logged(page, "lost", 1) == ["refused 404 false "]
         await page.evaluate(FOLLOW, ["fits", f"{relay.origin}/events", INCLUDE])
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         await page.evaluate(FOLLOW, ["full", f"{relay.origin}/events", INCLUDE])
         assert await logged(page, "full", 1) == ["bounce 0 true "]
 
@@ -284,7 +265,7 @@ async def test_a_content_security_policy_must_name_the_streams_origin() -> None:
         url, base = f"{relay.origin}/events", "default-src 'none'; script-src 'self'; connect-src"
         allowing = await open_page(context, listed, f"{base} {relay.origin}")
         await allowing.evaluate(FOLLOW, ["client", url, INCLUDE])
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         await pod.publish("one")
         assert await logged(allowing, "client", 1) == ["one"]
         asked = len(relay.heads)

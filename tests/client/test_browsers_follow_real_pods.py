@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from client.browsers import browser_context, open_page, until_true
-from client.front_door import front_door
-from sidecar.processes import SidecarProcess
+from kit.browsers import browser_context, open_page, until_true
+from kit.front_door import front_door
+from kit.nats_server import NatsServer
+from kit.sidecar_process import SidecarProcess
 
 EVENTS = 100
 
@@ -71,12 +71,6 @@ async def streams(pod: SidecarProcess) -> int:
     return int((await pod.get("admin", "/status")).json()["streams"])
 
 
-async def until_streams(pod: SidecarProcess, count: int) -> None:
-    async with asyncio.timeout(15):
-        while await streams(pod) != count:  # noqa: ASYNC110 - the pod is polled
-            await asyncio.sleep(0.02)
-
-
 async def publish(pod: SidecarProcess, count: int, every_s: float) -> list[str]:
     ids = []
     for number in range(count):
@@ -100,7 +94,7 @@ async def test_native_and_client_survive_a_drain_and_only_the_native_one_notices
         page = await open_page(context, door.port)
         await page.evaluate("followNatively()")
         await page.evaluate("followWithClient()")
-        await until_streams(one, 2)
+        await one.until_streams(2)
         door.target_port = two.listening["public"]
         draining = asyncio.create_task(one.get("admin", "/drain/pod"))
         published = await publish(two, EVENTS, every_s=0.03)
@@ -124,7 +118,7 @@ async def test_three_tabs_share_one_stream_and_the_next_one_goes_on(nats_server:
         for page in pages:
             await page.evaluate("followShared()")
             await until_true(page, "shared.readyState === 1")
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         published = await publish(pod, 10, every_s=0.01)
         for page in pages:
             await until_true(page, "logs.shared.length === 10")
@@ -153,7 +147,7 @@ async def test_a_page_comes_back_at_once_when_the_network_does() -> None:
         await pod.until_ready()
         page = await open_page(context, door.port)
         await page.evaluate(f"followWithClient({PATIENT})")
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         await context.set_offline(True)
         await page.evaluate("client.reconnect()")
         await until_waiting_long(page)
@@ -171,7 +165,7 @@ async def test_a_page_comes_back_at_once_when_it_is_seen_again() -> None:
         await pod.until_ready()
         page = await open_page(context, door.port)
         await page.evaluate(f"followWithClient({PATIENT})")
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         door.target_port = NOBODY_LISTENS
         await page.evaluate("client.reconnect()")
         await until_waiting_long(page)
@@ -192,7 +186,7 @@ async def test_a_page_put_aside_lets_go_and_misses_nothing() -> None:
         published = await publish(pod, 3, every_s=0)
         await until_true(page, "logs.client.length === 3")
         await page.evaluate(TURNED % "pagehide")
-        await until_streams(pod, 0)
+        await pod.until_streams(0)
         published += await publish(pod, 3, every_s=0)
         await page.evaluate(TURNED % "pageshow")
         await until_true(page, "logs.client.length >= 6")

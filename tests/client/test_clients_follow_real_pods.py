@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from client.front_door import front_door
-from client.node_tools import PACKAGE
-from client.runtimes import command
-from client.scripted_server import until
-from sidecar.processes import SidecarProcess
+from kit.front_door import front_door
+from kit.nats_server import NatsServer
+from kit.node_tools import PACKAGE
+from kit.runtimes import command
+from kit.sidecar_process import SidecarProcess
+from kit.waiting import until
 
 from tidegate_client import Lost, Opened, Settings, SseClient, StreamStoppedError
 
@@ -144,7 +144,7 @@ async def test_a_drain_moves_every_client_once_and_nobody_notices(
 
 
 async def test_clients_stop_at_what_cannot_be_mended() -> None:
-    async with SidecarProcess() as pod, httpx.AsyncClient() as http:
+    async with SidecarProcess() as pod, httpx2.AsyncClient() as http:
         await pod.until_ready()
         for path, status in (("/nowhere", 404), ("/events?topic=a%20b", 400)):
             async with SseClient(pod.url("public", path), http=http) as client:

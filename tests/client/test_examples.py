@@ -8,12 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from client.browsers import browser_context, until_true
-from client.node_tools import PACKAGE, find_node, run_node
 from client.scripted_server import refused, scripted
-from sidecar.processes import SidecarProcess
+from kit.browsers import browser_context, until_true
+from kit.node_tools import PACKAGE, find_node, run_node
+from kit.sidecar_process import SidecarProcess
 
 EXAMPLES = PACKAGE / "examples"
 FASTAPI = PACKAGE.parent / "python" / "examples" / "fastapi_consumer.py"
@@ -28,12 +28,6 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-async def until_streams(pod: SidecarProcess, count: int) -> None:
-    async with asyncio.timeout(15):
-        while (await pod.get("admin", "/status")).json()["streams"] != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 @pytest.mark.usefixtures("built")
 async def test_the_node_example_prints_what_is_published() -> None:
     async with SidecarProcess() as pod:
@@ -45,7 +39,7 @@ async def test_the_node_example_prints_what_is_published() -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         try:
-            await until_streams(pod, 1)
+            await pod.until_streams(1)
             identifier = (await pod.publish("hello", {"topics": ["news"]})).json()["id"]
             assert process.stdout is not None
             line = await asyncio.wait_for(process.stdout.readline(), 15)
@@ -72,7 +66,7 @@ async def test_the_page_lists_what_is_published() -> None:
         page = await context.new_page()
         await page.goto(pod.url("public", "/examples/page.html"))
         await until_true(page, "document.querySelector('#state').value === 'open'")
-        await until_streams(pod, 1)
+        await pod.until_streams(1)
         await pod.publish("hello", {"topics": ["news"]})
         await until_true(page, "document.querySelector('#news').textContent === 'hello'")
 
@@ -92,12 +86,12 @@ async def test_the_fastapi_consumer_serves_what_is_published() -> None:
     async with SidecarProcess() as pod:
         await pod.until_ready()
         app = example.create_app(pod.url("public", "/events?topic=news"))
-        transport = httpx.ASGITransport(app)
+        transport = httpx2.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+            httpx2.AsyncClient(transport=transport, base_url="http://app") as http,
         ):
-            await until_streams(pod, 1)
+            await pod.until_streams(1)
             await pod.publish("hello", {"topics": ["news"]})
             seen: dict[str, Any] = {}
             async with asyncio.timeout(15):
@@ -112,10 +106,10 @@ async def test_the_fastapi_consumer_ends_cleanly_where_its_stream_was_refused() 
     example = load(FASTAPI)
     async with scripted(refused(404)) as server:
         app = example.create_app(server.url)
-        transport = httpx.ASGITransport(app)
+        transport = httpx2.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+            httpx2.AsyncClient(transport=transport, base_url="http://app") as http,
             asyncio.timeout(15),
         ):
             seen: dict[str, Any] = {}

@@ -8,9 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from client.scripted_server import connected, event, until
+from client.scripted_server import connected, event
+from kit.waiting import until
 
 from tidegate.contract.errors import SettingsError
 from tidegate_client import AcknowledgingSseClient, Settings
@@ -25,20 +26,20 @@ class Pod:
     def __init__(self, *statuses: int) -> None:
         self.statuses = [*statuses]
         self.acks: list[str] = []
-        self.requests: list[httpx.Request] = []
+        self.requests: list[httpx2.Request] = []
         self.answering = asyncio.Event()
         self.answering.set()
         self.texts: asyncio.Queue[str] = asyncio.Queue()
-        self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
+        self.http = httpx2.AsyncClient(transport=httpx2.MockTransport(self.handle))
 
-    async def handle(self, request: httpx.Request) -> httpx.Response:
+    async def handle(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET":
             head = {"content-type": "text/event-stream"}
-            return httpx.Response(200, headers=head, content=self._stream())
+            return httpx2.Response(200, headers=head, content=self._stream())
         self.requests.append(request)
         self.acks.append(json.loads(request.content)["id"])
         await self.answering.wait()
-        return httpx.Response(self.statuses.pop(0) if self.statuses else 204)
+        return httpx2.Response(self.statuses.pop(0) if self.statuses else 204)
 
     async def _stream(self) -> AsyncIterator[bytes]:
         yield connected("a", "e-0").encode()
@@ -182,10 +183,10 @@ async def test_closing_does_not_wait_for_a_server_that_does_not_answer(
 
 
 async def test_without_an_answer_the_status_is_none() -> None:
-    def fail(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("no network", request=request)
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("no network", request=request)
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(fail)) as http:
         client = AcknowledgingSseClient(URL, http=http, settings=FAST)
         client.acknowledge("e-1")
         assert not await client.flush(limit_s=0.1)

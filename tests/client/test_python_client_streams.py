@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from client.scripted_server import (
     Request,
@@ -14,8 +14,8 @@ from client.scripted_server import (
     scripted,
     shutdown,
     stream,
-    until,
 )
+from kit.waiting import until
 
 from tidegate_client import Lost, Opened, Settings, SseClient, StreamStoppedError
 
@@ -112,7 +112,7 @@ async def test_a_provider_makes_headers_anew_once_more_after_a_401() -> None:
 async def test_204_ends_the_iteration_and_404_raises() -> None:
     async with (
         scripted(refused(204), refused(404)) as server,
-        httpx.AsyncClient() as http,
+        httpx2.AsyncClient() as http,
     ):
         async with SseClient(server.url, http=http, headers={"X-Own": "1"}) as client:
             assert [event async for event in client] == []
@@ -149,7 +149,7 @@ async def test_a_server_that_is_not_there_is_an_error_with_its_cause() -> None:
     async with SseClient(url, settings=FAST, on_change=changes.append):
         await until(lambda: len(changes) > 0)
     assert changes[0].reason == "error"
-    assert isinstance(changes[0].error, httpx.ConnectError)
+    assert isinstance(changes[0].error, httpx2.ConnectError)
 
 
 async def test_a_woken_client_comes_back_soon() -> None:

@@ -1,7 +1,8 @@
 """What the Python client asks for: which Last-Event-ID it sends, and where redirects lead it."""
 
 import pytest
-from client.scripted_server import ended, event, refused, scripted, stream, until
+from client.scripted_server import ended, event, refused, scripted, stream
+from kit.waiting import until
 
 from tidegate_client import Settings, SseClient
 

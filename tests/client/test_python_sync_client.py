@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pytest
-from client.scripted_server import ended, event, scripted, stream, until
+from client.scripted_server import ended, event, scripted, stream
+from kit.waiting import until
 
 from tidegate_client import Settings, SseClient, SyncAcknowledgingSseClient, SyncSseClient
 

@@ -8,7 +8,7 @@ import random
 import re
 
 import pytest
-from client.node_tools import PACKAGE, run_node
+from kit.node_tools import PACKAGE, run_node
 
 from tidegate import __version__
 from tidegate.contract import names, stream_events

@@ -3,8 +3,8 @@
 import subprocess
 
 import pytest
-from client.node_tools import PACKAGE, run_node
-from client.runtimes import command
+from kit.node_tools import PACKAGE, run_node
+from kit.runtimes import command
 
 pytestmark = pytest.mark.usefixtures("built")
 

@@ -4,7 +4,7 @@ import json
 from typing import Any, get_args
 
 import pytest
-from client.node_tools import PACKAGE, run_node, run_npm
+from kit.node_tools import PACKAGE, run_node, run_npm
 
 from tidegate_client import LostReason, StopReason
 

@@ -24,11 +24,11 @@ class VirtualPod:
 
     def look(self):
         decision = self.drain.decide(self.now, self.streams)
-        for d in decision.departures:
-            assert d.count > 0
-            assert d.retry_ms >= 1
-            self.gone += [(self.now - self.t0, d.retry_ms, d.reason)] * d.count
-            self.streams -= d.count
+        for count, goodbye in decision.goodbyes:
+            assert count > 0
+            assert goodbye.retry_ms >= 1
+            self.gone += [(self.now - self.t0, goodbye.retry_ms, goodbye.reason)] * count
+            self.streams -= count
         assert self.streams >= 0
         if decision.cut:
             self.cut, self.streams = self.streams, 0

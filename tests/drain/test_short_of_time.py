@@ -115,10 +115,10 @@ def test_a_handover_gets_five_seconds_or_what_is_left():
     for _ in range(8):
         pod.now = pod.look().look_again_at
         decision = pod.drain.decide(pod.now, pod.streams)
-        while not decision.departures:
+        while not decision.goodbyes:
             pod.now = decision.look_again_at
             decision = pod.drain.decide(pod.now, pod.streams)
         pod.streams -= 1
-        seen.append((pod.now - pod.t0, decision.departures[0].deadline_ms))
+        seen.append((pod.now - pod.t0, decision.goodbyes[0][1].deadline_ms))
     for at, deadline_ms in seen:
         assert deadline_ms == pytest.approx(min(5, 8 - at) * 1000, abs=1)

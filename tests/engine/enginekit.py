@@ -6,32 +6,25 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import uvicorn
+from kit.waiting import until
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
+from tidegate.drain.decision import Goodbye
 from tidegate.stream.door import Accept
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item
 from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
 from tidegate_sidecar.engine.stream import Stream
-from tidegate_sidecar.streams import Goodbye
 
 EVERYONE = To(everyone=True)
 DRAIN = Goodbye("drain", 750, 5000)
 TIMEOUT_S = 10.0
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, with a bound."""
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        await asyncio.sleep(0.002)
 
 
 class Client:
@@ -147,7 +140,7 @@ class Served:
         return sock
 
     def publish(self, data: str, to: To = EVERYONE, event: str | None = None) -> None:
-        self.engine.publish(LogEntry(self.log.head + 1, to, data, event))
+        self.engine.reader.append(LogEntry(self.log.head + 1, to, data, event))
 
     async def stall(self, count: int = 1) -> None:
         """Publish until `count` streams have a full socket."""
@@ -156,7 +149,7 @@ class Served:
             if self.engine.counters["stalls"] - before >= count:
                 return
             self.publish("x" * 8192, event="filler")
-            await self.engine.caught_up()
+            await self.engine.reader.caught_up()
         raise AssertionError("no stream has stalled")
 
 
@@ -289,12 +282,12 @@ class Bench:
     ) -> tuple[Stream, FakeTransport]:
         path, _, query = target.encode().partition(b"?")
         request = StreamRequest("GET", "1.1", path, query, last_event_id.encode())
-        accepted = self.engine.decide(request, "takeover")
+        accepted = self.engine.admission.decide(request, "takeover")
         assert isinstance(accepted, Accept)
         transport = FakeTransport()
-        stream = self.engine.admit(transport, accepted)
-        self.engine.open_with(stream, accepted, b"")
+        stream = self.engine.admission.admit(transport, accepted)
+        self.engine.admission.open_with(stream, accepted, b"")
         return stream, transport
 
     def publish(self, data: str, to: To = EVERYONE) -> None:
-        self.engine.publish(LogEntry(self.log.head + 1, to, data))
+        self.engine.reader.append(LogEntry(self.log.head + 1, to, data))

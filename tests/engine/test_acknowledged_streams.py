@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Served, serving, until
+from engine.enginekit import DRAIN, Served, serving
+from kit.waiting import until
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.stream.requests import Recalled
@@ -23,7 +24,7 @@ class Store:
         self.recalled = recalled
         self.answers = asyncio.Event()
         self.answers.set()
-        served.engine.recall = self.recall
+        served.engine.admission.recall = self.recall
 
     async def recall(self, key: StreamKey) -> Recalled:
         self.asked.append(key)
@@ -118,7 +119,7 @@ def test_a_pod_that_begins_to_drain_meanwhile_bounces(run: Run, way: str) -> Non
             store.answers.clear()
             waiting = await served.get(NAMED)
             await until(lambda: store.asked)
-            served.engine.refusing = "drain"
+            served.engine.gate.refusing = "drain"
             store.answers.set()
             await until(lambda: waiting.ended)
             assert json.loads(waiting.events[0].data)["reason"] == "drain"
@@ -201,7 +202,7 @@ def test_a_failure_to_look_up_closes_the_connection(
             async def broken(_: StreamKey) -> Recalled:
                 raise RuntimeError("a bug")
 
-            served.engine.recall = broken
+            served.engine.admission.recall = broken
             client = await served.get(NAMED)
             await until(lambda: client.ended)
             assert client.raw == b""

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import DRAIN, Bench, FakeSocketTransport, serving, until
+from engine.enginekit import DRAIN, Bench, FakeSocketTransport, serving
+from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -48,7 +49,7 @@ def test_no_leak_after_100_000_connects_and_disconnects() -> None:
                 bench.engine.let_go(1, DRAIN)
             if number % 1000 == 0:
                 bench.publish("x")
-                await bench.engine.caught_up()
+                await bench.engine.reader.caught_up()
             transport.protocol.connection_lost(None)
             if number == CONNECTS // 10:
                 kinds()
@@ -119,7 +120,7 @@ def test_everything_at_once_and_every_stream_is_exact(run: Run) -> None:
                 ledger.append((bench.log.head, to))
             else:
                 await asyncio.sleep(0)
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         for _, transport, since, wanted, client in streams:
             expected = [
                 seq
@@ -140,7 +141,7 @@ def test_a_backlog_larger_than_one_write_arrives_whole(run: Run) -> None:
         _, transport = bench.open()
         for number in range(200):
             bench.publish(f"{number}".ljust(8192))
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         events = [e for e in Decoder().feed(unframe(transport.written)) if isinstance(e, Event)]
         assert [int(e.id[2:]) for e in events] == list(range(201))
         assert bench.engine.counters["writes"] > 1

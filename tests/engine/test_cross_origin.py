@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Client, Served, serving, until
+from engine.enginekit import DRAIN, Client, Served, serving
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from kit.waiting import until
 
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate_sidecar.engine import EngineSettings
@@ -92,7 +93,7 @@ def test_head_and_first_bytes_are_one_write(run: Run) -> None:
 def test_a_bounce_is_readable(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(LISTED, way=way) as served:
-            served.engine.refusing = "drain"
+            served.engine.gate.refusing = "drain"
             client = await served.get("/events", headers=FROM_SHOP)
             await until(lambda: client.ended)
             assert client.of("shutdown")
@@ -246,7 +247,7 @@ TWO_CURSORS = Asked("GET", "/events", "1.1", ("Last-Event-ID: e-1", "Last-Event-
 
 async def answered(served: Served, asked: Asked) -> tuple[int, list[str], bytes]:
     """Status, the headers that are ours to choose, and the first event or the whole body."""
-    served.engine.refusing = asked.refusing
+    served.engine.gate.refusing = asked.refusing
     client = await served.send(asked.raw)
     arrived = served.engine.arrived_total
     await until(lambda: client.ended or _is_whole(client) or client.of("connected"))

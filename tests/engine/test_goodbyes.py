@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import DRAIN, EVERYONE, Bench, serving, until
+from engine.enginekit import DRAIN, EVERYONE, Bench, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
+from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import LogEntry
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
 from tidegate_sidecar.engine import EngineSettings
-from tidegate_sidecar.streams import Goodbye
 
 Run = Callable[[Any], None]
 
@@ -221,7 +222,7 @@ def test_a_goodbye_without_a_retry_sends_none(run: Run) -> None:
     async def main() -> None:
         bench = Bench(EngineSettings(assign_retry=False))
         _, transport = bench.open()
-        bench.engine.publish(LogEntry(1, EVERYONE, "x"))
+        bench.engine.reader.append(LogEntry(1, EVERYONE, "x"))
         bench.engine.let_go(1, Goodbye("drain", 0, 0))
         assert b"retry:" not in transport.written
         assert b"event: shutdown" in transport.written

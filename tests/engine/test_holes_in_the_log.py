@@ -34,12 +34,12 @@ def test_a_hole_is_told_to_those_who_lost_events_and_repeats_nothing_to_the_othe
         _, without_topics = bench.open()
         _, from_elsewhere = bench.open("/sse/subscribe/2?topic=a", "e-26")
         bench.publish("2")
-        await bench.engine.caught_up()
-        bench.engine.advance(3)
-        bench.engine.reset_epoch("e", 20)
+        await bench.engine.reader.caught_up()
+        bench.log.advance(3)
+        bench.engine.reader.reset("e", 20)
         for number in range(21, 31):
             bench.publish(str(number))
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         hole = {"from": "e-3", "to": "e-20", "reason": "lagged"}
         told = [("e-1", "connected"), *messages(2, 2), ("e-20", hole), *messages(21, 30)]
         assert received(here) == received(without_topics) == told
@@ -54,11 +54,11 @@ def test_a_hole_behind_a_new_epoch_is_one_gap_that_names_the_epoch(run: Run) -> 
         bench = Bench()
         bench.publish("1")
         stream, transport = bench.open()
-        bench.engine.reset_epoch("e", 20)
-        bench.engine.reset_epoch("f", 0)
-        bench.engine.reset_epoch("f", 7)
+        bench.engine.reader.reset("e", 20)
+        bench.engine.reader.reset("f", 0)
+        bench.engine.reader.reset("f", 7)
         bench.publish("8")
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         gap = {"from": "e-1", "to": "f-7", "reason": "epoch"}
         assert received(transport) == [("e-1", "connected"), ("f-7", gap), *messages(8, 8, "f")]
         assert stream.live
@@ -71,12 +71,12 @@ def test_what_the_ring_drops_behind_a_reset_is_part_of_the_gap(run: Run) -> None
         bench = Bench(max_events=5)
         stream, transport = bench.open()
         bench.engine.stalled(stream)
-        bench.engine.reset_epoch("f", 0)
+        bench.engine.reader.reset("f", 0)
         for number in range(10):
             bench.publish(str(number))
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         bench.engine.flowing(stream)
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         gap = {"from": "e-0", "to": "f-5", "reason": "epoch"}
         assert received(transport) == [("e-0", "connected"), ("f-5", gap), *messages(6, 10, "f")]
 

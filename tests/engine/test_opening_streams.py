@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, serving, until
+from engine.enginekit import DRAIN, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate_sidecar.engine import EngineSettings
@@ -115,8 +116,8 @@ def test_the_callers_mistakes(
 def test_a_bounce_is_a_200_that_ends(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(way=way) as served:
-            served.engine.refusing = "drain"
-            served.engine.bounce_retry_ms = 700
+            served.engine.gate.refusing = "drain"
+            served.engine.gate.bounce_retry_ms = 700
             client = await served.get("/events")
             await until(lambda: client.ended)
             assert client.status == 200
@@ -200,7 +201,7 @@ def test_a_new_epoch_is_a_gap_for_everyone(run: Run, way: str) -> None:
             client = await served.stream("/sse/subscribe/1?topic=a")
             served.publish("old")
             await until(lambda: client.data == ["old"])
-            served.engine.reset_epoch("f", 10)
+            served.engine.reader.reset("f", 10)
             served.publish("new")
             await until(lambda: client.data == ["old", "new"])
             [gap] = client.of("gap")

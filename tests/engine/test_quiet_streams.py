@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.enginekit import serving, until
+from engine.enginekit import serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Comment, Retry
@@ -86,7 +87,7 @@ def test_a_position_that_has_not_moved_is_not_told_again(run: Run) -> None:
         async with serving(settings) as served:
             client = await served.stream("/events")
             served.publish("x")
-            served.engine.advance(7)
+            served.log.advance(7)
             await until(lambda: client.of("cursor"))
             beats = client.items.count(Comment(""))
             await until(lambda: client.items.count(Comment("")) > beats + 1)
@@ -103,7 +104,7 @@ def test_the_first_streams_are_told_a_wider_spread_later(run: Run) -> None:
             second = await served.stream("/events")
             for _ in range(40):
                 await served.stream("/events")
-            served.engine.advance(1)
+            served.log.advance(1)
             await until(lambda: second.of("cursor") and _told_ms(second)[-1] > 1100)
             assert _told_ms(second)[0] <= 1100
             assert max(_told_ms(second)) <= 1000 + 4200

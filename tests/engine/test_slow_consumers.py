@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import DRAIN, Bench, serving, until
+from engine.enginekit import DRAIN, Bench, serving
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate.wire.decode import Decoder, Event
@@ -117,7 +118,7 @@ def test_memory_does_not_grow_with_what_is_not_read(run: Run) -> None:
             held = stream.transport.get_write_buffer_size()
             for _ in range(1000):
                 served.publish("x" * 8192)
-            await served.engine.caught_up()
+            await served.engine.reader.caught_up()
             assert stream.transport.get_write_buffer_size() == held <= 300_000
             assert served.log.bytes <= 1 << 20
 
@@ -132,7 +133,7 @@ def test_a_broken_transport_ends_its_stream_only(run: Run, to: To) -> None:
         for index in (0, 2, 4):
             streams[index][1].fails = True
         bench.publish("x", to)
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         whole = [b"data: x" in transport.written for _, transport in streams]
         assert whole == [False, True, False, True, False]
         assert [transport.aborted for _, transport in streams] == [not got for got in whole]
@@ -166,14 +167,14 @@ def test_resumers_wait_while_live_delivery_does_not(run: Run) -> None:
         _, live = bench.open()
         resumers = [bench.open("/events", "e-1")[1] for _ in range(5)]
         bench.publish("now")
-        await bench.engine.caught_up()
+        await bench.engine.reader.caught_up()
         assert b"now" in live.written
         got = sum(len(transport.written) for transport in resumers)
         assert got < 200_000 * 0.25 + 2 * 64 * 1024
         for _ in range(400):
             bench.now += 0.05
             bench.engine._delivery._replay_due()
-            await bench.engine.caught_up()
+            await bench.engine.reader.caught_up()
             await asyncio.sleep(0)
             if all(b"now" in transport.written for transport in resumers):
                 break

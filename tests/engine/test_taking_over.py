@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.enginekit import Bench, FakeSocketTransport, serving, until
+from engine.enginekit import Bench, FakeSocketTransport, serving
+from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -226,7 +227,7 @@ def test_a_slow_handshake_on_a_kept_connection_is_closed(run: Run, sent: bytes) 
             client = await served.send(BESIDE)
             await until(lambda: client.raw.endswith(b"ok"))
             # Without a byte it is uvicorn's keep-alive that limits it.
-            assert not served.engine.header_timeouts._due
+            assert not served.engine.admission.header_timeouts._due
             client.writer.write(sent)
             await until(lambda: client.ended)
             assert served.engine.counters["handshake_timeouts"] == 1
@@ -241,10 +242,10 @@ def test_a_blank_line_before_a_request_on_a_kept_connection_does_no_harm(run: Ru
             await until(lambda: client.raw.endswith(b"ok"))
             client.raw = b""
             client.writer.write(b"\r\n")
-            await until(lambda: served.engine.header_timeouts._due)
+            await until(lambda: served.engine.admission.header_timeouts._due)
             client.writer.write(GET)
             await client.connected()
-            assert not served.engine.header_timeouts._due
+            assert not served.engine.admission.header_timeouts._due
             served.publish("x")
             await until(lambda: client.data == ["x"])
 
@@ -275,7 +276,7 @@ def test_garbage_is_a_400_and_no_harm(run: Run) -> None:
 def test_a_closing_pod_closes_after_every_answer(run: Run) -> None:
     async def main() -> None:
         async with serving(beside=beside) as served:
-            served.engine.closing = True
+            served.engine.gate.closing = True
             client = await served.send(BESIDE)
             await until(lambda: client.ended)
             assert client.status == 200

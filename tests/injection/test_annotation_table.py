@@ -7,7 +7,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from injection.corpus import apply_patch, decide, small_pod
+from kit.pod_corpus import apply_patch, decide, small_pod
 
 from tidegate.contract import env
 from tidegate.injection.annotations import TABLE, Annotation

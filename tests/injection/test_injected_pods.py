@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from injection.corpus import (
+from kit.pod_corpus import (
     CA_PEM,
     SETTINGS,
     TOKEN,

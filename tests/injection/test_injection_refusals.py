@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from injection.corpus import SETTINGS, allowed, decide, files, load, small_pod
+from kit.pod_corpus import SETTINGS, allowed, decide, files, load, small_pod
 
 from tidegate.contract.errors import SettingsError
 from tidegate.injection.inject import Denied, Injected

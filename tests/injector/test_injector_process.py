@@ -10,24 +10,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from injector.running import LIMIT_S, Authority, admission, injector, pod
+from injector.running import LIMIT_S, admission, injector, pod
+from kit.authority import Authority
+from kit.ports import free_port
 
 from tidegate_injector.settings import TABLE
 
 
-async def ask(client: httpx.AsyncClient, port: int, document: object) -> httpx.Response:
+async def ask(client: httpx2.AsyncClient, port: int, document: object) -> httpx2.Response:
     return await client.post(f"https://localhost:{port}/v1/inject", json=document)
 
 
-def patch_of(response: httpx.Response) -> list[dict[str, Any]]:
+def patch_of(response: httpx2.Response) -> list[dict[str, Any]]:
     patch: list[dict[str, Any]] = json.loads(base64.b64decode(response.json()["response"]["patch"]))
     return patch
 
 
 async def readiness(port: int) -> int:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code
 
 
@@ -66,27 +68,25 @@ async def test_a_new_certificate_is_taken_up_without_a_restart(tmp_path: Path) -
     assert after.pem in [operation["value"] for operation in patch_of(second)]
 
 
-async def until_trusted(authority: Authority, port: int) -> httpx.Response:
+async def until_trusted(authority: Authority, port: int) -> httpx2.Response:
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:
                 async with authority.client() as client:
                     return await ask(client, port, admission(pod()))
-            except httpx.ConnectError:
+            except httpx2.ConnectError:
                 await asyncio.sleep(0.1)
 
 
 async def test_it_is_alive_but_not_ready_until_there_is_a_certificate(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        health = free.getsockname()[1]
+    health = free_port()
     async with injector(tmp_path, HEALTH_PORT=str(health)) as running:
         async with asyncio.timeout(LIMIT_S):
             while True:
                 try:
                     assert await readiness(health) == 503
                     break
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     await asyncio.sleep(0.05)
         Authority("late").write(tmp_path)
         await running.ports()

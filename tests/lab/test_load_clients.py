@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from kit.waiting import until
 
 from tidegate.score.deliveries import Deliveries, Ledger
 from tidegate_lab.door import Endpoint, FrontDoor
@@ -87,14 +88,6 @@ class Pods:
         writer.close()
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     made = World(FrontDoor(1), Tally())
@@ -128,7 +121,7 @@ async def test_a_goodbye_and_its_way_back(world: World) -> None:
 
     pods = Pods(first, second)
     client = await meet(world, pods, "one")
-    await eventually(lambda: world.tally.received == 3)
+    await until(lambda: world.tally.received == 3)
     assert "GET /sse/subscribe/ann?topic=a&topic=b HTTP/1.1" in pods.visits[0].request
     assert "Last-Event-ID" not in pods.visits[0].request
     assert "Last-Event-ID: e-11\r\n" in pods.visits[1].request
@@ -148,7 +141,7 @@ async def test_an_end_without_goodbye_is_a_cut(world: World) -> None:
 
     pods = Pods(first, stays)
     client = await meet(world, pods, "one")
-    await eventually(lambda: client.moves == 1)
+    await until(lambda: client.moves == 1)
     assert world.tally.cut_without_goodbye == 1
     pods.stop()
 
@@ -166,7 +159,7 @@ async def test_a_bounce_is_an_attempt_and_neither_a_move_nor_a_cut(world: World)
 
     pods = Pods(goes, bounces, stays)
     client = await meet(world, pods, "one")
-    await eventually(lambda: client.moves == 1)
+    await until(lambda: client.moves == 1)
     tally = world.tally
     assert (tally.attempts, tally.bounced, tally.cut_without_goodbye) == (2, 1, 0)
     pods.stop()
@@ -185,7 +178,7 @@ async def test_dead_for_good(world: World, answer: bytes, non_200: int) -> None:
 
     pods = Pods(refuses)
     client = await meet(world, pods, "one")
-    await eventually(lambda: client.dead)
+    await until(lambda: client.dead)
     assert (world.tally.non_200, world.tally.clients_dead) == (non_200, 1)
     pods.stop()
 
@@ -199,9 +192,9 @@ async def test_a_refused_connection_is_counted_and_tried_again(world: World) -> 
 
     pods = Pods(goes, stays)
     client = await meet(world, pods, "one")
-    await eventually(lambda: world.tally.failures.get("no endpoint", 0) > 0)
+    await until(lambda: world.tally.failures.get("no endpoint", 0) > 0)
     world.door.apply(pods.endpoints)
-    await eventually(lambda: client.moves == 1)
+    await until(lambda: client.moves == 1)
     pods.stop()
 
 
@@ -224,7 +217,7 @@ async def test_a_handover_is_never_offline(world: World) -> None:
     world.door.apply([pods.endpoints[0]])
     client = Client(world, "ann", (), handover=True)
     client.open()
-    await eventually(lambda: world.tally.streams == {"old": 0, "new": 1})
+    await until(lambda: world.tally.streams == {"old": 0, "new": 1})
     assert "handover=1" in pods.visits[0].request
     assert "Last-Event-ID: e-4\r\n" in pods.visits[1].request
     assert client.moves == 1
@@ -249,7 +242,7 @@ async def test_a_handover_that_bounces_tries_again_and_keeps_the_old_stream(worl
     world.door.apply([pods.endpoints[0]])
     client = Client(world, "ann", (), handover=True)
     client.open()
-    await eventually(lambda: client.moves == 1)
+    await until(lambda: client.moves == 1)
     assert world.tally.bounced == 1
     assert world.tally.offline_s == [0.0]
     pods.stop()
@@ -265,7 +258,7 @@ async def test_repeated_late_and_foreign_events_are_noticed(world: World) -> Non
 
     pods = Pods(muddled)
     client = await meet(world, pods, "one")
-    await eventually(lambda: world.tally.received == 6)
+    await until(lambda: world.tally.received == 6)
     receipts = client.receipts
     assert (list(receipts.seqs), receipts.repeated, receipts.disordered) == ([1, 3, 5], 1, 1)
     assert world.tally.foreign_events == 1

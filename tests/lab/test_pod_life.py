@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
+from kit.ports import accepts
+from kit.waiting import until
 
 from tidegate.contract import env
 from tidegate_lab.fleet.pod import LocalPod, PodSpec
@@ -15,31 +17,14 @@ from tidegate_lab.processes import ProcessGroup
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         yield client
-
-
-async def until(holds: Callable[[], bool], within_s: float = 15.0) -> None:
-    async with asyncio.timeout(within_s):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.02)
-
-
-async def listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def pod(
     process_group: ProcessGroup,
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     sleep_s: float,
     grace_s: float,
     backplane: str = "memory",
@@ -54,24 +39,26 @@ def pod(
     return LocalPod(spec, process_group, http, lambda: None)
 
 
-async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(http: httpx.AsyncClient) -> None:
+async def test_the_app_goes_at_once_and_the_sidecar_after_its_hook(
+    http: httpx2.AsyncClient,
+) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=1.0, grace_s=20.0)
         life = asyncio.create_task(local.run())
         await until(lambda: local.ready or local.failure is not None)
         assert local.failure is None
-        assert await listens(local.app_port)
+        assert await accepts(local.app_port)
         deleted_s = time.monotonic()
         local.delete()
-        while await listens(local.app_port):
+        while await accepts(local.app_port):
             assert time.monotonic() - deleted_s < 0.9
-        assert await listens(local.public_port)
+        assert await accepts(local.public_port)
         await life
         assert 1.0 <= time.monotonic() - deleted_s < 5.0
         assert (local.gone, local.ready, local.failure) == (True, False, None)
 
 
-async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncClient) -> None:
+async def test_what_is_left_after_the_grace_period_is_killed(http: httpx2.AsyncClient) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=60.0, grace_s=0.5)
         life = asyncio.create_task(local.run())
@@ -80,10 +67,10 @@ async def test_what_is_left_after_the_grace_period_is_killed(http: httpx.AsyncCl
         local.delete()
         await life
         assert time.monotonic() - deleted_s < 5.0
-        assert not await listens(local.public_port)
+        assert not await accepts(local.public_port)
 
 
-async def test_a_sidecar_that_cannot_start_says_why(http: httpx.AsyncClient) -> None:
+async def test_a_sidecar_that_cannot_start_says_why(http: httpx2.AsyncClient) -> None:
     async with ProcessGroup() as process_group:
         local = pod(process_group, http, sleep_s=0.0, grace_s=1.0, backplane="carrier-pigeon")
         await local.run()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from kit.waiting import until
 
 from tidegate.contract.publish import To
 from tidegate_lab.load.population import audiences, population
@@ -54,14 +55,6 @@ async def apps() -> AsyncIterator[tuple[App, App]]:
     yield good, bad
     good.stop()
     bad.stop()
-
-
-async def until(holds: Callable[[], bool], within_s: float = 10) -> None:
-    async with asyncio.timeout(within_s):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def publish(publisher: Publisher, at_least: int) -> None:

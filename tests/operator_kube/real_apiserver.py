@@ -11,17 +11,18 @@ import asyncio
 import base64
 import contextlib
 import os
-import socket
 import ssl
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
+from kit.ports import free_port
+from kit.waiting import until
 from operator_kube.kube_world import ADMIT, fixture, reported
 
 from tidegate_kubernetes.api import Access, ApiError, KubeApi
@@ -33,13 +34,6 @@ needs_apiserver = [
     pytest.mark.skipif(not KUBECONFIG, reason="TIDEGATE_TEST_KUBECONFIG names no kubeconfig"),
     pytest.mark.timeout(180),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -104,7 +98,7 @@ async def a_namespace() -> AsyncIterator[Namespace]:
     name = f"tidegate-test-{uuid.uuid4().hex[:8]}"
     await api.post("/api/v1/namespaces", {"metadata": {"name": name}})
     made = Namespace(api, name)
-    await eventually(lambda: exists(api, made.path("/api/v1", "serviceaccounts/default")))
+    await until(lambda: exists(api, made.path("/api/v1", "serviceaccounts/default")))
     try:
         yield made
     finally:
@@ -125,15 +119,6 @@ async def exists(api: KubeApi, path: str) -> bool:
     return False
 
 
-async def eventually(
-    condition: Callable[[], Awaitable[object]], within_s: float = 30.0, every_s: float = 0.1
-) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await condition():
-        assert time.monotonic() < deadline_s, "it never became true"
-        await asyncio.sleep(every_s)
-
-
 @dataclass
 class Operator:
     process: asyncio.subprocess.Process
@@ -142,14 +127,14 @@ class Operator:
     lines: list[str]
 
     async def text(self, path: str) -> str:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             return (await client.get(f"http://127.0.0.1:{self.health_port}{path}")).text
 
     async def asked(self, path: str) -> int:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.health_port}{path}")
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return 0
             return answer.status_code
 
@@ -206,8 +191,8 @@ async def trusted(namespace: Namespace) -> ssl.SSLContext:
 
 async def post_report(
     namespace: Namespace, at: Operator, pod: dict[str, Any], token: str
-) -> httpx.Response:
-    async with httpx.AsyncClient(verify=await trusted(namespace), timeout=20) as client:
+) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=await trusted(namespace), timeout=20) as client:
         return await client.post(
             f"https://localhost:{at.report_port}/v1/report",
             json=reported(pod["metadata"]["uid"], 10).to_json(),
@@ -246,7 +231,7 @@ class Sidecars:
 
     async def _report(self, uid: str, token: str, streams: int) -> None:
         url = f"https://localhost:{self._at.report_port}/v1/report"
-        async with httpx.AsyncClient(verify=await trusted(self._namespace), timeout=20) as client:
+        async with httpx2.AsyncClient(verify=await trusted(self._namespace), timeout=20) as client:
             for seq in range(1, 1000):
                 body = reported(uid, streams, seq=seq).to_json()
                 sent = await client.post(

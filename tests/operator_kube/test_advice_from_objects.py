@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from operator_kube.desk import Desk
 from operator_kube.kube_world import World, fixture
-from operator_kube.test_cluster_port import Desk
 
 from tidegate.contract.errors import ClusterError
 from tidegate.rollout.snapshot import Policy

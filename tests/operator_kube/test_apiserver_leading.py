@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from operator_kube.real_apiserver import (
-    Namespace,
-    Operator,
-    eventually,
-    needs_apiserver,
-    operator,
-)
+from kit.waiting import until
+from operator_kube.real_apiserver import Namespace, Operator, needs_apiserver, operator
 
 pytestmark = needs_apiserver
 
@@ -20,17 +15,17 @@ async def test_the_standby_takes_over_at_once_when_the_leader_ends_and_soon_when
     namespace: Namespace,
 ) -> None:
     async with operator(namespace) as one:
-        await eventually(one.leads)
+        await until(one.leads)
         async with operator(namespace) as two:
-            await eventually(lambda: synced(two))
+            await until(lambda: synced(two))
             assert not await two.leads()
             assert await one.end() == 0, one.lines
-            await eventually(two.leads, within_s=6)
+            await until(two.leads, within_s=6)
             async with operator(namespace) as three_:
-                await eventually(lambda: synced(three_))
+                await until(lambda: synced(three_))
                 two.process.kill()
                 began_s = time.monotonic()
-                await eventually(three_.leads, within_s=25)
+                await until(three_.leads, within_s=25)
                 assert time.monotonic() - began_s > 2, "a Lease is waited for"
 
 
@@ -42,7 +37,7 @@ async def test_the_certificate_is_shared_and_survives_a_restart(namespace: Names
     seen = []
     for _ in range(2):
         async with operator(namespace) as one:
-            await eventually(one.leads)
+            await until(one.leads)
             secret = await namespace.api.get(namespace.path("/api/v1", "secrets/tidegate-tls"))
             seen.append(json.dumps(secret["data"], sort_keys=True))
             assert await one.end() == 0, one.lines

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from operator_kube.real_apiserver import (
-    Namespace,
-    eventually,
-    needs_apiserver,
-    operator,
-    post_report,
-    three,
-)
+from kit.waiting import until
+from operator_kube.real_apiserver import Namespace, needs_apiserver, operator, post_report, three
 
 pytestmark = needs_apiserver
 
@@ -18,10 +12,10 @@ async def test_a_pod_reports_with_its_own_token_and_the_status_shows_its_streams
     namespace: Namespace,
 ) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     await namespace.become_ready()
     async with operator(namespace) as one:
-        await eventually(one.leads)
+        await until(one.leads)
         mine, other = (await namespace.pods())[:2]
         token = await namespace.token(mine)
         assert (await post_report(namespace, one, mine, token)).status_code == 200
@@ -38,7 +32,7 @@ async def test_a_pod_reports_with_its_own_token_and_the_status_shows_its_streams
                 "WellConfigured": "True",
             }
 
-        await eventually(shown)
+        await until(shown)
         metrics = await one.text("/metrics")
         assert "tidegate_operator_leading 1.0" in metrics
         assert "tidegate_operator_watch_age_seconds 0.0" in metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kit.waiting import until
 from operator_kube.kube_world import ADMIT
 from operator_kube.real_apiserver import (
     Namespace,
@@ -10,7 +11,6 @@ from operator_kube.real_apiserver import (
     born,
     closed_but_one,
     costs,
-    eventually,
     needs_apiserver,
     operator,
     three,
@@ -25,13 +25,13 @@ async def test_closed_pods_are_opened_by_the_next_leader(
     namespace: Namespace,
 ) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     for pod in await namespace.pods():
         path = f"{namespace.pods_path}/{pod['metadata']['name']}"
         await namespace.api.merge(path, {"metadata": {"labels": {ADMIT: "false"}}})
     await namespace.become_ready()
     async with operator(namespace) as one:
-        await eventually(lambda: all_open(namespace))
+        await until(lambda: all_open(namespace))
         assert await one.end() == 0, one.lines
 
 
@@ -39,22 +39,22 @@ async def test_a_rollout_writes_costs_closes_the_old_pods_and_keeps_the_new_one_
     namespace: Namespace,
 ) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     await namespace.become_ready()
     async with operator(namespace) as one:
-        await eventually(one.leads)
+        await until(one.leads)
         sidecars = Sidecars(namespace, one)
         try:
             await sidecars.follow(100)
-            await eventually(lambda: costs(namespace, ["100"] * 3))
+            await until(lambda: costs(namespace, ["100"] * 3))
             template = {"metadata": {"annotations": {"restarted": "now"}}}
             path = namespace.path("/apis/apps/v1", "deployments/shop")
             await namespace.api.merge(path, {"spec": {"template": template}})
-            await eventually(lambda: born(namespace, 4))
+            await until(lambda: born(namespace, 4))
             await namespace.become_ready()
             await sidecars.follow(0)
-            await eventually(lambda: closed_but_one(namespace))
-            await eventually(sidecars.hear_often)
+            await until(lambda: closed_but_one(namespace))
+            await until(sidecars.hear_often)
         finally:
             await sidecars.stop()
         assert await one.end() == 0, one.lines
@@ -62,7 +62,7 @@ async def test_a_rollout_writes_costs_closes_the_old_pods_and_keeps_the_new_one_
 
 async def test_readmit_opens_every_pod_without_an_operator(namespace: Namespace) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     for pod in await namespace.pods():
         path = f"{namespace.pods_path}/{pod['metadata']['name']}"
         await namespace.api.merge(path, {"metadata": {"labels": {ADMIT: "false"}}})
@@ -72,23 +72,23 @@ async def test_readmit_opens_every_pod_without_an_operator(namespace: Namespace)
 
 async def test_a_refusal_becomes_an_event(namespace: Namespace) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     service = namespace.path("/api/v1", "services/shop-sse")
     await namespace.api.merge(service, {"spec": {"sessionAffinity": "ClientIP"}})
     async with operator(namespace) as one:
-        await eventually(lambda: told(namespace, "SteeringRefused", "sessionAffinity"))
+        await until(lambda: told(namespace, "SteeringRefused", "sessionAffinity"))
         assert await one.end() == 0, one.lines
 
 
 async def test_advice_becomes_an_event_and_a_condition(namespace: Namespace) -> None:
     await namespace.deploy()
-    await eventually(lambda: three(namespace))
+    await until(lambda: three(namespace))
     deployment = namespace.path("/apis/apps/v1", "deployments/shop")
     rolling = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     await namespace.api.merge(deployment, {"spec": {"strategy": rolling}})
     async with operator(namespace) as one:
-        await eventually(lambda: told(namespace, "NoSurge", "maxSurge to 1 or more"))
-        await eventually(lambda: advised(namespace))
+        await until(lambda: told(namespace, "NoSurge", "maxSurge to 1 or more"))
+        await until(lambda: advised(namespace))
         assert await one.end() == 0, one.lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -96,9 +96,9 @@ def test_every_field_of_the_crd_is_read_and_wrong_ones_are_named() -> None:
             rules_of({field: -1 if schema["type"] != "string" else "Sometimes"}, Policy())
 
 
-async def asked(app: Starlette, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://operator") as client:
+async def asked(app: Starlette, path: str) -> httpx2.Response:
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://operator") as client:
         return await client.get(path)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
+from kit.waiting import until
 from operator_kube.fake_api import FakeApi
 
 from tidegate.contract.kube import LABEL_LEADER
@@ -37,26 +38,20 @@ async def candidate(api: FakeApi, name: str) -> AsyncIterator[Candidate]:
         await asyncio.gather(one.running, return_exceptions=True)
 
 
-async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - the state is a fake API server's
-            await asyncio.sleep(0.02)
-
-
 async def test_the_first_makes_the_lease_and_the_second_waits() -> None:
     api = FakeApi()
     async with candidate(api, "a") as a:
-        await eventually(a.led.is_set)
+        await until(a.led.is_set)
         spec = api.objects[LEASE]["spec"]
         assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("a", 3)
         assert spec["renewTime"].endswith("Z")
         async with candidate(api, "b") as b:
             renewed = api.objects[LEASE]["metadata"]["resourceVersion"]
-            await eventually(lambda: api.objects[LEASE]["metadata"]["resourceVersion"] != renewed)
+            await until(lambda: api.objects[LEASE]["metadata"]["resourceVersion"] != renewed)
             assert not b.led.is_set()
             await a.election.resign()
             a.running.cancel()
-            await eventually(b.led.is_set)
+            await until(b.led.is_set)
             assert api.objects[LEASE]["spec"]["leaseTransitions"] >= 2
 
 
@@ -68,7 +63,7 @@ async def test_who_cannot_renew_stops_before_the_lease_runs_out() -> None:
             raise ApiError(0, "no answer")
 
     async with candidate(api, "a") as a:
-        await eventually(a.led.is_set)
+        await until(a.led.is_set)
         lost_s = asyncio.get_running_loop().time()
         api.refuse = refuse
         with pytest.raises(LeadershipLostError):
@@ -83,7 +78,7 @@ async def test_the_leader_takes_the_label_from_everybody_else() -> None:
         api.objects[f"{PODS}/{name}"] = {"metadata": meta}
     api.objects[PODS] = {"items": [api.objects[f"{PODS}/a"], api.objects[f"{PODS}/b"]]}
     async with candidate(api, "b") as b:
-        await eventually(b.led.is_set)
+        await until(b.led.is_set)
         await b.election.mark_leader()
         labels = {n: api.objects[f"{PODS}/{n}"]["metadata"]["labels"] for n in ("a", "b")}
         assert labels == {"a": {"app": "x"}, "b": {"app": "x", LABEL_LEADER: "true"}}
@@ -96,7 +91,7 @@ async def test_a_label_that_could_not_be_written_is_tried_again() -> None:
     """Without it the Service leads nowhere: no report would ever come."""
     api = FakeApi()
     async with candidate(api, "a") as a:
-        await eventually(a.led.is_set)
+        await until(a.led.is_set)
         refused: list[str] = []
 
         def refuse(method: str, path: str) -> None:
@@ -108,7 +103,7 @@ async def test_a_label_that_could_not_be_written_is_tried_again() -> None:
         api.objects[PODS] = {"items": []}
         marking = asyncio.create_task(a.election.stay_marked())
         labels = lambda: api.objects[f"{PODS}/a"]["metadata"]["labels"]  # noqa: E731
-        await eventually(lambda: labels().get(LABEL_LEADER) == "true")
+        await until(lambda: labels().get(LABEL_LEADER) == "true")
         marking.cancel()
         assert len(refused) == 2
 
@@ -116,7 +111,7 @@ async def test_a_label_that_could_not_be_written_is_tried_again() -> None:
 async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
     api = FakeApi()
     async with candidate(api, "a") as a:
-        await eventually(a.led.is_set)
+        await until(a.led.is_set)
         api.objects[LEASE]["spec"]["holderIdentity"] = "b"
         await a.election.resign()
         assert api.objects[LEASE]["spec"]["holderIdentity"] == "b"

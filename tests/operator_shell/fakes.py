@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tidegate.contract.errors import ClusterError
 from tidegate.contract.report import Report
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_operator.cluster import Scope
-
-
-class Clock:
-    """Monotonic seconds by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -73,12 +62,3 @@ def report(uid: str, seq: int = 1, streams: int = 10, **more: object) -> Report:
         **more,
     }
     return Report(uid=uid, seq=seq, streams=streams, **fields)  # type: ignore[arg-type]
-
-
-async def eventually(holds: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Wait until something holds; TimeoutError if it does not in time."""
-    async with asyncio.timeout(within_s):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.01)

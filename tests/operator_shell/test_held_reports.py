@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from operator_shell.fakes import Clock, report
+from kit.clocks import Clock
+from operator_shell.fakes import report
 
 from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan
 from tidegate_operator.reports import PodDecision, ReportBook

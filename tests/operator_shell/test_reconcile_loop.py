@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
+from kit.clocks import Clock
+from kit.waiting import until
+from operator_shell.fakes import FakeCluster, pod, report
 
 from tidegate.contract.report import Plan
 from tidegate.rollout.memory import Memory
@@ -50,7 +52,7 @@ def reconciler(cluster: FakeCluster, planner: Script) -> tuple[Reconciler, Repor
 
 
 async def looks(script: Script, count: int) -> None:
-    await eventually(lambda: len(script.seen) >= count)
+    await until(lambda: len(script.seen) >= count)
 
 
 async def test_actions_reach_the_cluster_and_reports_the_planner() -> None:

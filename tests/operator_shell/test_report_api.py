@@ -7,10 +7,12 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
-from injector.running import Authority
-from operator_shell.fakes import Clock, FakeCluster, eventually, pod, report
+from kit.authority import Authority
+from kit.clocks import Clock
+from kit.waiting import until
+from operator_shell.fakes import FakeCluster, pod, report
 
 from tidegate.contract.errors import SettingsError
 from tidegate.contract.report import Plan
@@ -33,12 +35,12 @@ def meters() -> Meters:
 
 
 @pytest.fixture
-async def http(book: ReportBook, meters: Meters) -> AsyncIterator[httpx.AsyncClient]:
+async def http(book: ReportBook, meters: Meters) -> AsyncIterator[httpx2.AsyncClient]:
     cluster = FakeCluster([pod("a")])
     server = ReportServer(report_app(cluster, book, meters), "127.0.0.1")
     port = await server.start()
     try:
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", trust_env=False
         ) as client:
             yield client
@@ -48,10 +50,10 @@ async def http(book: ReportBook, meters: Meters) -> AsyncIterator[httpx.AsyncCli
 
 
 async def test_a_report_is_held_until_there_is_a_decision(
-    http: httpx.AsyncClient, book: ReportBook
+    http: httpx2.AsyncClient, book: ReportBook
 ) -> None:
     posted = asyncio.create_task(http.post("/v1/report", json=report("a").to_json(), headers=TOKEN))
-    await eventually(lambda: book.latest("a") is not None)
+    await until(lambda: book.latest("a") is not None)
     book.decide("a", PodDecision(plan=Plan("wait")))
     answer = (await posted).json()
     assert answer["seq"] == 1
@@ -71,7 +73,7 @@ async def test_a_report_is_held_until_there_is_a_decision(
     ],
 )
 async def test_what_is_refused(
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     headers: dict[str, str],
     body: object,
     status: int,
@@ -85,12 +87,12 @@ async def test_what_is_refused(
     assert said["detail"]
 
 
-async def test_not_json(http: httpx.AsyncClient) -> None:
+async def test_not_json(http: httpx2.AsyncClient) -> None:
     answer = await http.post("/v1/report", content=b"{", headers=TOKEN)
     assert (answer.status_code, answer.json()["error"]) == (400, "bad_json")
 
 
-async def test_life_and_metrics(http: httpx.AsyncClient) -> None:
+async def test_life_and_metrics(http: httpx2.AsyncClient) -> None:
     assert (await http.get("/livez")).status_code == 200
     await http.post("/v1/report", content=b"{", headers=TOKEN)
     text = (await http.get("/metrics")).text
@@ -98,12 +100,12 @@ async def test_life_and_metrics(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_sidecar_that_hangs_up_frees_its_place(
-    http: httpx.AsyncClient, meters: Meters
+    http: httpx2.AsyncClient, meters: Meters
 ) -> None:
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(httpx2.ReadTimeout):
         await http.post("/v1/report", json=report("a").to_json(), headers=TOKEN, timeout=0.2)
     held = meters.registry.get_sample_value
-    await eventually(lambda: held("tidegate_operator_reports_held") == 0)
+    await until(lambda: held("tidegate_operator_reports_held") == 0)
 
 
 async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
@@ -118,9 +120,9 @@ async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
 
 
 async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
-    http: httpx.AsyncClient, meters: Meters, caplog: pytest.LogCaptureFixture
+    http: httpx2.AsyncClient, meters: Meters, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = httpx.URL(str(http.base_url))
+    url = httpx2.URL(str(http.base_url))
     head = b"POST /v1/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-a\r\n"
     _, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(head + b"Content-Length: 100\r\n\r\n{")
@@ -128,7 +130,7 @@ async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
     writer.close()
     refused = meters.registry.get_sample_value
     reason = {"reason": "hung_up"}
-    await eventually(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
+    await until(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
     assert [r for r in caplog.records if r.exc_info] == []
 
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from operator_shell.fakes import FakeCluster, eventually, pod, report
+from kit.waiting import until
+from operator_shell.fakes import FakeCluster, pod, report
 
 from tidegate.contract.report import ROLLING_REPORT_S, Answer, Report
 from tidegate_operator.meters import Meters
@@ -67,9 +68,9 @@ async def talking(per_s: float) -> AsyncIterator[Sidecar]:
     )
     reporting = asyncio.create_task(reporter.run())
     try:
-        await eventually(lambda: book.latest("a") is not None)
+        await until(lambda: book.latest("a") is not None)
         book.decide("a", PodDecision(report_every_s=ROLLING_REPORT_S))
-        await eventually(lambda: len(sidecar.results) >= 1)
+        await until(lambda: len(sidecar.results) >= 1)
         yield sidecar
     finally:
         reporting.cancel()
@@ -80,7 +81,7 @@ async def talking(per_s: float) -> AsyncIterator[Sidecar]:
 
 async def counted(sidecar: Sidecar, done: Callable[[list[str]], bool]) -> list[str]:
     """The results of the measured time, after one in which both sides have found their pace."""
-    await eventually(lambda: done(sidecar.results))
+    await until(lambda: done(sidecar.results))
     before = len(sidecar.results)
     await asyncio.sleep(MEASURED_S)
     return sidecar.results[before:]

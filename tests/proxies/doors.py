@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from kit.raw_stream import RawStream
+from kit.sidecar_process import SidecarProcess
 from proxies.programs import haproxy, nginx
-from sidecar.processes import RawStream, SidecarProcess
 
 from tidegate.wire.decode import Comment, Decoder, Event, Item
 
@@ -38,24 +39,6 @@ async def door(
         settings = f"proxy_buffering {buffering}; proxy_read_timeout {idle};"
         async with nginx(folder / kind, values, settings) as port:
             yield port
-
-
-@contextlib.asynccontextmanager
-async def ready(*sidecars: SidecarProcess) -> AsyncIterator[None]:
-    """Run several sidecars, started side by side."""
-    try:
-        await asyncio.gather(*(sidecar.__aenter__() for sidecar in sidecars))
-        await asyncio.gather(*(sidecar.until_ready() for sidecar in sidecars))
-        yield
-    finally:
-        await asyncio.gather(*(sidecar.end() for sidecar in sidecars))
-
-
-async def until_streams(pod: SidecarProcess, count: int, within_s: float = 10.0) -> None:
-    """Wait until the sidecar holds so many streams."""
-    async with asyncio.timeout(within_s):
-        while (await pod.get("admin", "/status")).json()["streams"] != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 class Through:

@@ -7,12 +7,12 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+from kit.ports import accepts, free_port
 
 DOCS = Path(__file__).parents[2] / "docs" / "proxies"
 START_LIMIT_S = 10.0
@@ -64,7 +64,7 @@ async def nginx(
 ) -> AsyncIterator[int]:
     """Run nginx on `template` (empty: the documented file); `settings` stand around it."""
     program = require("nginx", "nginx-light")
-    port = _free_port()
+    port = free_port()
     text = template or (DOCS / "nginx.conf").read_text()
     _write_nginx(folder, text, {**values, "LISTEN": f"127.0.0.1:{port}"}, settings)
     main = str(folder / "nginx.conf")
@@ -82,7 +82,7 @@ def _write_nginx(folder: Path, text: str, values: Mapping[str, str], settings: s
 async def haproxy(values: Mapping[str, str]) -> AsyncIterator[int]:
     """Run HAProxy on the documented file, whose places are its own variables."""
     program = require("haproxy", "haproxy")
-    port = _free_port()
+    port = free_port()
     filled = {**values, "LISTEN": f"127.0.0.1:{port}"}
     async with _running([program, "-db", "-f", str(DOCS / "haproxy.cfg")], filled, port):
         yield port
@@ -100,7 +100,7 @@ async def _running(argv: list[str], environ: Mapping[str, str], port: int) -> As
     words = asyncio.create_task(process.communicate())
     try:
         async with asyncio.timeout(START_LIMIT_S):
-            while not await _accepts(port):
+            while not await accepts(port):
                 assert process.returncode is None, (await words)[1].decode()
                 await asyncio.sleep(0.01)
         yield
@@ -108,18 +108,3 @@ async def _running(argv: list[str], environ: Mapping[str, str], port: int) -> As
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await words
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-async def _accepts(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True

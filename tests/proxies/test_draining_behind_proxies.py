@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from proxies.doors import Through, door, ready, until_streams
-from sidecar.processes import SidecarProcess
+from kit.nats_server import NatsServer
+from kit.sidecar_process import SidecarProcess, ready
+from proxies.doors import Through, door
 
 from tidegate_client import Lost, Opened, Settings, SseClient
 
@@ -102,7 +102,7 @@ async def test_a_drained_and_gone_sidecar_costs_nobody_an_event_or_an_error(
                 await stream.until_event('"pod":"two"')
                 await stream.raw.close()
             # Heartbeats are 15 s apart: the proxy tells the sidecar of those who left.
-            await until_streams(two, CLIENTS, within_s=3)
+            await two.until_streams(CLIENTS, within_s=3)
             await publish(two, range(DURING, DURING + AFTER), every_s=0.005)
             expected = [str(number) for number in range(DURING + AFTER)]
             while not all(client.data[-1:] == expected[-1:] for client in seen):  # noqa: ASYNC110

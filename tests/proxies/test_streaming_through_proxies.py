@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from client.front_door import FrontDoor
+from kit.front_door import FrontDoor
+from kit.sidecar_process import SidecarProcess
 from proxies.doors import AT_ONCE_S, UNDELAYED_S, Through, door, mute_reader
 from proxies.programs import NGINX_BARE, nginx
-from sidecar.processes import SidecarProcess
 
 KINDS = ["nginx-buffering-on", "nginx-buffering-off", "haproxy"]
 SHOP = "https://shop.example"

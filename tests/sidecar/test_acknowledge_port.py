@@ -4,11 +4,12 @@ import asyncio
 import json
 import time
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
-from backplane.recorders import Recorder, until
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
+from kit.recorder import Recorder
+from kit.waiting import until
 
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
@@ -58,7 +59,9 @@ class Port:
         self.acks = Acknowledgements(store, log, every_s=every_s)
         self.metrics = Metrics(Drain(DrainSettings()), FakeStreams(), store)
         app = AcknowledgePort(self.acks, self.metrics).app()
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://public")
+        self.http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://public"
+        )
 
     async def post(self, event_id, path=PATH):
         return await self.http.post(path, json={"id": event_id})

@@ -1,12 +1,12 @@
 """Real pods on one real NATS server: acknowledged on one, resumed on the other."""
 
 import asyncio
-import time
 
 import pytest
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from sidecar.processes import SidecarProcess
+from kit.nats_server import NatsServer
+from kit.sidecar_process import SidecarProcess
+from kit.waiting import until
 
 ACK = "/sse/subscribe/42/ack?stream=orders"
 NAMED = "/sse/subscribe/42?stream=orders"
@@ -22,12 +22,6 @@ async def nats_server(tmp_path):
 
 async def acknowledge(pod, event_id, path=ACK):
     return await pod.http.post(pod.url("public", path), json={"id": event_id})
-
-
-async def until(ask, good, limit_s=15.0):
-    give_up_at = time.monotonic() + limit_s
-    while not good(await ask()):
-        assert time.monotonic() < give_up_at, "it did not come true in time"
 
 
 async def publish(pod, *texts):
@@ -88,7 +82,11 @@ async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(na
         (first,) = await publish(pod, "a")
         assert (await acknowledge(pod, first)).status_code == 204
         await nats_server.kill()
-        await until(lambda: pod.get("admin", "/status"), lambda a: a.json()["degraded"])
+
+        async def is_degraded():
+            return (await pod.status())["degraded"]
+
+        await until(is_degraded)
         answer = await acknowledge(pod, first)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"] == "unavailable"
@@ -101,7 +99,11 @@ async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(na
         plain = await pod.stream("/events")
         assert (await pod.get("admin", "/readyz")).status_code == 200
         await nats_server.start()
-        await until(lambda: acknowledge(pod, first), lambda a: a.status_code == 204)
+
+        async def is_stored():
+            return (await acknowledge(pod, first)).status_code == 204
+
+        await until(is_stored)
         await pod.publish("b")
         for one in (stream, resumed, plain, await pod.stream(NAMED)):
             await one.until(b"data: b")

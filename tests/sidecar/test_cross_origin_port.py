@@ -1,6 +1,6 @@
 """CORS on the public port of a real process, beside the streams, and an unusable list."""
 
-from sidecar.processes import SidecarProcess
+from kit.sidecar_process import SidecarProcess
 
 SHOP = "https://shop.example"
 FROM_SHOP = {"Origin": SHOP}

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
 
 from tidegate.contract.report import Answer, Plan
 from tidegate.drain.drain import Drain
@@ -33,16 +33,18 @@ async def test_slots_are_kept_without_drift():
 async def test_it_bounces_closes_and_tells_of_changes():
     streams = FakeStreams(1)
     pod = drainer(streams)
-    assert (streams.refusing, streams.closing) == ("starting", False)
+    assert (streams.gate.refusing, streams.gate.closing) == ("starting", False)
     pod.filled()
-    assert (streams.refusing, streams.closing) == (None, False)
+    assert (streams.gate.refusing, streams.gate.closing) == (None, False)
     assert pod.changed.is_set()
     pod.answered(Answer(1, admitted=False))
-    assert (streams.refusing, streams.closing) == (None, True), "routers lag: still accepted"
+    assert (streams.gate.refusing, streams.gate.closing) == (None, True), (
+        "routers lag: still accepted"
+    )
     pod.answered(Answer(2, admitted=True))
-    assert not streams.closing
+    assert not streams.gate.closing
     await asyncio.wait_for(pod.prestop(), 3)
-    assert (streams.refusing, streams.closing) == ("drain", True)
+    assert (streams.gate.refusing, streams.gate.closing) == ("drain", True)
 
 
 async def test_hooks_all_end_when_the_last_stream_is_gone():

@@ -1,37 +1,20 @@
 """What the pod shows of itself to Prometheus, to the operator and to people."""
 
 import time
+from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
+from kit.fake_streams import BrokenBackplane, FakeStreams
 from prometheus_client.parser import text_string_to_metric_families
-from sidecar.fakes import BrokenBackplane, FakeStreams
 
 from tidegate.contract.report import Report
 from tidegate.drain.drain import Drain
 from tidegate.drain.settings import DrainSettings
-from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.settings import read_settings
-
-
-class Ring:
-    def __init__(self):
-        self.calls = []
-
-    def publish_many(self, entries):
-        self.calls.append(("publish", [e.seq for e in entries]))
-
-    def advance(self, seq):
-        self.calls.append(("advance", seq))
-
-    def reset_epoch(self, epoch, position=0):
-        self.calls.append(("reset", epoch, position))
-
-    async def caught_up(self):
-        self.calls.append(("caught up",))
 
 
 @pytest.fixture
@@ -95,35 +78,14 @@ def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
 
 async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):
     _, _, metrics, pod = parts
-    filled = []
-    ring = Ring()
-    hub = Hub(ring, lambda: filled.append(True))
-    app = AdminPort(pod, hub, None, metrics, token="").app()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+    reader = SimpleNamespace(is_filled=False)
+    app = AdminPort(pod, reader, None, metrics, token="").app()
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         assert (await client.get("/readyz")).status_code == 503
-        hub.filled()
-        hub.reset("e2", 7)
+        reader.is_filled = True
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/metrics")).text.startswith("# HELP")
         assert (await client.post("/readyz")).status_code == 405
-    assert filled == [True]
-
-
-async def test_the_hub_passes_positions_without_events_and_waits_for_the_streams():
-    from tidegate.contract.publish import To
-    from tidegate.stream.log import LogEntry
-
-    ring = Ring()
-    hub = Hub(ring, lambda: None)
-    entries = [LogEntry(seq, To(everyone=True), "x") for seq in (4, 5)]
-    hub.reset("e", 3)
-    await hub.read(entries, 5)
-    await hub.read([], 6)
-    hub.filled()
-    await hub.read([], 7)
-    assert ring.calls == [
-        ("reset", "e", 3), ("publish", [4, 5]), ("advance", 6), ("advance", 7), ("caught up",),
-    ]  # fmt: skip

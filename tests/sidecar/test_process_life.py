@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from sidecar.processes import SidecarProcess
+from kit.sidecar_process import SidecarProcess
 
 QUICK = {"TIDEGATE_GRACE_S": "7", "TIDEGATE_RESERVE_S": "5", "TIDEGATE_LINGER_S": "1"}
 

@@ -3,11 +3,11 @@
 import json
 import time
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
-from backplane.recorders import Recorder
-from sidecar.fakes import BrokenBackplane, FakeStreams
+from kit.fake_streams import BrokenBackplane, FakeStreams
+from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.drain.drain import Drain
@@ -23,7 +23,9 @@ class Port:
     def __init__(self, backplane, streams):
         self.metrics = Metrics(Drain(DrainSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://publish")
+        self.http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://publish"
+        )
 
     def refusals(self, error):
         labels = {"port": "publish", "error": error}

@@ -6,7 +6,8 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from sidecar.fakes import FakeStreams
+from kit.fake_streams import FakeStreams
+from kit.waiting import until
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
@@ -55,11 +56,8 @@ class Operator:
             self.serving -= 1
             writer.close()
 
-    async def until(self, condition, limit_s=8.0):
-        give_up_at = time.monotonic() + limit_s
-        while not condition(self):
-            assert time.monotonic() < give_up_at, [r for _, r in self.reports]
-            await asyncio.sleep(0.005)
+    async def until(self, condition):
+        await until(lambda: condition(self))
 
     @property
     def states(self):
@@ -117,7 +115,7 @@ async def test_an_answer_is_taken_and_the_next_report_tells_its_seq_on_the_same_
     async with talking(lambda report, n: answer if n == 1 else None) as world:
         await world.operator.until(lambda o: len(o.reports) == 2)
         assert world.operator.reports[1][1].plan_seq == 7
-        assert world.streams.closing
+        assert world.streams.gate.closing
         assert world.operator.connections == 1
 
 
@@ -190,7 +188,7 @@ async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad):
         await world.operator.until(lambda o: len(o.reports) >= 3)
         gap_s = world.operator.reports[1][0] - world.operator.reports[0][0]
         assert gap_s >= 0.12, "it backs off"
-        assert world.streams.closing
+        assert world.streams.gate.closing
         failed = world.metrics.registry.get_sample_value(
             "tidegate_reports_total", {"result": "failed"}
         )

@@ -4,8 +4,8 @@ import asyncio
 import re
 
 import pytest_asyncio
-from backplane.nats_servers import NatsServer
-from sidecar.processes import SidecarProcess
+from kit.nats_server import NatsServer
+from kit.sidecar_process import SidecarProcess
 
 
 @pytest_asyncio.fixture

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from tidegate.contract.names import PATH_PUBLISH
 from tidegate.contract.publish import Publish, To
@@ -48,8 +48,8 @@ class Publisher:
         started_s = loop.time()
         number = 0
         # A pool with an end would be full of the timed out after an outage, and starve the others.
-        endless = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, limits=endless) as http:
+        endless = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT_S, limits=endless) as http:
             try:
                 while True:
                     task = asyncio.create_task(self._publish(http, number))
@@ -62,7 +62,7 @@ class Publisher:
                     task.cancel()
                 await asyncio.gather(*self._in_flight, return_exceptions=True)
 
-    async def _publish(self, http: httpx.AsyncClient, number: int) -> None:
+    async def _publish(self, http: httpx2.AsyncClient, number: int) -> None:
         to = next(self._audiences)
         data = json.dumps({"n": number, "at": time.time()}).ljust(EVENT_BYTES)
         event = Publish(to, data, key=f"{self._name}-{number}").to_json()
@@ -84,12 +84,12 @@ class Publisher:
         return self._random.choice(others) if others else None
 
 
-async def _ask(http: httpx.AsyncClient, port: int, event: dict[str, Any]) -> int | None:
+async def _ask(http: httpx2.AsyncClient, port: int, event: dict[str, Any]) -> int | None:
     """The sequence number an app came back with; ``None`` if it did not acknowledge."""
     try:
         answer = await http.post(f"http://{LOOPBACK}:{port}{PATH_PUBLISH}", json=event)
         if answer.status_code != 202:
             return None
         return int(answer.json()["id"].rpartition("-")[2])
-    except (httpx.HTTPError, ValueError, KeyError):
+    except (httpx2.HTTPError, ValueError, KeyError):
         return None

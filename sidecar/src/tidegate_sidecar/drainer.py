@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tidegate.contract.report import Answer, PodState
 from tidegate.drain.drain import Drain
-from tidegate_sidecar.streams import Goodbye, Streams
+from tidegate_sidecar.streams import Streams
 
 LOOK_S = 0.05
 """How often streams that end by themselves are noticed while the pod is going away."""
@@ -83,16 +83,15 @@ class Drainer:
         self._answer_hooks(now)
         if decision.cut:
             self._streams.cut_all()
-        for departure in decision.departures:
-            goodbye = Goodbye(departure.reason, departure.retry_ms, departure.deadline_ms)
-            self._streams.let_go(departure.count, goodbye)
+        for count, goodbye in decision.goodbyes:
+            self._streams.let_go(count, goodbye)
 
     def _apply(self) -> None:
-        drain = self.drain
-        self._streams.refusing = drain.refusing
+        drain, gate = self.drain, self._streams.gate
+        gate.refusing = drain.refusing
         going = drain.refusing is not None and drain.state != "starting"
-        self._streams.closing = going or not drain.orders.admitted
-        self._streams.bounce_retry_ms = drain.policy.retry_ms
+        gate.closing = going or not drain.orders.admitted
+        gate.bounce_retry_ms = drain.policy.retry_ms
         if drain.state != self._shown:
             _log.info("pod is %s", drain.state, extra={"streams": self._streams.open_count})
             self._shown = drain.state

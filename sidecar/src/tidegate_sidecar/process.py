@@ -24,7 +24,6 @@ from tidegate.stream.log import EventLog
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
-from tidegate_sidecar.hub import Hub
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -95,7 +94,7 @@ class Sidecar:
         )
         self._drain = Drain(settings.drain)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
-        self._hub = Hub(self._engine, self._drainer.filled)
+        self._engine.reader.when_filled(self._drainer.filled)
         self._metrics = Metrics(self._drain, self._engine, self._backplane)
         self._pod = Pod(settings, self._drain, self._engine, self._backplane, clock)
         self._reporter = self._make_reporter()
@@ -104,10 +103,10 @@ class Sidecar:
         settings = self._settings
         acknowledge = AcknowledgePort(self._acknowledgements, self._metrics).app()
         public = make_public_app(
-            self._engine.asgi_app, acknowledge, self._engine.cors, self._metrics
+            self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
         )
         admin = AdminPort(
-            self._pod, self._hub, self._drainer, self._metrics, settings.identity.token
+            self._pod, self._engine.reader, self._drainer, self._metrics, settings.identity.token
         )
         publish = PublishPort(
             self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -132,7 +131,7 @@ class Sidecar:
         self._engine.start()
         await until_started(servers, serving)
         _announce(announce, sockets)
-        await self._backplane.start(self._hub)
+        await self._backplane.start(self._engine.reader)
         reporting = self._report()
         ended = asyncio.gather(*serving)
         stopping = asyncio.create_task(stop.wait())

@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.drain.decision import Goodbye
 
 
-@dataclass(frozen=True, slots=True)
-class Goodbye:
-    """How a stream is let go: the words of `shutdown`, and how long a handover may take."""
+@dataclass(slots=True)
+class Gate:
+    """How the pod takes new streams now; the drain sets it, admission reads it at each request.
 
-    reason: ShutdownReason
-    retry_ms: int
-    deadline_ms: int
+    `refusing` is why they are bounced (200 + `retry:` + `shutdown` + end), ``None`` while they are
+    accepted; `bounce_retry_ms` the `retry:` of a bounce (0: none is sent). `closing`: every
+    ordinary HTTP answer carries ``Connection: close`` (draining, un-admitted).
+    """
+
+    refusing: ShutdownReason | None = None
+    closing: bool = False
+    bounce_retry_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,8 @@ class StreamInfo:
 class Streams(Protocol):
     """What the shell may ask of the engine. All calls are made on the engine's loop."""
 
-    refusing: ShutdownReason | None
-    """Why new streams are bounced (200 + `retry:` + `shutdown` + end); ``None``: accepted."""
-
-    closing: bool
-    """Whether every ordinary HTTP answer carries ``Connection: close`` (draining, un-admitted)."""
-
-    bounce_retry_ms: int
-    """The `retry:` of a bounce."""
+    gate: Gate
+    """How new streams are answered."""
 
     @property
     def open_count(self) -> int:

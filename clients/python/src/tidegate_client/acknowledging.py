@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from tidegate.contract.acknowledge import acknowledgement_json
 from tidegate.contract.errors import SettingsError
@@ -51,7 +51,7 @@ class AcknowledgingSseClient(SseClient):
 
     def __init__(
         self,
-        url: str | httpx.URL,
+        url: str | httpx2.URL,
         *,
         automatic: bool = True,
         acknowledge_every_ms: float = ACKNOWLEDGE_EVERY_MS,
@@ -62,7 +62,7 @@ class AcknowledgingSseClient(SseClient):
         """`options` are those of `SseClient`. Raises `SettingsError` for a URL without a name."""
         if not acknowledge_every_ms >= 0:
             raise SettingsError("acknowledge_every_ms", "must be at least 0")
-        self.acknowledge_url = _acknowledge_url(httpx.URL(url))
+        self.acknowledge_url = _acknowledge_url(httpx2.URL(url))
         settings = replace(settings or Settings(), renewable=callable(options.get("headers")))
         super().__init__(url, settings=settings, controls=True, **options)
         self._shows_controls = controls
@@ -169,7 +169,7 @@ class AcknowledgingSseClient(SseClient):
         return dict(await made if inspect.isawaitable(made) else made)
 
 
-def _acknowledge_url(url: httpx.URL) -> httpx.URL:
+def _acknowledge_url(url: httpx2.URL) -> httpx2.URL:
     """Where to post for a stream's URL; raises `SettingsError` that names the fix."""
     name = url.params.get(QUERY_STREAM, "")
     if not is_stream_name(name):

@@ -1,4 +1,4 @@
-"""The asyncio client: carries out what the connector decides, with httpx and one timer.
+"""The asyncio client: carries out what the connector decides, with httpx2 and one timer.
 
 Each connection is a task with its own decoder. A consumer that iterates too slowly makes the
 reading stop; the server then sees a full socket and tells in a `gap` what was lost.
@@ -18,7 +18,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2
 
 from tidegate.contract.errors import DocumentError
 from tidegate.contract.names import HEADER_LAST_EVENT_ID, QUERY_HANDOVER
@@ -73,28 +73,28 @@ class SseClient:
 
     def __init__(
         self,
-        url: str | httpx.URL,
+        url: str | httpx2.URL,
         *,
         headers: HeadersSource | None = None,
         settings: Settings | None = None,
         last_event_id: str = "",
         controls: bool = False,
         on_change: Callable[[Opened | Lost], None] | None = None,
-        http: httpx.AsyncClient | None = None,
+        http: httpx2.AsyncClient | None = None,
         max_line_bytes: int = 1 << 20,
         max_event_bytes: int = 4 << 20,
         clock: Callable[[], float] | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
         settings = replace(settings or Settings(), renewable=callable(headers))
-        url = httpx.URL(url)
+        url = httpx2.URL(url)
         self.url = url.copy_set_param(QUERY_HANDOVER, "1") if settings.handover else url
         self._connector = Connector(settings, last_event_id)
         self._headers = headers or {}
         self._controls = controls
         self._on_change = on_change
         self._http = http
-        self._own_http: httpx.AsyncClient | None = None
+        self._own_http: httpx2.AsyncClient | None = None
         self._max_line_bytes = max_line_bytes
         self._max_event_bytes = max_event_bytes
         self._clock = clock or time_since_boot_s
@@ -257,14 +257,14 @@ class SseClient:
         finally:
             await response.aclose()
 
-    def _http_client(self) -> httpx.AsyncClient:
+    def _http_client(self) -> httpx2.AsyncClient:
         if self._http is not None:
             return self._http
         if self._own_http is None:
-            self._own_http = httpx.AsyncClient()
+            self._own_http = httpx2.AsyncClient()
         return self._own_http
 
-    async def _respond(self, opening: Open, response: httpx.Response) -> None:
+    async def _respond(self, opening: Open, response: httpx2.Response) -> None:
         conn = opening.conn
         wait_ms = retry_after_ms(response.headers.get("retry-after"), time.time() * 1000)
         content_type = response.headers.get("content-type", "")

@@ -7,6 +7,7 @@
     ├── SettingsError              who started this process erred: one line, exit status 2
     ├── DocumentError              a peer sent something that is not the document it should be
     ├── BackplaneUnavailableError  nothing was accepted: retry after `retry_after_s`
+    ├── IllegalTransitionError     our own mistake: an event that its table does not allow
     ├── ClusterError               a read or write of the cluster failed: the next reconcile retries
     └── MissingToolError           something must be installed first; the message says how
 """
@@ -61,6 +62,10 @@ class BackplaneUnavailableError(TidegateError):
     def __init__(self, detail: str, retry_after_s: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class IllegalTransitionError(TidegateError):
+    """Raised when an event cannot happen in a state; the state is as it was."""
 
 
 class ClusterError(TidegateError):

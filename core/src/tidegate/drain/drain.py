@@ -1,8 +1,8 @@
 """The drain: what happened goes in, which streams go now and when to look again comes out.
 
-Who decides: the operator's plan, while it is valid, replaces the pod's own slots outright; without
-one the pod's own plan holds, which starts 2 s after preStop where an operator could still speak
-and at once where there is none. Only deadlines combine, by the nearer one. Whatever a plan says,
+The operator's plan, while it is valid, replaces the pod's own slots outright. Without one the pod's
+own plan applies: it starts 2 s after preStop where an operator may still answer, and at once where
+none is configured. Only deadlines combine, by the nearer one. Whatever a plan says,
 the end of the window is left to the *last call*: an even schedule that has everything gone by the
 deadline, so that a plan that waits too long costs a peak and not a cut.
 
@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 
 from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
+from tidegate.drain.decision import Decision, Goodbye
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception
 from tidegate.drain.returns import Returns
-from tidegate.drain.settings import Decision, Departure, DrainSettings
+from tidegate.drain.settings import DrainSettings
 from tidegate.drain.slots import Slots
 
 LAST_CALL_S = 5.0
@@ -29,7 +30,7 @@ LAST_CALL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """The schedule in force: whose it is, what it lays down, and what its goodbyes say."""
+    """The schedule in force: its source, its slots, and the contents of its goodbyes."""
 
     name: str
     slots: Slots
@@ -110,7 +111,7 @@ class Drain:
     def decide(self, now: float, streams: int, lingering: int = 0) -> Decision:
         """What is due, given `streams` open and `lingering` that have had their goodbye.
 
-        The caller must carry the departures out: they count as done.
+        The caller must carry the goodbyes out: they count as done.
         """
         if self.state == "draining" and streams == 0 and lingering == 0:
             self.state = after(self.state, Event.LAST_STREAM_GONE)
@@ -136,11 +137,11 @@ class Drain:
             now, due, course.retry_ms / 1000, course.wanted_per_s, self._spread_s(course)
         )
         deadline_ms = self._handover_ms(now)
-        departures = tuple(
-            Departure(b.count, course.reason, b.retry_ms, deadline_ms) for b in batches
+        goodbyes = tuple(
+            (b.count, Goodbye(course.reason, b.retry_ms, deadline_ms)) for b in batches
         )
         next_at = slots.next_at(remaining - due)
-        return Decision(departures, False, self._wake_at(now, next_at, streams - due))
+        return Decision(goodbyes, False, self._wake_at(now, next_at, streams - due))
 
     def _spread_s(self, course: _Course) -> float:
         return 0.0 if course.name == "fixed" else self.policy.spread_max_s

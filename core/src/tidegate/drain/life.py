@@ -16,7 +16,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from tidegate.contract.errors import TidegateError
+from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.report import PlanKind, PodState
 
 
@@ -34,10 +34,6 @@ class Event(Enum):
 
     SIGTERM = "sigterm"
     """The process must end now."""
-
-
-class IllegalTransitionError(TidegateError):
-    """Raised when an event cannot happen in a state; the state is as it was."""
 
 
 TRANSITIONS: Final[dict[tuple[PodState, Event], PodState]] = {

@@ -1,4 +1,4 @@
-"""Who is next: a client that hands over, or one that does not.
+"""The next stream to let go: one that hands over, or one that does not.
 
 Both are let go at the same even pace, but the first comes back at once and the second after its
 `retry:`. If the two kinds followed one another by chance, a run of the second kind would land
@@ -25,7 +25,7 @@ class Mix:
     def next(self, plain: int, handing_over: int) -> tuple[bool, Mix]:
         """Whether the next to go hands over, given how many of each kind are left, and the new mix.
 
-        Raises `ValueError` where nobody is left.
+        Raises `ValueError` where no stream is left.
         """
         if plain + handing_over <= 0:
             raise ValueError("nobody is left to be let go")

@@ -1,4 +1,4 @@
-"""The operator's word, and how long it binds.
+"""The operator's orders, and how long each is valid.
 
 Answers travel over a held request and may arrive late, twice or from an old leader, so each has a
 sequence number that only grows for a pod, and a plan binds only for `valid_for_s` from receipt.
@@ -54,7 +54,7 @@ class Orders:
     )
 
     def receive(self, answer: Answer, now: float) -> Reception:
-        """Take an answer, unless its `seq` is not above the last one's; says which it was.
+        """Take an answer, unless its `seq` is not above the last one's; returns which it was.
 
         A repeated one is the operator saying "no news"; it does not renew a plan's validity.
         """

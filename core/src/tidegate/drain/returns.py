@@ -25,7 +25,7 @@ BATCH_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """So many streams are told to come back after `retry_ms`."""
+    """`count` streams get a `retry:` of `retry_ms`."""
 
     count: int
     retry_ms: int

@@ -1,11 +1,9 @@
-"""What a drain is told and what it answers: the policy, the departures, the decision."""
+"""How a pod drains: the settings of `tidegate.drain.drain.Drain`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-from tidegate.contract.stream_events import ShutdownReason
 
 Mode = Literal["even", "fixed", "cut", "off"]
 MODES: tuple[Mode, ...] = ("even", "fixed", "cut", "off")
@@ -21,7 +19,7 @@ class DrainSettings:
     open, so fewer clients move twice (simulated with 5 pods and a grace of 60 s: 1.00 moves per
     client, starting at once 1.08; with 10 pods and 120 s 1.02 and 1.14). `local_window_s` is for
     nodes that leave early (spot): the plan starts at once and takes no longer than that.
-    `operator` says whether one is configured. `retry_ms` is a goodbye's `retry:` under the pod's
+    `operator`: whether one is configured. `retry_ms` is a goodbye's `retry:` under the pod's
     own plan; `accept_rate_per_s` and `spread_max_s` bound how returns are spread where time is
     short.
     """
@@ -45,25 +43,3 @@ class DrainSettings:
     def window_s(self) -> float:
         """How long after preStop the hook ends at the latest."""
         return max(0.0, self.grace_s - self.reserve_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """Say goodbye to `count` streams with these words; handovers may take `deadline_ms`."""
-
-    count: int
-    reason: ShutdownReason
-    retry_ms: int
-    deadline_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is due: the goodbyes, whether to cut the rest, and when to ask again.
-
-    `look_again_at` is on the caller's clock; ``None``: only when something happens.
-    """
-
-    departures: tuple[Departure, ...] = ()
-    cut: bool = False
-    look_again_at: float | None = None

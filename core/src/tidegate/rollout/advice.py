@@ -1,7 +1,7 @@
-"""What the owner of a workload would do well to change: said, never done.
+"""Advice to the owner of a workload: settings that would make its rollouts better.
 
-Nothing here keeps the planner from doing its best. A workload that deletes a pod before its
-replacement is there moves some clients twice whatever anybody plans; this says so beforehand.
+Advice never changes a plan. A workload that deletes a pod before its replacement is ready moves
+some clients twice under any plan; the advice says so before the rollout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One workload as the planner reads it: who is new, who is old, who is going.
+"""One workload as the planner reads it: its pods sorted into new, old, going and starting.
 
 The classes are derived from the snapshot alone, at every look, so that it does not matter which
 look is the first.
@@ -21,8 +21,8 @@ LOST_AFTER_S = 2 * HOLD_S
 class Fleet:
     """The pods of one workload by role, with their inferred loads.
 
-    `new`: ready pods of the desired revision. `old`: pods of another revision that nobody has
-    deleted yet. `going`: pods that are being deleted or say that they drain. `starting`: pods of
+    `new`: ready pods of the desired revision. `old`: pods of another revision that are
+    not deleted yet. `going`: pods that are being deleted or report that they drain. `starting`: pods of
     the desired revision that are not ready or not yet available.
     """
 
@@ -68,21 +68,21 @@ class Fleet:
         return [(p, n) for p, n in held if n >= 0.5]
 
     def progressing(self) -> bool:
-        """Whether the rollout is on its way: somebody drains or starts (not paused, no canary)."""
+        """Whether the rollout is on its way: a pod drains or starts (not paused, no canary)."""
         return bool(self.leaving() or self.starting)
 
 
 def is_going(pod: Pod) -> bool:
-    """Whether a pod lets its streams go for good: deleted, or its sidecar says that it drains."""
+    """Whether a pod loses all its streams: deleted, or its sidecar reports that it drains."""
     return pod.deleting or (pod.report is not None and pod.report.state in _GOING_STATES)
 
 
 def is_lost(pod: Pod) -> bool:
     """Whether a pod is only an object any more: not ready, and its sidecar silent for long.
 
-    A node that dies leaves its pods behind, deleted or not, until it comes back or somebody
-    removes it. A sidecar that lives says something every `HOLD_S`; of one that never spoke to us,
-    what is known is when it must be gone.
+    The pods of a dead node stay in the API, deleted or not, until the node comes back or is
+    removed. A live sidecar reports at least every `HOLD_S`; for one that has never reported, only
+    its deadline is known.
     """
     if pod.ready:
         return False
@@ -111,7 +111,7 @@ def sort_out(workload: Workload, loads: Loads) -> Fleet:
 
 
 def left_s(pod: Pod) -> float | None:
-    """Seconds until a going pod must be empty: what its sidecar says, or what the API says.
+    """Seconds until a going pod must be empty, by its sidecar's report or else by the API.
 
     The sidecar's deadline already leaves its reserve; the API's is the kill.
     """

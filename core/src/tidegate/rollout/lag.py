@@ -1,6 +1,6 @@
 """How long routers go on sending new streams to a pod that was closed: measured, not assumed.
 
-The policy says how late a label change may land, and steering counts on it. A proxy that keeps an
+The policy states how late a label change may land, and steering relies on it. A proxy that keeps an
 endpoint list of its own may take far longer, and then a closed pod fills while an open one that
 should fill does not. The measure is the last arrival on a closed pod. Once more streams than a
 pod's share would go astray within it (lag × rate > N/k), steering does harm: it is refused from the
@@ -16,7 +16,7 @@ from tidegate.contract.report import ROLLING_REPORT_S
 from tidegate.rollout.snapshot import Pod, Policy
 
 WATCHED_S = 30.0
-"""How long a closed pod is watched; who comes later did not come by a stale endpoint."""
+"""How long a closed pod is watched; later arrivals are not due to a stale endpoint."""
 
 LEAST_STREAMS = 5
 LEAST_SHARE = 0.1

@@ -1,6 +1,6 @@
 """What the planner remembers between two looks, and the loads it infers from it.
 
-Reports are up to a quarter of a second late (a pod whose counts have not changed says nothing) and
+Reports are up to a quarter of a second late (a pod whose counts have not changed sends none) and
 a stream that was let go is nowhere for the length of its `retry:`. From the drains it has ordered
 the planner knows how many streams are in the air and how many of them have landed since a pod's
 report. Memory only sharpens these figures: an empty one is always safe, because reports alone still
@@ -18,11 +18,11 @@ from tidegate.rollout.snapshot import Pod
 
 TOTAL_WINDOW_S = 3.0
 HEARD_WITHIN_S = ROLLING_REPORT_S + 0.25
-"""While streams move, a pod whose counts have changed has said so by now: an interval of reports,
-and a look and a way through the network on top. What an older report says is still true."""
+"""While streams move, a pod whose counts have changed has reported them within this time: one report
+interval, one reconcile and the network. An older report is then still true."""
 
 SAME_DEADLINE_S = 0.5
-"""How far apart two words of one deadline may be: half of what the API rounds its times to."""
+"""How far apart two readings of one deadline may be: half of what the API rounds its times to."""
 
 _FORGET_AFTER_S = 20.0
 _NEVER_S = float("-inf")
@@ -48,7 +48,7 @@ class WorkloadMemory:
 
     `doomed_open_s`: when a pod that drains or will drain was last seen open, so that a drain can
     wait until the flip has landed. `deadlines_s`: when each pod that drains must be empty, as first
-    heard. `disturbed`: whether streams have been moved or lost since the
+    reported. `disturbed`: whether streams have been moved or lost since the
     last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
     late label changes were seen to land.
     """
@@ -80,11 +80,11 @@ class WorkloadMemory:
         )
 
     def with_deadlines(self, now: float, left_s: Mapping[str, float | None]) -> WorkloadMemory:
-        """The deadlines of the pods that drain now, given the seconds each is said to have left.
+        """The deadlines of the pods that drain now, given the seconds each has left by its report.
 
-        A report is under way for a moment that nobody knows, so the same deadline is heard a
-        little differently each time. The first word holds until another differs for good: pods
-        that were deleted together would otherwise change places at every look.
+        A report is in flight for an unknown time, so each one gives the same deadline a little
+        differently. The first value holds until a later one differs by more than that: pods that
+        were deleted together would otherwise change places at every reconcile.
         """
         heard = {uid: now + left for uid, left in left_s.items() if left is not None}
         return replace(self, deadlines_s={u: self._kept(u, at) for u, at in heard.items()})

@@ -21,7 +21,7 @@ def deletion_costs(
 ) -> list[SetDeletionCost]:
     """Costs to write now: each pod's load, where it differs by more than a tenth of the mean.
 
-    `due` says whether rewriting is allowed at all; a pod with no cost yet gets one when it is.
+    `due`: whether costs may be rewritten now; a pod without one gets one only then.
     """
     if not due or not pods:
         return []

@@ -1,9 +1,9 @@
-"""Who may let go of streams now, and how fast: earliest deadline first within one budget.
+"""The pods that may let go of streams now, and how fast: earliest deadline first, one budget.
 
 Draining pods are served one after the other, each at the full rate that its workload's open pods
 can take evenly; serving them side by side would only lengthen every one of them (earliest deadline
-first is optimal on one resource: Liu and Layland 1973). A pod that must wait is told so, because
-silence would start its own plan. When the deadlines ask for more than the budget, the least rate
+first is optimal on one resource: Liu and Layland 1973). A pod that must wait gets an order to wait, because
+without one it would start its own plan. When the deadlines ask for more than the budget, the least rate
 that meets all of them is used and nothing holds the pods concerned.
 """
 
@@ -17,8 +17,8 @@ from tidegate.contract.report import PLAN_VALID_S, Plan
 from tidegate.rollout.memory import Segment
 
 PACE_SHARE = 0.97
-"""The share of the budget that is let go evenly. The budget is about who comes back within a
-second, and what is late on the way bunches: a stall of 50 ms is 5 % of a second's returns."""
+"""The share of the budget that is let go evenly. The budget bounds the returns within a
+second, and returns delayed on the way bunch: a stall of 50 ms is 5 % of a second's returns."""
 
 FORCE_SHARE = 0.9
 """Deadlines force once they ask for this share of the budget: later would need more than all."""
@@ -34,8 +34,8 @@ class Job:
     """A pod that has streams to let go: how many, and how long it has before it must be done.
 
     ``left_s`` is ``None`` for a pod without a deadline (a shed). `due_s` is the deadline on the
-    planner's clock as it was first heard, and decides who is served first: what is left now is
-    heard a little differently in every report.
+    planner's clock as it was first reported, and decides the order: the seconds left differ a
+    little from report to report.
     """
 
     uid: str
@@ -139,10 +139,10 @@ def _serve(
 
 
 def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
-    """Whether a pod must hear of `new`, having been told `sent` `age_s` ago.
+    """Whether `new` must be sent to a pod that got `sent` `age_s` ago.
 
-    A plan that only says again what the pod already does is repeated once a second, well before
-    it expires; a different kind, rate (by more than a tenth), start or count is said at once.
+    A plan that repeats what the pod already does is sent once a second, well before the last one
+    expires; a different kind, rate (by more than a tenth), start or count is sent at once.
     """
     if new is None or sent is None:
         return new is not sent
@@ -160,7 +160,7 @@ def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
 
 
 def _same_count(new: Plan, sent: Plan, age_s: float) -> bool:
-    """Whether a count means the same, given what has been let go since it was said."""
+    """Whether a count means the same, given the streams let go since it was sent."""
     if new.count is None or sent.count is None:
         return new.count is sent.count
     gone = max(0.0, age_s - sent.start_in_s) * sent.rate_per_s

@@ -1,7 +1,7 @@
 """plan(snapshot, policy, now, memory) -> Decision: one look at the fleet.
 
 For every fleet (a workload, or several behind one Service: `joining`): infer the loads, sort the
-pods by role, decide who is open and how fast may be drained (`steering`), or whether a fleet at
+pods by role, decide which pods are open and how fast others may drain (`steering`), or whether a fleet at
 rest must be evened out (`rebalance`). Then all drains share one budget (`pacing`). Nothing here
 depends on what happened, only on what is; the memory makes the figures sharper and may be dropped
 at any look.
@@ -30,8 +30,8 @@ RESTING_LOOK_S = 5.0
 class Decision:
     """What to do now and when to look again.
 
-    A pod without a `SendPlan` has no plan. `report_every_s` is how soon the sidecars should tell
-    of changed counts. `look_again_in_s` is the latest moment for the next look.
+    A pod without a `SendPlan` has no plan. `report_every_s`: how soon the sidecars should report
+    changed counts. `look_again_in_s`: the next reconcile is due by then.
     """
 
     actions: tuple[Action, ...]

@@ -2,8 +2,8 @@
 
 Only on settled reports, and only when it is worth moving people: after a disturbance when a pod is
 off the target by half of what chance alone would do (5 % of 100 streams, 3 % of 1,000), otherwise
-only when chance cannot explain the difference. Random placement spreads pods by √(N/k), so a fleet
-that nobody touched is not stirred for that.
+only when chance cannot explain the difference. Random placement spreads pods by √(N/k), so an
+undisturbed fleet is not moved for that.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def excess(loads: Sequence[float], target: float) -> float:
 def donors(loads: Mapping[str, float], target: float, in_air: float) -> dict[str, float]:
     """What each pod would give away, in whole streams, with `in_air` already on their way.
 
-    The fullest give, and no more than brings everybody to within half of the band: who is near
-    enough to the target need not be moved again.
+    The fullest pods give, and only until every pod is within half of the band: giving down to the
+    target itself would move more clients a second time.
     """
     near = band(target, disturbed=True) / 2
     over = sum(max(0.0, n - target - near) for n in loads.values())

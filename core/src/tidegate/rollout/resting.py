@@ -16,7 +16,7 @@ from tidegate.rollout.view import View, landed, outlook, seen_open
 def resting(
     fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory, *, steered: bool
 ) -> View:
-    """Decide for a workload that nobody leaves; `steered` says whether the labels are ours."""
+    """Decide for a workload in which no pod drains; `steered`: whether its labels are ours."""
     if not (steered and policy.rebalance and _settled(fleet, memory, now)):
         still = replace(memory, disturbed=memory.disturbed and steered and policy.rebalance)
         return View(fleet, still, frozenset(p.uid for p in fleet.ready))
@@ -32,8 +32,8 @@ def resting(
 def _settled(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
     """Whether the reports show a fleet at rest: complete, nothing in the air, long enough.
 
-    A pod that has nothing new to tell stays silent, so an old report is as good as a fresh one
-    once the time to hear of a change has passed.
+    A pod whose counts have not changed sends no report, so an old report is as good as a fresh
+    one once a change would have been reported.
     """
     if memory.shedding_s is not None:
         return len(fleet.new) >= fleet.workload.replicas

@@ -13,13 +13,13 @@ from tidegate.rollout.steering import Candidate, steer
 from tidegate.rollout.view import View, landed, outlook, seen_open
 
 STALLED_AFTER_S = 10.0
-"""A rollout in which nobody drains or starts for this long is paused, or a canary."""
+"""A rollout in which no pod drains or starts for this long is paused, or a canary."""
 
 
 def rolling(
     fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory, *, steered: bool
 ) -> View:
-    """Decide for a workload that some pods leave; `steered` says whether the labels are ours."""
+    """Decide for a workload in which pods drain; `steered`: whether its labels are ours."""
     leaving = fleet.leaving()
     memory = memory.with_deadlines(now, {p.uid: left_s(p) for p, _ in leaving})
     due_s = memory.deadlines_s
@@ -53,7 +53,7 @@ def rolling(
 
 
 def has_stalled(memory: WorkloadMemory, now: float) -> bool:
-    """Whether nobody has drained or started for so long that the rollout must be waiting."""
+    """Whether no pod has drained or started for so long that the rollout must be waiting."""
     since_s = memory.stalled_since_s
     return since_s is not None and now - since_s >= STALLED_AFTER_S
 
@@ -61,8 +61,9 @@ def has_stalled(memory: WorkloadMemory, now: float) -> bool:
 def _serves_on(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
     """Whether the old pods are to take streams, too: the rollout does not go on.
 
-    A paused one is steered as long as its new pods have room: who lands on one has moved for good.
-    Once they have their share, what still drains (an old pod evicted hours later) goes to the old.
+    A paused rollout is steered while its new pods have room: a client that lands on one need not
+    move again. Once they have their share, later drains (an old pod evicted hours later) go to the
+    old pods.
     """
     full = fleet.workload.paused and bool(fleet.old) and _room(fleet) < 1.0
     return full or has_stalled(memory, now)

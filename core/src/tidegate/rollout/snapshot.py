@@ -17,7 +17,7 @@ class Pod:
 
     `revision` is the pod-template hash. `ready` is the Ready condition; a `deleting` pod is never
     counted as ready. `admitted` is the admit label as the API shows it. `deadline_in_s` is what
-    is left until SIGKILL for a deleting pod. `report_age_s` says how old `report` is.
+    is left until SIGKILL for a deleting pod. `report_age_s`: age of `report`.
     """
 
     uid: str
@@ -44,8 +44,8 @@ class Workload:
 
     `revision` is the pod-template hash of the ReplicaSet with the highest
     ``deployment.kubernetes.io/revision`` (not the youngest pod's: after an undo that one is
-    doomed). `paused` says that its rollout does not go on until somebody resumes it. `steerable`
-    is false where the stream Service cannot be steered; `refusal` says why. `stream_service` names
+    replaced). `paused`: its rollout does not go on until it is resumed. `steerable`
+    is false where the stream Service cannot be steered, `refusal` is the reason. `stream_service` names
     that Service; workloads behind the same one are one fleet (`joining`). `injected` is false where
     the pods of the desired revision have no sidecar and so are not among `pods`, as after the undo
     of an adoption: they take streams all the same, unseen.
@@ -126,7 +126,7 @@ class SendPlan:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Tell the people who watch: becomes a Kubernetes Event, a log line, a metric."""
+    """A notice to operators: becomes a Kubernetes Event, a log line and a metric."""
 
     workload: str
     reason: str

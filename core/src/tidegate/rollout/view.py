@@ -13,7 +13,7 @@ from tidegate.rollout.steering import Outlook, horizon_s
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One workload, before the drains share the budget: who shall be open, and who lets go."""
+    """One workload, before the drains share the budget: which pods are to be open, and which let go."""
 
     fleet: Fleet
     memory: WorkloadMemory
@@ -39,10 +39,10 @@ def seen_open(memory: WorkloadMemory, now: float, *, doomed_open: bool) -> Workl
 
 
 def landed(fleet: Fleet, memory: WorkloadMemory, policy: Policy, now: float) -> bool:
-    """Whether every router knows where not to send: no doomed pod open within the longest lag.
+    """Whether every router has dropped the pods that go: none was open within the longest lag.
 
-    A pod deleted while it was open left the endpoints when its drain began. Who has never seen a
-    doomed pod open (a new leader) takes the labels for landed: waiting could go on for ever.
+    A pod deleted while it was open left the endpoints when its drain began. A new leader has never
+    seen such a pod open and takes the labels for landed: otherwise it could wait for ever.
     """
     seen_s = memory.doomed_open_s
     closed = seen_s is None or now - seen_s >= policy.flip_lag_s

@@ -44,13 +44,13 @@ def _flips(view: View, policy: Policy, now: float) -> tuple[list[Action], Worklo
 def _costs(
     fleet: Fleet, memory: WorkloadMemory, now: float
 ) -> tuple[list[SetDeletionCost], WorkloadMemory]:
-    """Deletion costs: of the doomed at the first look of a revision, of all now and then."""
+    """Deletion costs: of the old pods at the first reconcile of a revision, of all now and then."""
     revision: str | None = fleet.workload.revision
     if fleet.rolling:
         due = memory.revision != revision
         pods = [p for p in fleet.old if p.report is not None]
         if due and len(pods) < len(fleet.old):
-            revision = memory.revision  # a new leader has not heard of all of them yet
+            revision = memory.revision  # a new leader has not had a report from each yet
     else:
         pods = [p for p in fleet.new if p.report is not None]
         old_enough = now - memory.costs_written_s >= ordering.REWRITE_EVERY_S

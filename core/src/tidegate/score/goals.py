@@ -16,7 +16,7 @@ from tidegate.score.scorecard import Run, Scorecard
 Comparison = Literal["==", "<=", ">="]
 
 FAIR_PEAK_OVER_BUDGET = 4.0
-"""A stock rollout whose peak is below this many budgets would have hurt nobody anyway."""
+"""A stock rollout whose peak is below this many budgets is no fair comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Miss:
     figure: float | None
 
     def __str__(self) -> str:
-        """One line that says what was wanted and what was measured."""
+        """One line with the goal and the measured value."""
         measured = "not measured" if self.figure is None else f"{self.figure:.4g}"
         return f"{self.goal}: {measured}"
 

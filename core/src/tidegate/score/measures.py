@@ -98,7 +98,7 @@ def limit_s(batch_count: int, batch_s: float, clients: int, budget_per_s: float)
     """The least time a rollout with this budget can take, in seconds.
 
     ``max(B * S + N / (B * r), S + N / r)``: either the batches follow each other and only the last
-    drain stands at the end, or moving everybody at rate r after the first batch takes longer.
+    drain stands at the end, or moving all clients at rate r after the first batch takes longer.
     `batch_s` (S) is the stock rollout's measured time per batch.
     """
     return max(

@@ -1,6 +1,6 @@
 """From what was seen to the scorecard.
 
-Whoever runs a rollout (in virtual time, on this machine, on a cluster) collects `Observations`;
+A run of a rollout (in virtual time, on this machine, on a cluster) collects `Observations`;
 `score` turns them into figures, and `compare` adds the one ratio that needs the stock run.
 """
 

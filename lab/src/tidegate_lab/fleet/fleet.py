@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 
 from tidegate_lab.broker import LOOPBACK
 from tidegate_lab.door import Candidate, Endpoint, endpoints
@@ -50,7 +50,7 @@ class Fleet:
         self._prefix = prefix
         self._listeners: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http = httpx.AsyncClient(trust_env=False)
+        self._http = httpx2.AsyncClient(trust_env=False)
 
     async def __aenter__(self) -> Fleet:
         return self

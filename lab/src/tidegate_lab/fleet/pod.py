@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 
 from tidegate.contract import env
 from tidegate.contract.names import HEADER_POD_TOKEN, PATH_DRAIN_POD, PATH_READYZ
@@ -54,7 +54,7 @@ class LocalPod:
 
     spec: PodSpec
     process_group: ProcessGroup
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     changed: Callable[[], None]
     created_s: float = field(default_factory=time.monotonic)
     admitted: bool = True
@@ -142,7 +142,7 @@ class LocalPod:
 
     async def _probe(self) -> bool:
         url = f"http://{LOOPBACK}:{self._admin_port}{PATH_READYZ}"
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             return (await self.http.get(url, timeout=PROBE_TIMEOUT_S)).status_code == 200
         return False
 
@@ -178,5 +178,5 @@ class LocalPod:
         """The sidecar's hook: blocks until it has drained. A failed hook delays nothing."""
         url = f"http://{LOOPBACK}:{self._admin_port}{PATH_DRAIN_POD}"
         headers = {HEADER_POD_TOKEN: self.spec.token}
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             await self.http.get(url, headers=headers, timeout=None)

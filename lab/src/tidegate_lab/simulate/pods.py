@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import Departure, DrainSettings
+from tidegate.drain.settings import DrainSettings
 from tidegate.rollout.snapshot import Pod
 from tidegate_lab.simulate.timeline import Timeline
 
@@ -88,8 +88,8 @@ class SimulatedPod:
             return
         now = self._timeline.now_s
         decision = self.drain.decide(now, len(self.streams))
-        for departure in decision.departures:
-            self._depart(departure)
+        for count, goodbye in decision.goodbyes:
+            self._let_go(count, goodbye.retry_ms)
         if decision.cut:
             self._cut()
         if self.deleted_s is not None and self.drain.sigterm_at is None:
@@ -113,12 +113,12 @@ class SimulatedPod:
             self._wake_s = float("inf")
         self._advance()
 
-    def _depart(self, departure: Departure) -> None:
-        for _ in range(min(departure.count, len(self.streams))):
+    def _let_go(self, count: int, retry_ms: int) -> None:
+        for _ in range(min(count, len(self.streams))):
             client = next(iter(self.streams))
             del self.streams[client]
             self._ended += 1
-            self._events.released(self, client, departure.retry_ms / 1000)
+            self._events.released(self, client, retry_ms / 1000)
 
     def _cut(self) -> None:
         for client in [*self.streams]:

@@ -5,7 +5,7 @@ Two ideas carry it. **A stream leaves ASGI at the door**: an HTTP protocol given
 the pure `tidegate.stream.door`, writes head and first bytes in one write and hands the transport
 to a slim `Stream`, so that no task, no queue and no request object lives as long as the stream.
 Whatever cannot be taken over goes the ordinary way through ``engine.asgi_app``, by the same
-decision. **One log, a cursor per stream, and a sweep**: publishing only appends; the sweep visits
+decision. **One log, a cursor per stream, and a sweep**: reading only appends; the sweep visits
 streams in slices and writes to each, in one piece that all at the same cursor share, everything
 it lacks. The busier the pod, the more events per write.
 
@@ -14,15 +14,28 @@ How the rest of the sidecar uses it::
     log = EventLog(epoch="k3x", position=0, max_events=10_000, max_bytes=16 << 20)
     engine = Engine(EngineSettings(), log, pod_name="web-1", clock=time.monotonic, loop=loop)
     engine.start()                                   # timers; `stop()` ends them
-    engine.publish(LogEntry(1, To(everyone=True), "data", "event"))
-    engine.publish_many(entries)                     # from the backplane, in order of `seq`
-    await engine.caught_up()                         # back-pressure for a fast reader
-    engine.advance(17)                               # a position passed without an event (canary)
-    engine.reset_epoch("k4a", position=0)            # the log started anew: everyone gets a `gap`
+    await backplane.start(engine.reader)             # which appends, and waits for the streams
     engine.let_go(50, Goodbye("drain", 750, 5000))   # and the rest of the `Streams` port
     engine.abort_lingering()                         # nothing that does not read holds the process
 
-`LogEntry` and `EventLog` are in `tidegate.stream.log`. Every call is made on the engine's loop.
+Every call is made on the engine's loop. The modules, from the top; none imports one above itself:
+
+engine            puts the parts together; the `Streams` port
+ways              the two ways in, bound to one admission
+fast_path         a new connection: a whole, plain stream request never meets the web server
+http_protocol     all other connections: uvicorn's protocol, with the door asked at each head
+handoff           a connection that has left the web server, until it has its answer
+asgi              the way for what cannot be taken over, and for other servers
+admission         the door asked, counted; a new stream entered and opened
+reader            the backplane's log into the ring
+housekeeping      heartbeats, time-outs, positions for quiet streams
+closer            goodbyes, deadlines, cuts
+delivery          writes to each stream what it lacks, in slices
+registry          who is here, by kind and age, by client, by audience
+answers           the door's decisions as bytes
+request_headers   a head as a `StreamRequest`
+stream, phase     one stream's state, and the table of its life
+counters, header_timeouts, listener, settings
 """
 
 from __future__ import annotations

@@ -8,25 +8,17 @@ chunks, go through ASGI's ``send``; the web server frames them again as it must.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
-from tidegate.contract.acknowledge import StreamKey
+from starlette.types import Receive, Scope, Send
+
 from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
-from tidegate.stream.requests import Recalled, StreamRequest
-from tidegate.wire.http import Headers, unframe
-from tidegate_sidecar.engine.request_headers import header_facts
+from tidegate.stream.requests import StreamRequest
+from tidegate.wire.http import unframe
+from tidegate_sidecar.asgi import raw_path, respond, start_response
+from tidegate_sidecar.engine.admission import Admission
+from tidegate_sidecar.engine.request_headers import ABORT, stream_request
 from tidegate_sidecar.engine.stream import Stream
-
-if TYPE_CHECKING:
-    from tidegate_sidecar.engine.engine import Engine
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-ABORT = "tidegate.abort"
-"""ASGI extension of our own protocol: ``call`` ends the connection below a response at once."""
 
 _REQUEST_LINE_REST = len("  HTTP/1.1\r\n\r\n")
 _HEADER_REST = len(": \r\n")
@@ -95,33 +87,32 @@ class ResponseTransport:
 class AsgiStreams:
     """The ASGI application of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; for other scopes than ``http`` there is nothing to do."""
         if scope["type"] != "http":
             return
         request = _request(scope)
-        decision = self._engine.decide(request, "asgi")
+        decision = self._admission.decide(request, "asgi")
         if isinstance(decision, Recall):
-            recalled = await self._engine.recall(decision.key)
-            decision = self._engine.decide(decision.answered(recalled), "asgi")
+            decision = await self._admission.decide_recalled(decision, "asgi")
         if isinstance(decision, Accept) and not decision.headers_only:
             abort = scope.get("extensions", {}).get(ABORT, {}).get("call")
             await self._stream(decision, ResponseTransport(abort), receive, send)
         elif isinstance(decision, Accept | Bounce):
             body = decision.body if isinstance(decision, Bounce) else b""
-            await _respond(send, 200, STREAM_HEADERS, b"" if decision.headers_only else body)
+            await respond(send, 200, STREAM_HEADERS, b"" if decision.headers_only else body)
         elif isinstance(decision, Refuse):
             body = b"" if scope["method"] == "HEAD" else decision.body
-            await _respond(send, decision.status, decision.headers, body)
+            await respond(send, decision.status, decision.headers, body)
 
     async def _stream(
         self, decision: Accept, transport: ResponseTransport, receive: Receive, send: Send
     ) -> None:
-        stream = transport.stream = self._engine.admit(transport, decision)
-        self._engine.open_with(stream, decision, b"")
+        stream = transport.stream = self._admission.admit(transport, decision)
+        self._admission.open_with(stream, decision, b"")
         tasks = [
             asyncio.ensure_future(_send_stream(transport, send)),
             asyncio.ensure_future(_until_disconnected(receive)),
@@ -137,13 +128,8 @@ class AsgiStreams:
             stream.connection_lost(error)
 
 
-async def nothing_kept(_: StreamKey) -> Recalled:
-    """The answer of an engine that stands alone: no store, so nothing was ever kept."""
-    return Recalled()
-
-
 async def _send_stream(transport: ResponseTransport, send: Send) -> None:
-    await _start(send, 200, STREAM_HEADERS)
+    await start_response(send, 200, STREAM_HEADERS)
     await transport.serve(send)
 
 
@@ -152,25 +138,10 @@ async def _until_disconnected(receive: Receive) -> None:
         pass
 
 
-async def _start(send: Send, status: int, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
-
-
-async def _respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await _start(send, status, headers)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
 def _request(scope: Scope) -> StreamRequest:
     headers = scope["headers"]
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope.get("query_string", b"")
-    line = len(scope["method"]) + len(path) + len(query) + _REQUEST_LINE_REST
-    return StreamRequest(
-        method=scope["method"],
-        http_version=scope.get("http_version", "1.1"),
-        path=path.partition(b"?")[0],
-        query=query,
-        last_event_id=header_facts(headers).last_event_id,
-        header_bytes=line + sum(len(n) + len(v) + _HEADER_REST for n, v in headers),
-    )
+    path, query = raw_path(scope), scope.get("query_string", b"")
+    target = path + b"?" + query if query else path
+    size = len(scope["method"]) + len(target) + _REQUEST_LINE_REST
+    size += sum(len(name) + len(value) + _HEADER_REST for name, value in headers)
+    return stream_request(scope["method"], scope.get("http_version", "1.1"), target, headers, size)

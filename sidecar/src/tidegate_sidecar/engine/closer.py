@@ -13,14 +13,15 @@ import heapq
 from collections.abc import Callable
 
 from tidegate.contract.stream_events import Shutdown
+from tidegate.drain.decision import Goodbye
 from tidegate.drain.mixing import Mix
 from tidegate.stream.log import EventLog
 from tidegate.wire.encode import encode_shutdown
 from tidegate.wire.http import LAST_CHUNK, frame
 from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.registry import Registry
-from tidegate_sidecar.engine.stream import Phase, Stream, final_cursor
-from tidegate_sidecar.streams import Goodbye
+from tidegate_sidecar.engine.stream import Stream, final_cursor
 
 
 class Closer:
@@ -30,14 +31,14 @@ class Closer:
         self,
         log: EventLog,
         registry: Registry,
-        sweep: Delivery,
+        delivery: Delivery,
         *,
         clock: Callable[[], float],
         close_timeout_s: float,
     ) -> None:
         self._log = log
         self._registry = registry
-        self._delivery = sweep
+        self._delivery = delivery
         self._clock = clock
         self._close_timeout_s = close_timeout_s
         self._mix = Mix()

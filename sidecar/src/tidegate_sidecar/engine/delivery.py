@@ -21,7 +21,8 @@ from tidegate.stream.resume import ReplayLimits, catch_up
 from tidegate.wire.encode import encode_gap
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.counters import Counters
-from tidegate_sidecar.engine.stream import Phase, Queue, Stream
+from tidegate_sidecar.engine.phase import Phase
+from tidegate_sidecar.engine.stream import Queue, Stream
 
 SLICE = 256
 """Streams visited per turn of the loop: about a millisecond of writes."""

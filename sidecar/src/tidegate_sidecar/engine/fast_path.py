@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.handoff import Handoff
-from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
+from tidegate_sidecar.engine.http_protocol import HttpProtocol
+from tidegate_sidecar.engine.request_headers import HEAD_END, stream_request
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from tidegate_sidecar.engine.engine import Engine
-    from tidegate_sidecar.engine.http_protocol import HttpProtocol
 
 _GET = b"GET /"
 
 
 class FastPathProtocol(asyncio.Protocol):
-    """A new connection; `engine` and the protocol for `ordinary` ones are set by a subclass."""
+    """A new connection; a subclass sets `admission` and the protocol for `ordinary` requests."""
 
     __slots__ = ("_of_server", "_server_state", "_transport")
 
-    engine: Engine
+    admission: Admission
     ordinary: type[HttpProtocol]
 
     def __init__(
@@ -50,25 +50,25 @@ class FastPathProtocol(asyncio.Protocol):
         """Start the clock for the request head."""
         self._transport = transport
         self._server_state.connections.add(self)  # type: ignore[arg-type]
-        self.engine.header_timeouts.begin(transport)
+        self.admission.header_timeouts.begin(transport)
 
     def data_received(self, data: bytes) -> None:
         """Decide on a whole plain stream request, or leave the connection to the web server."""
         self._server_state.connections.discard(self)
-        plain = _plain_request(data, self.engine.settings.max_header_bytes)
+        plain = _plain_request(data, self.admission.max_header_bytes)
         if plain is None:
             self._leave(data)
             return
-        self.engine.header_timeouts.done(self._transport)
+        self.admission.header_timeouts.done(self._transport)
         request, headers = plain
-        heads = self.engine.heads.of(headers)
-        taken = Handoff(self.engine, self._transport, heads, True, self._server_state.tasks)
-        taken.answer(self.engine.decide(request, "takeover"))
+        heads = self.admission.heads.of(headers)
+        taken = Handoff(self.admission, self._transport, heads, True, self._server_state.tasks)
+        taken.answer(self.admission.decide(request, "takeover"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._server_state.connections.discard(self)
-        self.engine.header_timeouts.done(self._transport)
+        self.admission.header_timeouts.done(self._transport)
 
     def shutdown(self) -> None:
         """The web server stops: nothing has been asked here."""
@@ -108,12 +108,9 @@ def _plain_request(
     head = _whole_head(data, max_bytes)
     if head is None:
         return None
-    path, _, query = head.url.partition(b"?")
-    facts = header_facts(head.headers)
-    if not is_stream_path(path) or facts.has_body or facts.upgrades or facts.expects:
+    request = stream_request("GET", "1.1", head.url, head.headers, len(data))
+    if not is_stream_path(request.path) or request.has_body or request.upgrades or request.expects:
         return None
-    query = query.partition(b"#")[0]
-    request = StreamRequest("GET", "1.1", path, query, facts.last_event_id, len(data))
     return request, head.headers
 
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.stream.door import Accept, Bounce, Decision, Recall, Refuse
+from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.answers import Heads, UnframingTransport
-
-if TYPE_CHECKING:
-    from tidegate_sidecar.engine.engine import Engine
-    from tidegate_sidecar.engine.stream import StreamTransport
+from tidegate_sidecar.engine.stream import StreamTransport
 
 
 @dataclass(slots=True)
@@ -26,7 +23,7 @@ class Handoff:
     `tasks` are the web server's, which waits for those when it stops.
     """
 
-    engine: Engine
+    admission: Admission
     transport: asyncio.Transport
     heads: Heads
     chunked: bool
@@ -49,14 +46,14 @@ class Handoff:
             self.transport.close()
 
     async def _look_up(self, recall: Recall) -> None:
-        """Answer once it is known what was kept; the pod may have changed its mind meanwhile."""
+        """Answer once the acknowledged position has been looked up."""
         try:
-            recalled = await self.engine.recall(recall.key)
+            decision = await self.admission.decide_recalled(recall, "takeover")
         except BaseException:
             self.transport.abort()
             raise
         if not self.transport.is_closing():
-            self.answer(self.engine.decide(recall.answered(recalled), "takeover"))
+            self.answer(decision)
             self.transport.resume_reading()
 
     def _become_stream(self, accepted: Accept) -> None:
@@ -66,8 +63,8 @@ class Handoff:
         if not self.chunked:
             transport.write(self.heads.unframed)
             head, over = b"", UnframingTransport(transport)
-        stream = self.engine.admit(over, accepted)
+        stream = self.admission.admit(over, accepted)
         transport.set_protocol(stream)
         # Any byte left behind pauses the stream: what it lacks is in the ring, not here.
         transport.set_write_buffer_limits(high=0)
-        self.engine.open_with(stream, accepted, head)
+        self.admission.open_with(stream, accepted, head)

@@ -16,9 +16,10 @@ from tidegate.stream.retries import RetryPolicy
 from tidegate.wire.encode import HEARTBEAT, encode_cursor, encode_retry
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.registry import Ages, Registry
 from tidegate_sidecar.engine.settings import EngineSettings
-from tidegate_sidecar.engine.stream import Phase, Stream
+from tidegate_sidecar.engine.stream import Stream
 
 ROUNDS = 8
 """Rounds per heartbeat interval: a heartbeat comes at most half a round late or early."""

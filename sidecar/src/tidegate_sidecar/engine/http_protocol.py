@@ -15,25 +15,22 @@ size, and the time it may take.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidegate.contract.errors import CallerError
-from tidegate.stream.door import Decision, Defer, Refuse, headers_too_large
+from tidegate.stream.door import Decision, Defer
 from tidegate.stream.requests import StreamRequest, is_stream_path
-from tidegate_sidecar.engine.asgi import ABORT
+from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.handoff import Handoff
-from tidegate_sidecar.engine.request_headers import HEAD_END, header_facts
-
-if TYPE_CHECKING:
-    from tidegate_sidecar.engine.engine import Engine
+from tidegate_sidecar.engine.request_headers import ABORT, HEAD_END, stream_request
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection until it becomes a stream or closes; `engine` is set by a subclass."""
+    """One connection until it becomes a stream or closes; a subclass sets `admission`."""
 
-    engine: Engine
+    admission: Admission
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,11 +43,11 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first request head."""
         super().connection_made(transport)
-        self.engine.header_timeouts.begin(self.transport)
+        self.admission.header_timeouts.begin(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self.engine.header_timeouts.done(self.transport)
+        self.admission.header_timeouts.done(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,14 +60,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._left:
             self._part_from_parser()
-        elif self._reading_head and len(self._head) > self.engine.settings.max_header_bytes:
-            self.engine.header_timeouts.done(self.transport)
-            self._take().answer(self._too_large())
+        elif self._reading_head and len(self._head) > self.admission.max_header_bytes:
+            self.admission.header_timeouts.done(self.transport)
+            self._take().answer(self.admission.refuse_too_large())
             self._part_from_parser()
         elif self.cycle is None or self.cycle.response_complete:
             # These bytes have ended uvicorn's keep-alive timer, also where they begin no request
             # (blank lines); from here on the time for a head runs, once for all that follow.
-            self.engine.header_timeouts.begin(self.transport)
+            self.admission.header_timeouts.begin(self.transport)
 
     def on_message_begin(self) -> None:
         """Notice a request that has begun behind another one in the same bytes."""
@@ -80,14 +77,14 @@ class HttpProtocol(HttpToolsProtocol):
             # From here on the raw bytes kept are not those of the head being read.
             self._mixed = True
         super().on_message_begin()
-        self.engine.header_timeouts.begin(self.transport)
+        self.admission.header_timeouts.begin(self.transport)
 
     def on_headers_complete(self) -> None:
         """Ask the door, and take the connection over or let the request go on."""
         if self._left:
             return
         self._reading_head = False
-        self.engine.header_timeouts.done(self.transport)
+        self.admission.header_timeouts.done(self.transport)
         decision = self._decide()
         if isinstance(decision, Defer):
             self._go_on()
@@ -109,29 +106,27 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _decide(self) -> Decision:
-        path, _, query = self.url.partition(b"?")
-        too_large = len(self._head) > self.engine.settings.max_header_bytes
-        if not too_large and not is_stream_path(path):
+        too_large = len(self._head) > self.admission.max_header_bytes
+        if not too_large and not is_stream_path(self.url.partition(b"?")[0]):
             return Defer("not_a_stream")
-        request = self._request(path, query)
+        request = self._request()
         if too_large and not request.response_unfinished and not request.write_buffer_used:
-            return self._too_large()
-        decision = self.engine.decide(request, "takeover")
+            return self.admission.refuse_too_large()
+        decision = self.admission.decide(request, "takeover")
         if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
             detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
-            return self.engine.refuse(CallerError("bad_request", detail, decision.reason))
+            return self.admission.refuse(CallerError("bad_request", detail, decision.reason))
         return decision
 
-    def _request(self, path: bytes, query: bytes) -> StreamRequest:
+    def _request(self) -> StreamRequest:
         head_end = self._head.find(HEAD_END) + len(HEAD_END)
-        return StreamRequest(
-            method=self.parser.get_method().decode("latin-1"),
-            http_version=self.parser.get_http_version(),
-            path=path,
-            query=query.partition(b"#")[0],
-            header_bytes=head_end,
-            **header_facts(self.headers)._asdict(),
+        return stream_request(
+            self.parser.get_method().decode("latin-1"),
+            self.parser.get_http_version(),
+            self.url,
+            self.headers,
+            head_end,
             pipelined=self._mixed or head_end != len(self._head),
             response_unfinished=self.cycle is not None and not self.cycle.response_complete,
             write_buffer_used=self.transport.get_write_buffer_size() > 0,
@@ -141,20 +136,17 @@ class HttpProtocol(HttpToolsProtocol):
         # Without it a peer that does not read could hold its connection for ever: closing waits.
         self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
         super().on_headers_complete()
-        if self.engine.closing and self.cycle is not None:
+        if self.admission.gate.closing and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def _take(self) -> Handoff:
         """Leave the web server; from here on the connection is ours."""
         chunked = self.parser.get_http_version() != "1.0"
-        heads = self.engine.heads.of(self.headers or ())  # none before the request line
+        heads = self.admission.heads.of(self.headers or ())  # none before the request line
         self._left = True
         self.connections.discard(self)
         self._unset_keepalive_if_required()
-        return Handoff(self.engine, self.transport, heads, chunked, self.tasks)
-
-    def _too_large(self) -> Refuse:
-        return self.engine.refuse(headers_too_large(self.engine.settings.max_header_bytes))
+        return Handoff(self.admission, self.transport, heads, chunked, self.tasks)
 
     def _part_from_parser(self) -> None:
         # They hold each other, and no connection_lost will come to part them.

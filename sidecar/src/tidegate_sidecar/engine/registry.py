@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from tidegate.stream.audience import Audiences
-from tidegate_sidecar.engine.stream import Phase, Stream
+from tidegate_sidecar.engine.phase import Phase
+from tidegate_sidecar.engine.stream import Stream
 
 
 class Ages:
@@ -128,27 +129,27 @@ class Registry:
 
     def linger(self, stream: Stream, cause: str) -> None:
         """`stream` has had its goodbye and stays up for its client to close."""
-        self._part(stream, cause)
-        stream.phase = Phase.LINGERING
+        self._enter(stream, Phase.LINGERING, cause)
         self.lingering.add(stream)
 
     def close(self, stream: Stream, cause: str, deadline_s: float) -> None:
         """`stream` is ending; its connection may last until `deadline_s`."""
-        self._take_out(stream, cause)
-        stream.phase = Phase.CLOSING
+        self._enter(stream, Phase.CLOSING, cause)
         self.closing[stream] = deadline_s
 
     def gone(self, stream: Stream, cause: str) -> None:
         """The connection of `stream` is gone."""
-        self._take_out(stream, cause)
-        stream.phase = Phase.GONE
+        self._enter(stream, Phase.GONE, cause)
 
-    def _take_out(self, stream: Stream, cause: str) -> None:
-        if stream.phase is Phase.OPEN:
+    def _enter(self, stream: Stream, phase: Phase, cause: str) -> None:
+        """Change the phase, and take the stream out of the list of its last one."""
+        last = stream.phase
+        stream.enter(phase)
+        if last is Phase.OPEN:
             self._part(stream, cause)
-        elif stream.phase is Phase.LINGERING:
+        elif last is Phase.LINGERING:
             self.lingering.remove(stream)
-        elif stream.phase is Phase.CLOSING:
+        else:
             del self.closing[stream]
 
     def _part(self, stream: Stream, cause: str) -> None:

@@ -1,28 +1,37 @@
-"""What the headers of a request mean for a takeover."""
+"""From a request's head to the `StreamRequest` that the door decides on, the same for all ways."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final
 
 from tidegate.contract.names import HEADER_LAST_EVENT_ID
+from tidegate.stream.requests import StreamRequest
 
-HEAD_END = b"\r\n\r\n"
+HEAD_END: Final = b"\r\n\r\n"
 
-_LAST_EVENT_ID = HEADER_LAST_EVENT_ID.lower().encode()
+ABORT: Final = "tidegate.abort"
+"""ASGI extension of our own protocol: ``call`` ends the connection below a response at once."""
 
-
-class HeaderFacts(NamedTuple):
-    """The cursor as received, and what forbids to take the connection over."""
-
-    last_event_id: bytes
-    has_body: bool
-    upgrades: bool
-    expects: bool
+_LAST_EVENT_ID: Final = HEADER_LAST_EVENT_ID.lower().encode()
 
 
-def header_facts(headers: Iterable[tuple[bytes, bytes]]) -> HeaderFacts:
-    """Read `headers` (names in lower case); of several cursors the last one counts."""
+def stream_request(
+    method: str,
+    http_version: str,
+    target: bytes,
+    headers: Iterable[tuple[bytes, bytes]],
+    header_bytes: int,
+    *,
+    pipelined: bool = False,
+    response_unfinished: bool = False,
+    write_buffer_used: bool = False,
+) -> StreamRequest:
+    """The request with this `target` (path and query) and `headers` (names in lower case).
+
+    Of several cursors the last one counts. `header_bytes` is the size of the whole head; the flags
+    are facts of the connection that forbid to take it over, see `StreamRequest`.
+    """
     last_event_id = b""
     has_body = upgrades = expects = False
     for name, value in headers:
@@ -34,4 +43,18 @@ def header_facts(headers: Iterable[tuple[bytes, bytes]]) -> HeaderFacts:
             upgrades = True
         elif name == b"expect":
             expects = True
-    return HeaderFacts(last_event_id, has_body, upgrades, expects)
+    path, _, query = target.partition(b"?")
+    return StreamRequest(
+        method,
+        http_version,
+        path,
+        query.partition(b"#")[0],
+        last_event_id,
+        header_bytes,
+        has_body,
+        upgrades,
+        expects,
+        pipelined,
+        response_unfinished,
+        write_buffer_used,
+    )

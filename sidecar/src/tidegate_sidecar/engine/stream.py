@@ -10,28 +10,11 @@ import asyncio
 from enum import IntEnum
 from typing import Protocol
 
+from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.stream_events import GapReason
 from tidegate.stream.audience import Audience
 from tidegate.stream.log import EventLog
-
-
-class Phase(IntEnum):
-    """The life of a stream: open, let go but still up (handover), ending, gone.
-
-    ==========  =========================  ==============================================
-    from        to                         when
-    ==========  =========================  ==============================================
-    OPEN        LINGERING                  goodbye to a client that hands over
-    OPEN        CLOSING                    goodbye to a plain client; an error; a timeout
-    LINGERING   CLOSING                    the handover's deadline
-    any         GONE                       the connection is lost
-    ==========  =========================  ==============================================
-    """
-
-    OPEN = 0
-    LINGERING = 1
-    CLOSING = 2
-    GONE = 3
+from tidegate_sidecar.engine.phase import TRANSITIONS, Phase
 
 
 class Queue(IntEnum):
@@ -139,6 +122,12 @@ class Stream(asyncio.BaseProtocol):
     def name(self) -> str:
         """The stream's id, as `connected` announces it."""
         return f"{self.number:x}"
+
+    def enter(self, phase: Phase) -> None:
+        """Go on to `phase`; raises `IllegalTransitionError` where the table has no such way."""
+        if phase not in TRANSITIONS[self.phase]:
+            raise IllegalTransitionError(f"stream {self.name}: {self.phase.name} to {phase.name}")
+        self.phase = phase
 
     def data_received(self, data: bytes) -> None:
         """The client speaks, which a stream's client never does."""

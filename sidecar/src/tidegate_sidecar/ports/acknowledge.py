@@ -30,6 +30,7 @@ from tidegate.stream.acknowledged import advances, check_acknowledged
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, read_acknowledge_target
 from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.asgi import raw_path
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports import responses as answers
@@ -156,7 +157,7 @@ class AcknowledgePort:
 
     async def acknowledge(self, request: Request) -> Response:
         """Keep one position; 204."""
-        path, query = answers.raw_path(request.scope), request.scope.get("query_string", b"")
+        path, query = raw_path(request.scope), request.scope.get("query_string", b"")
         key = read_acknowledge_target(path, query)
         body = await answers.read_body(request, MAX_ACKNOWLEDGE_BYTES, BODY_LIMIT_S)
         await self._acknowledgements.keep(key, read_acknowledgement(body))

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate_sidecar.drainer import Drainer
-from tidegate_sidecar.hub import Hub
+from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports import responses as answers
 from tidegate_sidecar.reporting.report import Pod
@@ -27,9 +27,11 @@ from tidegate_sidecar.reporting.report import Pod
 class AdminPort:
     """The handlers of the port; `app` serves them. Empty `token`: none is wanted."""
 
-    def __init__(self, pod: Pod, hub: Hub, drainer: Drainer, metrics: Metrics, token: str) -> None:
+    def __init__(
+        self, pod: Pod, reader: LogReader, drainer: Drainer, metrics: Metrics, token: str
+    ) -> None:
         self._pod = pod
-        self._hub = hub
+        self._reader = reader
         self._drainer = drainer
         self._metrics = metrics
         self._token = token
@@ -56,7 +58,7 @@ class AdminPort:
 
     async def readyz(self, _: Request) -> Response:
         """Whether the ring was ever filled, and if not, what keeps it empty."""
-        if self._hub.is_filled:
+        if self._reader.is_filled:
             return PlainTextResponse("ok\n")
         problem = self._pod.problem()
         why = "" if problem is None else f": {problem}"

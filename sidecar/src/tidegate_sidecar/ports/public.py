@@ -16,9 +16,10 @@ from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Refuse
 from tidegate.stream.requests import is_acknowledge_path
+from tidegate_sidecar.asgi import raw_path
+from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports import responses as answers
-from tidegate_sidecar.ports.cross_origin import cross_origin
 
 _SUBSCRIBE = names.PATH_SUBSCRIBE.partition("{")[0]
 _WORDS = (
@@ -50,7 +51,7 @@ def make_public_app(
     acknowledgements = cross_origin(acknowledge, cors, refuse)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if is_acknowledge_path(answers.raw_path(scope)):
+        if is_acknowledge_path(raw_path(scope)):
             await acknowledgements(scope, receive, send)
             return
         path = str(scope.get("path", ""))

@@ -18,10 +18,11 @@ from starlette.routing import Route
 from tidegate.contract import names
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import Publish
+from tidegate.drain.decision import Goodbye
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports import responses as answers
-from tidegate_sidecar.streams import Goodbye, Streams
+from tidegate_sidecar.streams import Streams
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -132,7 +133,7 @@ class PublishPort:
 
     async def end_client(self, request: Request) -> Response:
         """End a client's streams here, each with a `shutdown`; says how many there were."""
-        goodbye = Goodbye("ended", self._streams.bounce_retry_ms, END_DEADLINE_MS)
+        goodbye = Goodbye("ended", self._streams.gate.bounce_retry_ms, END_DEADLINE_MS)
         ended = self._streams.end_client(_client_id(request), goodbye)
         return JSONResponse({"ended": ended})
 

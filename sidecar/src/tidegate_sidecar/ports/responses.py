@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import Scope
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 
@@ -63,12 +62,6 @@ def make_app(routes: list[BaseRoute], refused: CountRefusal) -> Starlette:
         HTTPException: http,
     }
     return Starlette(routes=routes, exception_handlers=handlers)
-
-
-def raw_path(scope: Scope) -> bytes:
-    """The request's path as it came, percent-encoded and without the query."""
-    path: bytes = scope.get("raw_path") or str(scope["path"]).encode()
-    return path.partition(b"?")[0]
 
 
 async def read_body(request: Request, limit: int, limit_s: float | None = None) -> bytes:

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from client.node_tools import PACKAGE
+
+from kit.node_tools import PACKAGE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CSP = "default-src 'none'; script-src 'self'; connect-src 'self'"

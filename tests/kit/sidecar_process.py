@@ -1,4 +1,4 @@
-"""A real sidecar process on free ports, and raw streams to it."""
+"""A real sidecar process on free ports, and streams to it."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
-import httpx
+import httpx2
 
-LIMIT_S = 15.0
+from kit.raw_stream import RawStream
+from kit.waiting import WITHIN_S, until
+
+LIMIT_S = 30.0
 
 _WITHOUT_UVLOOP = """
 import sys
@@ -32,7 +34,7 @@ class SidecarProcess:
         mine = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
         self.environ = mine | {"TIDEGATE_HOST": "127.0.0.1"} | ports | settings
         self.streams = []
-        self.http = httpx.AsyncClient(trust_env=False, timeout=LIMIT_S)
+        self.http = httpx2.AsyncClient(trust_env=False, timeout=LIMIT_S)
 
     async def __aenter__(self):
         await self.start()
@@ -53,10 +55,7 @@ class SidecarProcess:
 
     async def until_it_catches(self, number):
         """Linux shows the signals a process handles as a mask (proc(5), SigCgt)."""
-        give_up_at = time.monotonic() + LIMIT_S
-        while not _caught(self.process.pid) >> (number - 1) & 1:
-            assert time.monotonic() < give_up_at
-            await asyncio.sleep(0.002)
+        await until(lambda: _caught(self.process.pid) >> (number - 1) & 1, every_s=0.002)
 
     async def __aexit__(self, *_):
         await self.end()
@@ -81,16 +80,36 @@ class SidecarProcess:
         return await self.http.post(url, json={"to": to, "data": data})
 
     async def until_ready(self):
-        give_up_at = time.monotonic() + LIMIT_S
-        while (await self.get("admin", "/readyz")).status_code != 200:
-            assert time.monotonic() < give_up_at
-            await asyncio.sleep(0.01)
+
+        async def is_ready():
+            return (await self.get("admin", "/readyz")).status_code == 200
+
+        await until(is_ready)
 
     async def until_state(self, state):
-        give_up_at = time.monotonic() + LIMIT_S
-        while (await self.get("admin", "/status")).json()["state"] != state:
-            assert time.monotonic() < give_up_at
-            await asyncio.sleep(0.01)
+        async def is_in_state():
+            return (await self.status())["state"] == state
+
+        await until(is_in_state)
+
+    async def until_streams(self, count, within_s=WITHIN_S):
+        """Wait until it holds so many streams."""
+
+        async def holds_them():
+            return (await self.status())["streams"] == count
+
+        await until(holds_them, within_s)
+
+    async def until_clients(self, count):
+        """Wait until so many clients are connected to it."""
+
+        async def has_them():
+            return len((await self.get("publish", "/clients")).json()["clients"]) == count
+
+        await until(has_them)
+
+    async def status(self):
+        return (await self.get("admin", "/status")).json()
 
     async def stream(self, path="/events?topic=a", read=True, cursor=None):
         stream = RawStream()
@@ -112,39 +131,12 @@ def _caught(pid):
     return int(next(x for x in status if x.startswith("SigCgt")).split()[1], 16)
 
 
-class RawStream:
-    def __init__(self):
-        self.received = b""
-        self.ended = False
-
-    async def open(self, port, path, cursor=None):
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
-        resume = f"Last-Event-ID: {cursor}\r\n" if cursor else ""
-        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n{resume}\r\n".encode())
-        await self.writer.drain()
-
-    async def more(self, limit_s=LIMIT_S):
-        piece = await asyncio.wait_for(self.reader.read(65536), limit_s)
-        self.ended = not piece
-        self.received += piece
-
-    async def until(self, text):
-        while text not in self.received:
-            await self.more()
-            assert not self.ended, self.received
-
-    async def until_end(self):
-        """Reads to the end; returns everything. The last chunk must be there: no cut."""
-        while not self.ended:
-            await self.more()
-        return self.received
-
-    @property
-    def is_complete(self):
-        """Whether the body ended as chunked bodies end."""
-        return self.received.endswith(b"0\r\n\r\n")
-
-    async def close(self):
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
+@contextlib.asynccontextmanager
+async def ready(*sidecars):
+    """Run several sidecars, started side by side."""
+    try:
+        await asyncio.gather(*(sidecar.__aenter__() for sidecar in sidecars))
+        await asyncio.gather(*(sidecar.until_ready() for sidecar in sidecars))
+        yield
+    finally:
+        await asyncio.gather(*(sidecar.end() for sidecar in sidecars))

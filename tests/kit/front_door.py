@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from kit.forwarding import pass_on
+
 
 class FrontDoor:
     """Passes bytes both ways; `target_port` may be changed for the connections to come."""
@@ -20,18 +22,10 @@ class FrontDoor:
             inner_reader, inner_writer = await asyncio.open_connection(
                 "127.0.0.1", self.target_port
             )
-            there = asyncio.create_task(_pass_on(reader, inner_writer))
-            back = asyncio.create_task(_pass_on(inner_reader, writer))
+            there = asyncio.create_task(pass_on(reader, inner_writer))
+            back = asyncio.create_task(pass_on(inner_reader, writer))
             await asyncio.gather(there, back)
         writer.close()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from kit.ports import accepts
 from tidegate.contract.errors import MissingToolError
 
 PROGRAM = "nats-server"
@@ -88,7 +89,7 @@ class NatsServer:
     async def _listening(self, process: asyncio.subprocess.Process, ports: Path) -> int:
         while process.returncode is None:
             port = _port_in(ports)
-            if port is not None and await _accepts(port):
+            if port is not None and await accepts(port):
                 return port
             await asyncio.sleep(0.02)
         raise TimeoutError
@@ -117,13 +118,3 @@ def _port_in(directory: Path) -> int | None:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             continue
     return None
-
-
-async def _accepts(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True

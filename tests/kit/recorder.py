@@ -1,7 +1,8 @@
 """A reader that remembers, with bounded waits."""
 
 import asyncio
-import time
+
+from kit.waiting import until
 
 
 class Recorder:
@@ -39,12 +40,5 @@ class Recorder:
     def seqs(self):
         return [entry.seq for entry in self.entries]
 
-    async def until(self, condition, limit_s=15.0):
-        await until(lambda: condition(self), limit_s)
-
-
-async def until(condition, limit_s=15.0):
-    give_up_at = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "the condition did not come true in time"
-        await asyncio.sleep(0.01)
+    async def until(self, condition):
+        await until(lambda: condition(self))

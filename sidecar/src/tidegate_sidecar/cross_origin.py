@@ -5,22 +5,20 @@ Streams that have left ASGI carry the same headers, made beforehand (`engine.ans
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy, header_value
 from tidegate.stream.door import Refuse
 from tidegate.wire.http import Headers
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from tidegate_sidecar.asgi import respond
 
 
-def cross_origin(app: App, cors: CorsPolicy, refuse: Callable[[CallerError], Refuse]) -> App:
+def cross_origin(
+    app: ASGIApp, cors: CorsPolicy, refuse: Callable[[CallerError], Refuse]
+) -> ASGIApp:
     """`app` by the rules of `cors`; `refuse` counts a preflight of a page that is not allowed."""
     if not cors.is_on:
         return app
@@ -33,7 +31,7 @@ def cross_origin(app: App, cors: CorsPolicy, refuse: Callable[[CallerError], Ref
         origin = header_value(headers, b"origin")
         if _is_preflight(scope):
             wanted = header_value(headers, b"access-control-request-headers")
-            await _respond(send, *_preflight(cors, origin, wanted, refuse))
+            await respond(send, *_preflight(cors, origin, wanted, refuse))
             return
         extra = cors.of(origin)
 
@@ -62,8 +60,3 @@ def _preflight(
     detail = "pages of this origin are not on the list of allowed ones"
     refused = refuse(CallerError("origin_not_allowed", detail, "origin", status=403))
     return refused.status, (*refused.headers, *cors.of(origin)), refused.body
-
-
-async def _respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

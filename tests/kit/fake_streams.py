@@ -1,15 +1,13 @@
 """Stand-ins for the ports the shell is written against."""
 
-from tidegate_sidecar.streams import StreamInfo
+from tidegate_sidecar.streams import Gate, StreamInfo
 
 
 class FakeStreams:
     """Implements `Streams` with counts; remembers who was let go when."""
 
     def __init__(self, count=0, clients=(), clock=lambda: 0.0):
-        self.refusing = None
-        self.closing = False
-        self.bounce_retry_ms = 1000
+        self.gate = Gate(bounce_retry_ms=1000)
         self.open_count = count
         self.lingering_count = 0
         self.arrived_total = count

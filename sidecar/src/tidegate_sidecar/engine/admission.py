@@ -1,0 +1,132 @@
+"""Admission: which stream requests are let in, and the way of a new stream into the engine.
+
+The three ways in (`fast_path`, `http_protocol`, `asgi`) differ in how a request is read and how a
+connection is written to. Everything between is here, once, so that they cannot disagree: the door
+is asked and its answer counted, a client's acknowledged position is looked up, the stream is
+entered in the registry and gets its first bytes. They know this module and not the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.errors import CallerError
+from tidegate.stream.cors import CorsPolicy
+from tidegate.stream.door import Accept, Decision, Door, PodView, Recall, Refuse, Way
+from tidegate.stream.door import headers_too_large as too_large
+from tidegate.stream.log import EventLog
+from tidegate.stream.requests import Recalled, StreamRequest
+from tidegate.wire.http import frame
+from tidegate_sidecar.engine.answers import HeadsByOrigin
+from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
+from tidegate_sidecar.engine.registry import Registry
+from tidegate_sidecar.engine.settings import EngineSettings
+from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
+from tidegate_sidecar.streams import Gate
+
+
+class Admission:
+    """Lets streams in; what happens to one afterwards is reported to `host`.
+
+    `gate` is read at every request; whoever decides about the pod sets it. `recall` looks up what
+    a client has acknowledged. `fail` ends a stream whose transport has raised. `clock` gives
+    monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        log: EventLog,
+        registry: Registry,
+        delivery: Delivery,
+        counters: Counters,
+        *,
+        pod_name: str,
+        clock: Callable[[], float],
+        host: Host,
+        fail: Callable[[Stream], None],
+        recall: Callable[[StreamKey], Awaitable[Recalled]],
+    ) -> None:
+        retry_ms = settings.retry_base_ms if settings.assign_retry else 0
+        self.gate = Gate(bounce_retry_ms=retry_ms)
+        self.max_header_bytes = settings.max_header_bytes
+        self.header_timeouts = HeaderTimeouts(settings.handshake_timeout_s)
+        self.cors = CorsPolicy(settings.cors_origins)
+        self.heads = HeadsByOrigin(self.cors)
+        self.recall = recall
+        self._log = log
+        self._registry = registry
+        self._delivery = delivery
+        self._counters = counters
+        self._clock = clock
+        self._host = host
+        self._fail = fail
+        self._door = Door(
+            log,
+            pod_name=pod_name,
+            heartbeat_ms=round(settings.heartbeat_s * 1000),
+            limits=settings.door_limits,
+            retries=settings.retry_policy,
+            replays=settings.replay_limits,
+        )
+
+    def decide(self, request: StreamRequest, way: Way) -> Decision:
+        """Ask the door and count its answer."""
+        gate, registry = self.gate, self._registry
+        pod = PodView(
+            refusing=gate.refusing,
+            bounce_retry_ms=gate.bounce_retry_ms,
+            streams=registry.open.count,
+            arrivals=registry.arrived_total,
+            streams_of=registry.streams_of,
+        )
+        decision = self._door.decide(request, pod, way)
+        self._counters.decided(decision)
+        return decision
+
+    async def decide_recalled(self, recall: Recall, way: Way) -> Decision:
+        """Look up the acknowledged position that `recall` asks for, then ask the door again.
+
+        The pod may refuse by then. Raises whatever the store's reader raises.
+        """
+        return self.decide(recall.answered(await self.recall(recall.key)), way)
+
+    def refuse(self, error: CallerError) -> Refuse:
+        """A refusal that was found before the door, counted."""
+        refusal = Refuse(error)
+        self._counters.decided(refusal)
+        return refusal
+
+    def refuse_too_large(self) -> Refuse:
+        """The refusal of a request head above `max_header_bytes`, counted."""
+        return self.refuse(too_large(self.max_header_bytes))
+
+    def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
+        """Enter a new stream on `transport`; `open_with` must follow before anything else runs."""
+        wanted = accepted.wanted
+        stream = Stream(
+            self._host,
+            transport,
+            self._registry.audiences.of(wanted.topics, self._log.head),
+            number=self._registry.arrived_total,
+            client=wanted.client,
+            handover=wanted.handover,
+            spread_ms=accepted.spread_ms,
+            cursor=accepted.position,
+            now=self._clock(),
+        )
+        self._registry.admit(stream)
+        return stream
+
+    def open_with(self, stream: Stream, accepted: Accept, head: bytes) -> None:
+        """Write `head` (a response head or nothing), the first bytes and what fits of a replay."""
+        data = head + frame(accepted.first) + self._delivery.newcomer(stream, stream.accepted_s)
+        self._counters.gaps += accepted.gap is not None
+        self._counters.bytes += len(data)
+        try:
+            stream.transport.write(data)
+        except Exception:  # noqa: BLE001 - one stream's error ends that stream only
+            self._fail(stream)

@@ -1,0 +1,101 @@
+"""The end of the backplane's log in this pod: events go into the ring, streams get to know.
+
+Nothing is written to a stream here; `Delivery` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import GapReason
+from tidegate.stream.log import EventLog, LogEntry
+from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.registry import Registry
+from tidegate_sidecar.engine.stream import final_cursor
+
+
+class LogReader:
+    """Implements the backplane's `Reader`. `is_filled` once the ring holds what was asked for."""
+
+    def __init__(
+        self, log: EventLog, registry: Registry, delivery: Delivery, counters: Counters
+    ) -> None:
+        self._log = log
+        self._registry = registry
+        self._delivery = delivery
+        self._counters = counters
+        self._on_filled: list[Callable[[], None]] = []
+        self.is_filled = False
+
+    def append(self, entry: LogEntry) -> None:
+        """Append one event and mark its audiences, or the streams of its client, for delivery.
+
+        An event whose position is known already changes nothing but a counter.
+        """
+        try:
+            chunk = self._log.append(entry)
+        except CallerError:
+            # The publish port refuses such text; what came past it must not stop the log.
+            self._counters.unsendable_events += 1
+            self._log.advance(entry.seq)
+            return
+        if chunk is None:
+            self._counters.repeated_events += 1
+            return
+        self._counters.events += 1
+        if entry.to.client is not None:
+            for stream in self._registry.clients.get(entry.to.client, ()):
+                self._delivery.late(stream)
+            return
+        for audience in self._registry.audiences.addressed(entry.to):
+            audience.append(entry.seq, chunk)
+            self._delivery.news(audience)
+
+    async def read(self, entries: Sequence[LogEntry], position: int) -> None:
+        """Append a batch and note that the log is read up to `position` (a canary holds no event).
+
+        Returns when the streams have it, so that no reader outruns them.
+        """
+        for entry in entries:
+            self.append(entry)
+        self._log.advance(position)
+        if self.is_filled:
+            await self.caught_up()
+
+    async def caught_up(self) -> None:
+        """Wait until everything appended is delivered, to those that take it.
+
+        Streams with a full socket and replays are not waited for.
+        """
+        await self._delivery.idle()
+
+    def reset(self, epoch: str, position: int) -> None:
+        """Go on at `position` of `epoch`; a stream that has not all of it up to there gets a `gap`.
+
+        The same epoch again is a hole: the store has dropped entries before this pod read them. A
+        client that came from a pod that had read them has a cursor beyond the hole and lost none.
+        """
+        reason: GapReason = "lagged" if epoch == self._log.epoch else "epoch"
+        behind = [s for s in self._registry.open if reason == "epoch" or s.cursor < position]
+        for stream in behind:
+            if stream.lost is None or reason == "epoch":
+                stream.lost = (final_cursor(self._log, stream), reason)
+            stream.cursor = position
+        self._log.reset(epoch, position)
+        for audience in self._registry.audiences:
+            audience.clear(position)
+        for stream in behind:
+            self._delivery.late(stream)
+
+    def filled(self) -> None:
+        """The ring holds what was asked for: from now on `read` waits for the streams."""
+        if not self.is_filled:
+            self.is_filled = True
+            for call in self._on_filled:
+                call()
+
+    def when_filled(self, call: Callable[[], None]) -> None:
+        """Have `call` called once, when the ring is filled."""
+        self._on_filled.append(call)
