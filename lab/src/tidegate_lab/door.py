@@ -69,7 +69,7 @@ class FrontDoor:
         self._known = tuple(known)
 
     def choose(self) -> Endpoint | None:
-        """Where the next connection goes; ``None``: nobody there, the connection is refused."""
+        """The endpoint of the next connection; ``None``: none, the connection is refused."""
         return self._random.choice(self._known) if self._known else None
 
 

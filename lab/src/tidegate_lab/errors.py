@@ -1,4 +1,4 @@
-"""What can go wrong with a fleet on one machine, for the person who started it."""
+"""What can go wrong with a fleet on one machine, for its user."""
 
 from __future__ import annotations
 
@@ -6,4 +6,6 @@ from tidegate.contract.errors import TidegateError
 
 
 class LabError(TidegateError):
-    """Raised when a process of the lab does not come up or dies; says which and what it wrote."""
+    """Raised when a process of the lab does not come up or dies; the message names it and quotes
+    its output.
+    """

@@ -44,7 +44,7 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a progress display shows: `phase` in words, pods by revision, and the clients' view."""
+    """The state for a progress display: `phase` as text, pods by revision, the clients' counts."""
 
     phase: str
     elapsed_s: float
@@ -57,7 +57,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A rollout's run and what the plots need; `result` is the load process's own words.
+    """A rollout's run and what the plots need; `result` is the load process's raw report.
 
     `late_s` is the most by which the lab itself, or the process of its clients, was late during
     the rollout: a machine too busy for the lab shows here first.
@@ -90,7 +90,7 @@ class _Stage:
     late_s: float = 0.0
 
     def look(self) -> None:
-        """Show where things stand; raise what has gone wrong meanwhile."""
+        """Show the state; raise the error of a part that has failed."""
         self.fleet.raise_failure()
         for task in self.background:
             if task.done():

@@ -13,7 +13,7 @@ ROLLOUT_SLACK_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RolloutSettings:
-    """What is rolled out and who is connected. `rate_per_s` is published events per second.
+    """The rollout and its clients. `rate_per_s` is published events per second.
 
     `port` is the front door's for browsers and curl, 0 any. `calm_s` and `quiet_s` are the
     scorecard's, shorter only in tests.
@@ -36,7 +36,7 @@ class RolloutSettings:
 
     @property
     def longest_s(self) -> float:
-        """Beyond this a rollout is stuck: every batch at its slowest, and everybody moved."""
+        """Beyond this a rollout is stuck: every batch at its slowest, and all clients moved."""
         fleet = self.fleet
         per_pod_s = fleet.ready_delay_s + fleet.min_ready_s + fleet.grace_s
         return fleet.pods * per_pod_s + self.clients / self.budget_per_s + ROLLOUT_SLACK_S

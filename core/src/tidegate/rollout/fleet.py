@@ -21,9 +21,9 @@ LOST_AFTER_S = 2 * HOLD_S
 class Fleet:
     """The pods of one workload by role, with their inferred loads.
 
-    `new`: ready pods of the desired revision. `old`: pods of another revision that are
-    not deleted yet. `going`: pods that are being deleted or report that they drain. `starting`: pods of
-    the desired revision that are not ready or not yet available.
+    `new`: ready pods of the desired revision. `old`: pods of another revision that are not deleted
+    yet. `going`: pods that are being deleted or report that they drain. `starting`: pods of the
+    desired revision that are not ready or not yet available.
     """
 
     workload: Workload

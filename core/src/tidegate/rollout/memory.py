@@ -18,8 +18,9 @@ from tidegate.rollout.snapshot import Pod
 
 TOTAL_WINDOW_S = 3.0
 HEARD_WITHIN_S = ROLLING_REPORT_S + 0.25
-"""While streams move, a pod whose counts have changed has reported them within this time: one report
-interval, one reconcile and the network. An older report is then still true."""
+"""While streams move, a pod whose counts have changed has reported them within this time: one
+report interval, one reconcile and the network. An older report is then still true.
+"""
 
 SAME_DEADLINE_S = 0.5
 """How far apart two readings of one deadline may be: half of what the API rounds its times to."""

@@ -2,9 +2,9 @@
 
 Draining pods are served one after the other, each at the full rate that its workload's open pods
 can take evenly; serving them side by side would only lengthen every one of them (earliest deadline
-first is optimal on one resource: Liu and Layland 1973). A pod that must wait gets an order to wait, because
-without one it would start its own plan. When the deadlines ask for more than the budget, the least rate
-that meets all of them is used and nothing holds the pods concerned.
+first is optimal on one resource: Liu and Layland 1973). A pod that must wait gets an order to wait,
+because without one it would start its own plan. When the deadlines ask for more than the budget,
+the least rate that meets all of them is used and nothing holds the pods concerned.
 """
 
 from __future__ import annotations

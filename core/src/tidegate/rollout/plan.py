@@ -1,10 +1,10 @@
 """plan(snapshot, policy, now, memory) -> Decision: one look at the fleet.
 
 For every fleet (a workload, or several behind one Service: `joining`): infer the loads, sort the
-pods by role, decide which pods are open and how fast others may drain (`steering`), or whether a fleet at
-rest must be evened out (`rebalance`). Then all drains share one budget (`pacing`). Nothing here
-depends on what happened, only on what is; the memory makes the figures sharper and may be dropped
-at any look.
+pods by role, decide which pods are open and how fast others may drain (`steering`), or whether a
+fleet at rest must be evened out (`rebalance`). Then all drains share one budget (`pacing`). Nothing
+here depends on what happened, only on what is; the memory makes the figures sharper and may be
+dropped at any look.
 """
 
 from __future__ import annotations

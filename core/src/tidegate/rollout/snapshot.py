@@ -44,11 +44,11 @@ class Workload:
 
     `revision` is the pod-template hash of the ReplicaSet with the highest
     ``deployment.kubernetes.io/revision`` (not the youngest pod's: after an undo that one is
-    replaced). `paused`: its rollout does not go on until it is resumed. `steerable`
-    is false where the stream Service cannot be steered, `refusal` is the reason. `stream_service` names
-    that Service; workloads behind the same one are one fleet (`joining`). `injected` is false where
-    the pods of the desired revision have no sidecar and so are not among `pods`, as after the undo
-    of an adoption: they take streams all the same, unseen.
+    replaced). `paused`: its rollout does not go on until it is resumed. `steerable` is false where
+    the stream Service cannot be steered, `refusal` is the reason. `stream_service` names that
+    Service; workloads behind the same one are one fleet (`joining`). `injected` is false where the
+    pods of the desired revision have no sidecar and so are not among `pods`, as after the undo of
+    an adoption: they take streams all the same, unseen.
 
     What follows is for `advice` only: whether this kind of workload has a surge at all, and the
     shortest grace period of its pods.

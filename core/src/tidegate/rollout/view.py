@@ -13,7 +13,9 @@ from tidegate.rollout.steering import Outlook, horizon_s
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One workload, before the drains share the budget: which pods are to be open, and which let go."""
+    """One workload, before the drains share the budget: which pods are to be open, and which let
+    go.
+    """
 
     fleet: Fleet
     memory: WorkloadMemory

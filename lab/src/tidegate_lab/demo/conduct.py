@@ -1,4 +1,4 @@
-"""Conducting the demo: run the rollouts, print, write, and say by the exit status."""
+"""Conducting the demo: run the rollouts, print, write, and return the exit status."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def tell(
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Raise `SettingsError` for a file that could not be written at the end, before the rollouts."""
+    """Raise `SettingsError` before the rollouts for a file that could not be written after them."""
     outputs = {"--report": arguments.report, "--svg": arguments.svg, "--json": arguments.json}
     for option, target in outputs.items():
         if target is None or target == STDOUT:

@@ -25,7 +25,7 @@ class Outcome:
         return 0 if self.judged and not self.misses and self.unfair is None else 1
 
     def verdict(self) -> list[str]:
-        """What to tell, a line each."""
+        """The verdict, a line each."""
         if not self.judged:
             return ["No tidegate run, so no goal was judged."]
         lines = [f"Goal missed: {miss}" for miss in self.misses]

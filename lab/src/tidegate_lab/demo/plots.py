@@ -75,7 +75,9 @@ def panel(one: Measured, axes: Axes, budget_per_s: float) -> str:
         for pod, (times, counts) in streams_over_time(seen.stream_changes, seen.started_s).items()
     )
     seconds, moves = per_second(seen.arrivals_s, seen.started_s)
-    bars = "".join(_bar(second, count, lower_at, axes) for second, count in zip(seconds, moves))
+    bars = "".join(
+        _bar(second, count, lower_at, axes) for second, count in zip(seconds, moves, strict=True)
+    )
     level = _y(budget_per_s, lower_at, _BARS, axes.per_s)
     limit = f'<path class="limit" d="M{_LEFT} {level}H{_WIDTH - _RIGHT}"/>'
     return title + upper + lines + lower + bars + limit + _seconds(axes)

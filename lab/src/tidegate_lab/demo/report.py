@@ -1,4 +1,4 @@
-"""The HTML report: one self-contained file with the result in words, the plots and the scorecards.
+"""The HTML report: one self-contained file with the headline figures, the plots and the scorecards.
 
 It loads nothing, runs no script, follows light and dark mode, and is readable on a phone.
 """
@@ -96,7 +96,8 @@ def _table(outcome: Outcome) -> str:
     for key in SCORECARD_KEYS:
         cells = "".join(f"<td>{figure_text(r.scorecard.figure(key))}</td>" for r in outcome.runs)
         style = ' class="missed"' if key in missed else ""
-        rows += f'<tr{style}><th scope="row">{key}</th>{cells}<td>{escape(goals.get(key, ""))}</td></tr>'
+        goal = escape(goals.get(key, ""))
+        rows += f'<tr{style}><th scope="row">{key}</th>{cells}<td>{goal}</td></tr>'
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">figure</th>{head}'
         f'<th scope="col">goal</th></tr></thead><tbody>{rows}</tbody></table></div>'

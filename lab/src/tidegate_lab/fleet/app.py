@@ -1,7 +1,7 @@
 """The small application in every local pod: it takes publishes and hands them to its sidecar.
 
-Run as ``python -m tidegate_lab.fleet.app PUBLISH_PORT``; listens on a free loopback port and says
-so in one JSON line. Standard library only, so that it starts quickly. It knows nothing of drains:
+Run as ``python -m tidegate_lab.fleet.app PUBLISH_PORT``; listens on a free loopback port and prints
+it in one JSON line. Standard library only, so that it starts quickly. It has no part in drains:
 SIGTERM ends it at once, with whatever it has in flight.
 """
 
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             sidecar.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing: one line per publish helps nobody."""
+        """Log nothing: one line per publish is noise."""
 
 
 def main() -> None:

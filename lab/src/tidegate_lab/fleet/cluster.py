@@ -15,7 +15,7 @@ from tidegate_operator.cluster import Scope
 
 @dataclass(frozen=True, slots=True)
 class FleetEvent:
-    """What the operator told the people who watch. `at_s` is monotonic seconds."""
+    """An Event of the operator. `at_s` is monotonic seconds."""
 
     at_s: float
     reason: str
@@ -45,7 +45,7 @@ class LocalCluster:
         return (Scope("lab", self._policy, Snapshot((workload,))),)
 
     async def identify(self, token: str) -> str | None:
-        """The pod whose random token this is."""
+        """The pod with this random token."""
         for pod in self._fleet.pods:
             if token and pod.spec.token == token:
                 return pod.spec.uid

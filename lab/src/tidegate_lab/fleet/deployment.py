@@ -58,5 +58,7 @@ def rolling_step(
 
 
 def _deletion_rank(pod: Replica) -> tuple[bool, int, float, float]:
-    """Who goes first: not ready, then lower pod-deletion-cost (KEP-2255), then the newer one."""
+    """The order of deletion: not ready, then lower pod-deletion-cost (KEP-2255), then the newer
+    one.
+    """
     return (pod.ready, pod.deletion_cost, -pod.ready_s, -pod.created_s)

@@ -1,6 +1,6 @@
 """The workload: a Deployment's controller over local pods.
 
-The controller looks every tenth of a second and does what `rolling_step` says. The first fleet
+The controller applies `rolling_step` every tenth of a second. The first fleet
 starts without delays, as one that has been running for long.
 """
 
@@ -66,7 +66,7 @@ class Fleet:
         self._listeners.append(listener)
 
     def changed(self) -> None:
-        """Tell the listeners."""
+        """Call the listeners."""
         for listener in self._listeners:
             listener()
 

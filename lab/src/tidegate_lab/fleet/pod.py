@@ -86,7 +86,9 @@ class LocalPod:
             self.changed()
 
     async def run(self) -> None:
-        """Start, become ready, serve until deleted, terminate. `failure` says what went wrong."""
+        """Start, become ready, serve until deleted, terminate. `failure` is set when that went
+        wrong.
+        """
         running: list[Process] = []
         try:
             sidecar, app = await self._start(running)

@@ -35,7 +35,7 @@ class FleetSettings:
 def sidecar_environment(settings: FleetSettings, operator_url: str | None) -> dict[str, str]:
     """The sidecar's variables that this mode asks for.
 
-    Stock is the same sidecar with replay on that ends every stream without a word at SIGTERM and
+    Stock is the same sidecar with replay on that ends every stream without a goodbye at SIGTERM and
     assigns no `retry:`, so clients come back after their own 3 s.
     """
     variables = {env.GRACE_S: f"{settings.grace_s:g}", env.LOG_LEVEL: "warning"}

@@ -1,6 +1,6 @@
 """A client as a browser's EventSource is, and one that hands over.
 
-EventSource: reconnects after `retry:` (sticky) or 3 s, sends `Last-Event-ID`, is dead for good on
+EventSource: reconnects after `retry:` (sticky) or 3 s, sends `Last-Event-ID`, stops on
 any status but 200 or a wrong content type (WHATWG HTML, server-sent events). A handover client asks
 for `?handover=1`, opens its next stream at `shutdown` and closes the old one when the new one is
 `connected` on another pod.
@@ -77,7 +77,7 @@ class Client:
         task.add_done_callback(self._world.connecting.discard)
 
     def close(self) -> None:
-        """Leave, as someone who closes the page."""
+        """Leave, as a closed page does."""
         if self._live is not None:
             self._live.close()
 
@@ -110,7 +110,7 @@ class Client:
         wait_s = self._retry_s if self._live is None else max(self._retry_s, HANDOVER_RETRY_S)
         asyncio.get_running_loop().call_later(wait_s, self.open)
 
-    # What a connection tells.
+    # Called by the connection.
 
     def on_connected(self, stream: Connection, position: bytes) -> None:
         """Live: the first time, after a move, or as the second half of a handover."""

@@ -27,10 +27,10 @@ _SHUTDOWN = SHUTDOWN.encode()
 
 
 class Listener(Protocol):
-    """Who a connection tells what happens to it."""
+    """The receiver of a connection's events."""
 
     def on_connected(self, stream: Connection, position: bytes) -> None:
-        """The stream is live at `position`; `stream.pod` says where."""
+        """The stream is live at `position`; on the pod `stream.pod`."""
 
     def on_event(self, stream: Connection, identifier: bytes) -> None:
         """An application event."""
@@ -39,7 +39,7 @@ class Listener(Protocol):
         """The cursor moved on without an application event."""
 
     def on_gap(self) -> None:
-        """The server said that events are lost."""
+        """The server announced a gap."""
 
     def on_goodbye(self, stream: Connection) -> None:
         """`shutdown`: the stream is about to end, or was never to be."""
@@ -48,7 +48,7 @@ class Listener(Protocol):
         """A `retry:` line."""
 
     def on_end(self, stream: Connection, why: str) -> None:
-        """The connection is over; `stream` says how far it got."""
+        """The connection is over; `stream` holds its last position."""
 
 
 class Connection(asyncio.Protocol):
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._end("closed" if exc is None else type(exc).__name__)
 
     def time_out(self) -> None:
-        """Give up on a connection whose head has not come."""
+        """Close a connection whose response head has not come."""
         if self.status == 0:
             self._end("no answer")
 

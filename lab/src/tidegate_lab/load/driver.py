@@ -18,7 +18,7 @@ RESULT_TIMEOUT_S = 60.0
 
 @dataclass(slots=True)
 class Progress:
-    """The last word of the load process: streams per pod and running counts.
+    """The last report of the load process: streams per pod and running counts.
 
     `stirred_s` is when a stream was last established or ended, monotonic seconds.
     """
@@ -108,4 +108,4 @@ class LoadDriver:
         if not self._result.done():
             words = self._process.last_words()
             self._result.set_exception(LabError(f"the load process ended early{words}"))
-            self._result.exception()  # whoever waits is told; nobody waiting is no error
+            self._result.exception()  # marks it as retrieved: without a waiter it is no error

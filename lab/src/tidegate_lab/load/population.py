@@ -1,4 +1,4 @@
-"""Who listens and who is spoken to: the same for every mode, by seed."""
+"""The clients and the audiences of events: the same for every mode, by seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a rollout needs of whoever holds its clients: the lab's own, or clients of another kind."""
+"""What a rollout needs of the part that holds its clients: the lab's own, or clients of another
+kind.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from tidegate_lab.processes import ProcessGroup
 
 
 class Load(Protocol):
-    """Clients in processes of their own. `LoadDriver` says what each method is for."""
+    """Clients in processes of their own. See `LoadDriver` for each method."""
 
     @property
     def progress(self) -> Progress:
-        """The last word of the clients."""
+        """The final report of the clients."""
 
     async def sync(self, endpoints: Sequence[Endpoint]) -> None:
         """Give the clients' front door what it knows from now on."""

@@ -1,9 +1,8 @@
 """The process that holds the load clients: ``python -m tidegate_lab.load.process``.
 
-It takes one JSON object per line on stdin and says what it sees in one per line on stdout:
-``setup`` (who the clients are), ``endpoints`` (a sync of the front door), ``connect``, ``mark``
-(count moves from now on), ``finish`` (the ledger, to check everything against). It ends when stdin
-does.
+It takes one JSON object per line on stdin and reports in one per line on stdout: ``setup`` (the
+clients), ``endpoints`` (a sync of the front door), ``connect``, ``mark`` (count moves from now on),
+``finish`` (the ledger, to check all deliveries against). It ends when stdin does.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class LoadProcess:
         self.clients = [Client(self.world, p.name, p.topics, p.handover) for p in people]
 
     async def follow(self, command: Mapping[str, Any]) -> None:
-        """Do what one line says."""
+        """Execute one line."""
         match command["do"]:
             case "endpoints":
                 self.world.door.apply([Endpoint(**e) for e in command["endpoints"]])
@@ -51,7 +50,7 @@ class LoadProcess:
                 say("result", **self.finish(command))
 
     async def connect(self, per_s: float) -> None:
-        """Open every client's first stream, in order, so that the seed decides who goes where."""
+        """Open every client's first stream, in order, so that the seed decides the pod of each."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         opened = 0
@@ -69,7 +68,7 @@ class LoadProcess:
         self.world.tally.begin_counting()
 
     def finish(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Stop listening, check every event of every client, and tell all that was seen."""
+        """Stop listening, check every event of every client, and report all observations."""
         end_s = self.world.clock()
         self.world.stopped = True
         for client in self.clients:

@@ -63,8 +63,8 @@ class Tally:
     def begin_counting(self) -> None:
         """Count moves from now on.
 
-        A fleet that everybody has just joined is evened out first; what that moves is not the
-        rolling update's. Everything that must never happen is counted from the first connect on.
+        A fleet that all clients have just joined is evened out first; those moves are not the
+        rolling update's. Faults (losses, cuts, failures) are counted from the first connect on.
         """
         self.attempts = 0
         self.arrivals_s.clear()
@@ -73,8 +73,7 @@ class Tally:
     def late_s(self, start_s: float, end_s: float) -> float:
         """By how much this process itself was late at most, between two moments.
 
-        What an instrument that oversleeps has measured says more about the machine than about
-        the fleet.
+        A measurement by a process that oversleeps describes the machine, not the fleet.
         """
         return max((late for at, late in self.delays if start_s <= at <= end_s), default=0.0)
 
@@ -137,7 +136,7 @@ def latency_p99_s(
 ) -> float | None:
     """p99 from acknowledgement to receipt of the events acknowledged within the window.
 
-    A receipt before the publisher heard its acknowledgement counts as 0.
+    A receipt before the publisher's acknowledgement counts as 0.
     """
     inside = {seq: at for seq, at in acked_s.items() if window.start_s <= at < window.end_s}
     latencies = [

@@ -1,4 +1,4 @@
-"""Simulated clients: an EventSource that comes back when it was told to.
+"""Simulated clients: an EventSource that comes back after its `retry:`.
 
 A client is an index into a few lists. What it should have received is counted by cursor
 intervals: while a stream is open its cursor follows the log, a new stream starts at the cursor
@@ -51,7 +51,7 @@ class Clients:
         self._open(client, pod)
 
     def released(self, pod: SimulatedPod, client: int, retry_s: float | None) -> None:
-        """A stream has ended: with a goodbye that says when to return, or cut (``None``)."""
+        """A stream has ended: with a goodbye (its return time), or cut (``None``)."""
         now = self._timeline.now_s
         self.changes.append(StreamChange(now, pod.name, -1))
         self._receive(client)

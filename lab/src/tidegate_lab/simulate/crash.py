@@ -1,4 +1,4 @@
-"""``tidegate simulate --crash``: a pod dies without a word, printed with its goals."""
+"""``tidegate simulate --crash``: a pod dies without a goodbye; prints the figures and goals."""
 
 from __future__ import annotations
 

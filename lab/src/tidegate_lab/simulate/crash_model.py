@@ -1,4 +1,4 @@
-"""A pod dies without a word: how long until its clients have a stream again, in virtual time.
+"""A pod dies without a goodbye: how long until its clients have a stream again, in virtual time.
 
 The server's side is `tidegate.stream.retries` as the sidecar runs it: each stream has been assigned
 its own ``retry:`` over the time that the fleet needs to take the streams of this pod. The clients
@@ -41,8 +41,8 @@ MOST_ATTEMPTS = 2
 class CrashSettings:
     """`streams` on the pod that dies, and what the rest of the fleet takes per second.
 
-    `assigned` false: the server sends no ``retry:``. `retold` false: the streams keep what they
-    were told when they arrived one after the other, and are not told anew as the pod has grown.
+    `assigned` false: the server sends no ``retry:``. `retold` false: the streams keep the
+    ``retry:`` of their arrival and get no new one as the pod grows.
     """
 
     streams: int = 2000
@@ -116,7 +116,7 @@ def _rounded(figure: float) -> float | None:
 
 
 def simulate_crash(settings: CrashSettings) -> CrashOutcome:
-    """Kill the pod and count until everybody is back or `GIVE_UP_S` has passed."""
+    """Kill the pod and count until all clients are back or `GIVE_UP_S` has passed."""
     crash = _Crash(settings)
     crash.run()
     back_s = [*crash.back_s, *[math.inf] * (settings.streams - len(crash.back_s))]
@@ -163,7 +163,7 @@ class _Crash:
         self._door = TokenBucket(settings.accept_rate_per_s, burst, 0.0)
 
     def run(self) -> None:
-        """Everybody's stream ends; go on until all are back."""
+        """Every stream ends; go on until all clients are back."""
         for number in range(self._settings.streams):
             self.timeline.after(self._rng.uniform(*NOTICE_S), partial(self._cut, number))
         everybody = self._settings.streams
@@ -211,7 +211,7 @@ class _Crash:
 
 
 def connected_clients(settings: CrashSettings) -> list[Connector]:
-    """Clients that have come to the pod one after the other, each told its ``retry:``."""
+    """Clients that have come to the pod one after the other, each with its ``retry:``."""
     retries = settings.retries
     clients = []
     start = Moment(-3_600_000, 0.0)

@@ -37,7 +37,7 @@ def drain_policy(settings: Settings) -> DrainSettings:
 
 
 class SimulatedFleet:
-    """One Deployment. `released` hears of every stream that a pod lets go or cuts."""
+    """One Deployment. `released` is called for every stream that a pod lets go or cuts."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ ACCEPT_RATE_PER_S = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class PodEvents:
-    """What a pod tells the fleet.
+    """Events of a pod for the fleet.
 
     `released`: a stream was let go (the client, and when to return in seconds, ``None`` for a
     cut); `gone`: the pod has ended.
@@ -149,7 +149,7 @@ class SimulatedPod:
 
     @property
     def told(self) -> tuple[Plan | None, float]:
-        """The last plan and when it was heard."""
+        """The last plan and when it arrived."""
         return self._told
 
     def report(self, every_s: float) -> tuple[Report, float]:

@@ -22,7 +22,7 @@ class Settings:
     `ready_delay_s` from a pod's creation to ready, `min_ready_s` from there to available. `lag_s`
     bounds how late a router takes up an endpoint change (uniform from 0). `skew` is the sigma of
     a log-normal load per old pod (0: even chance; 0.4: max/mean about 1.8). `strays` is the share
-    of clients whose way in ignores the admit label. `rate_per_s` counts events of the log, each
+    of clients that connect past the admit label. `rate_per_s` counts events of the log, each
     for every client. Same settings, same result.
     """
 

@@ -24,7 +24,7 @@ class Timeline:
         self.at(self.now_s + delay_s, do)
 
     def run(self, until: Callable[[], bool], at_most_s: float) -> None:
-        """Go on until `until` says so, nothing is left, or `at_most_s` has come."""
+        """Go on until `until()` is true, nothing is left, or `at_most_s` has come."""
         while self._due and not until():
             when_s, _, do = heapq.heappop(self._due)
             if when_s > at_most_s:

@@ -2,13 +2,14 @@
 
 Pure: objects and the time in, scopes out. A pod's workload is found through its controller: a
 ReplicaSet's Deployment (or Argo Rollout), a StatefulSet, a DaemonSet. Where the ReplicaSet has
-gone before its last pod (history limit 0), its name still tells: it is the Deployment's with the
+gone before its last pod (history limit 0), its name identifies it: it is the Deployment's with the
 template hash behind it.
 
 Workloads behind one stream Service are one fleet (`rollout.joining`), or refused (`neighbours`).
 
 The desired revision is the ReplicaSet with the highest revision number, not the youngest pod's: an
-undo makes an old ReplicaSet the newest revision again, and the youngest pods are then the doomed.
+undo makes an old ReplicaSet the newest revision again, and the youngest pods are then the ones to
+go.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class World:
 
     `keys` and `uids` find a workload's object by the planner's name; `policies` finds the policy
     of a scope; `bare` are workloads that a policy selects by its labels and that have no sidecar,
-    with why, by the policy's scope; `timed` says whether the picture changes with time alone
-    (somebody is on the way out or not yet available), so that it must be made anew at every look.
+    with the reason, by the policy's scope; `timed`: the snapshot changes with time alone (a pod
+    is terminating or not yet available), so it must be built again at every reconcile.
     """
 
     scopes: tuple[Scope, ...]
@@ -128,7 +129,7 @@ def _by_scope(
 def _left_alone(workload: Workload, pods: Iterable[PodObject]) -> Workload:
     """A workload that is not steered: a pod that was never given the label counts as open.
 
-    Nobody but its owner gives it one, or the operator would cure by itself what it refuses for.
+    Only its owner may set the label: the operator refuses workloads whose owner has not.
     """
     without = {pod.meta.uid for pod in pods if LABEL_ADMIT not in pod.meta.labels}
     open_pods = (replace(p, admitted=p.admitted or p.uid in without) for p in workload.pods)
@@ -260,7 +261,7 @@ class _Known:
         )
 
     def _replicas(self, key: WorkloadKey, pods: Sequence[PodObject]) -> int:
-        """Wished pods of a controller whose object is not read: what its ReplicaSets want."""
+        """Desired pods of a controller whose object is not read: the sum over its ReplicaSets."""
         sets = self._sets_of[self.uid(key)]
         return sum(r.replicas for r in sets) or sum(p.kill_s is None for p in pods)
 

@@ -1,4 +1,4 @@
-"""DrainPolicy objects: what they say, and whose pods they are for.
+"""DrainPolicy objects: their rules, and the pods they select.
 
 The API server has validated and defaulted them by the CRD's schema; a field that is missing all
 the same (an older CRD) takes the operator's default. Of several policies that select a workload

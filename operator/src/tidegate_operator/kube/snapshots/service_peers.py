@@ -1,7 +1,7 @@
 """Workloads behind the same stream Service: what keeps them from being planned as one.
 
 A canary is often a Deployment of its own whose pods carry the labels of the stable one's Service.
-New streams fall on the pods of both alike, so they are steered as one fleet (`rollout.joining`).
+New streams reach the pods of both alike, so they are steered as one fleet (`rollout.joining`).
 That cannot be where two workloads share one Service but not another (closing all pods of the one
 could empty a Service of the other), where different policies rule them, or where they read
 different logs: by default each workload has a log of its own, so a canary's streams would not get
@@ -26,9 +26,9 @@ class ServicePeer:
     """One workload: `services` are the stream Services that select its pods.
 
     `policy` names what governs it (all workloads without a DrainPolicy have the same default) and
-    `steered` says whether that wants steering at all: who does not needs no reason, but keeps those
-    beside it from being steered. `log` is what its sidecars append to and read, ``None`` where they
-    do not say.
+    `steered`: whether that policy has steering enabled; a workload without it needs no reason, but
+    keeps its peers from being steered. `log` is the log of its sidecars, ``None`` where they have
+    not reported one.
     """
 
     workload: Workload

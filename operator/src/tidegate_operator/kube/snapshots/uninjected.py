@@ -1,4 +1,4 @@
-"""Workloads that a DrainPolicy is meant for and that have no sidecar: nobody drains them.
+"""Workloads that a DrainPolicy is meant for and that have no sidecar, so nothing drains them.
 
 The operator watches injected pods only, so it sees these through their Deployment: its template's
 labels match a policy, it has pods, and none of them was injected.
@@ -15,7 +15,7 @@ from tidegate_operator.kube.snapshots.keys import WorkloadKey
 from tidegate_operator.kube.snapshots.policies import policy_for
 
 AFTER_S: Final = 60.0
-"""How long the pods of a new workload may take before their lack of a sidecar is worth a word."""
+"""How long the pods of a new workload may take before a missing sidecar is reported."""
 
 
 def uninjected_workloads(

@@ -1,8 +1,8 @@
 """What a rollout did, as far as the operator can know it: from the pods' reports alone.
 
 The scorecard's figures that need a ledger or the clients' own clocks stay open. A move is counted
-as an arrival during the rollout, so clients that come for the first time meanwhile count as well;
-peaks are seen through reports a quarter of a second apart. Pure: a state and a look in, a state
+as an arrival during the rollout, so clients that first come during it count as well;
+peaks are seen through reports a quarter of a second apart. Pure: a state and a snapshot in, a state
 out, like the planner.
 """
 
@@ -24,8 +24,8 @@ class Running:
     """A rollout being watched; times are the caller's monotonic seconds.
 
     `arrived_before` are the pods' arrival counts when it began, `clients` the streams then.
-    `emptied_s` is when the last old pod had no stream left, `moved_s` when somebody last moved.
-    `whole` is false where the first look found it running already: a new leader's.
+    `emptied_s` is when the last old pod had no stream left, `moved_s` when a client last moved.
+    `whole` is false where the rollout was already running at first sight (a new leader).
     """
 
     revision: str
@@ -57,7 +57,7 @@ class Watched:
 
 
 def look(seen: Watched, workload: Workload, budget_per_s: float, now: float) -> Watched:
-    """The state after one more look at a workload whose pods carry their reports."""
+    """The next state, from a workload whose pods carry their reports."""
     arrived = {**_still(seen.arrived, workload), **_arrived(workload)}
     streams = sum(_streams(p) for p in workload.pods)
     running = seen.running

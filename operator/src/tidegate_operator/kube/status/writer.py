@@ -96,7 +96,7 @@ class StatusWriter:
         return any(r.watched.running is not None for r in found.values())
 
     async def advise(self) -> None:
-        """Tell each workload's owner what should be changed: one Event per workload and reason."""
+        """Advise each workload's owner: one Event per workload and reason."""
         found = {
             (name, advice.reason): advice.message
             for name, report in self._watched.items()
@@ -197,7 +197,7 @@ def status_of(
 
 
 def matters(status: Mapping[str, Any]) -> object:
-    """The part of a status whose change is told at once: all but the counts."""
+    """The part of a status whose change is written at once: all but the counts."""
     words = ("type", "status", "reason", "message")
     told = [tuple(c[word] for word in words) for c in status.get("conditions", ())]
     rollouts_done = [(w["name"], w.get("lastRollout")) for w in status.get("workloads", ())]

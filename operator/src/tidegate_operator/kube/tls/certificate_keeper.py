@@ -2,7 +2,7 @@
 
 Two Secrets: the authority with its key, which only the operator reads, and the certificate, which
 the injector mounts. Every replica makes what is missing; the API server lets only one of them win
-and the others read what it made. Modes where somebody else keeps the certificate (cert-manager, an
+and the others read what it made. Modes with an external certificate (cert-manager, an
 existing Secret) read files, and leave Secrets and caBundle alone.
 """
 
@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 60.0
 TRIES: Final = 5
 NOT_FOUND, CONFLICT = 404, 409
 Spread = Callable[[str], Awaitable[object]]
-"""Tells the running pods of the authority's PEM."""
+"""Sends the authority's PEM to the running pods."""
 
 WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 log = logging.getLogger("tidegate.certificate")
@@ -84,7 +84,7 @@ class CertificateKeeper:
             self._loaded = pair
 
     async def run(self, leads: Callable[[], bool], spread: Spread) -> None:
-        """Load again now and then, for ever; who leads also tells the webhook and the pods."""
+        """Reload periodically, for ever; the leader also updates the webhook and the pods."""
         while True:
             try:
                 await self.load()

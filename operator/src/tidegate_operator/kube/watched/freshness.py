@@ -1,8 +1,8 @@
-"""Is what the watches told still true? The store is held against plain listings now and then.
+"""Compares the store with plain lists now and then, to detect a dead watch and missed deletions.
 
-A watch can die without a sound, and kopf forgets to mention what was deleted while it reconnected.
-Silence proves nothing in a quiet cluster, so the age of the last event cannot tell a dead watch
-from a calm day. A listing of metadata can: ghosts are dropped, and an object whose listed version
+A watch can die silently, and kopf does not report deletions made while it reconnected. In a quiet
+cluster the age of the last event cannot tell a dead watch from a lack of changes. A list of
+metadata can: objects deleted unseen are dropped, and an object whose listed version
 the watch has not delivered a while later proves that the watch is dead. Every check that finds the
 store complete is a proof of life; liveness is the age of the oldest one.
 """
@@ -24,7 +24,7 @@ SELDOM_S: Final = 120.0
 """Pods and policies are few and matter at once; a big cluster has many ReplicaSets."""
 
 AGAIN_S: Final = 5.0
-"""A watch delivers within milliseconds; who is still behind after this is not just slow."""
+"""A watch delivers within milliseconds; one still behind after this is dead, not slow."""
 
 FIRST_S: Final = 0.2
 ABSENT: Final = 404

@@ -69,8 +69,8 @@ class Store:
     def compare(self, kind: Kind, listed: Mapping[str, str], list_version: str) -> Lag:
         """Hold the store against a complete listing (uid -> version) taken at `list_version`.
 
-        A stored object that is not listed is a ghost unless it is younger than the listing: kopf
-        does not tell what was deleted while a watch was being re-established.
+        A stored object that is not listed was deleted unseen, unless it is younger than the list:
+        kopf does not report deletions made while a watch was being re-established.
         """
         known = self._objects[kind]
         behind = {

@@ -2,8 +2,8 @@
 
 Only ``on.event``: it is level-triggered and writes nothing, while kopf's other handlers leave
 annotations and finalizers behind. kopf lists, watches, reconnects and detects silent streams; what
-it cannot tell (deletions missed while reconnecting) is found by `freshness`. When a watch fails
-for good kopf's operator ends, and the process with it.
+it misses (deletions while reconnecting) is found by `freshness`. When a watch fails
+permanently kopf's operator ends, and the process with it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ A whole number: the API server refuses ``timeoutSeconds=300.0``.
 CHUNK_SIZE: Final = 500
 
 IDENTITY: Final = "tidegate"
-"""Nobody reads it: it would tell peers apart, and peering is off."""
+"""Unused: it identifies peers, and peering is off."""
 
 Inbox = Callable[[Kind, str | None, Raw], None]
-"""Takes (kind, event type, object): type is ``None`` for a first listing, else the API's word."""
+"""Takes (kind, event type, object): type is ``None`` for a first listing, else the API's event
+type.
+"""
 
 
 async def watch(
