@@ -35,9 +35,10 @@ font-weight:600}.tg .grid{stroke:var(--grid)}.tg .old,.tg .new{fill:none;stroke-
 """
 
 _WIDTH, _LEFT, _RIGHT = 420, 46, 10
-_TOP, _LINES, _BETWEEN, _BARS, _BOTTOM = 30, 190, 34, 120, 40
+_TOP, _LINES, _BETWEEN, _BARS, _BOTTOM = 40, 190, 34, 120, 40
 HEIGHT = _TOP + _LINES + _BETWEEN + _BARS + _BOTTOM
 _TICKS = 4
+_STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def shared_axes(measured: Sequence[Measured], budget_per_s: float) -> Axes:
 def panel(one: Measured, axes: Axes, budget_per_s: float) -> str:
     """One rollout as the content of an SVG of `_WIDTH` by `HEIGHT` units."""
     seen = one.seen
-    title = f'<text class="title" x="{_LEFT}" y="18">{escape(one.run.mode)}</text>'
+    title = f'<text class="title" x="{_LEFT}" y="14">{escape(one.run.mode)}</text>'
     upper = _frame(_TOP, _LINES, axes.streams, "streams on each pod")
     lower_at = _TOP + _LINES + _BETWEEN
     lower = _frame(lower_at, _BARS, axes.per_s, "reconnects per second")
@@ -148,10 +149,10 @@ def _label(one: Measured) -> str:
 
 
 def _nice(most: float) -> float:
-    """The next 1, 2, 2.5 or 5 times a power of ten that is divisible into `_TICKS` steps."""
+    """The least round number above `most`: `_TICKS` steps of one of `_STEPS` times a power of ten."""
     step = most / _TICKS
     power = 10.0 ** math.floor(math.log10(max(step, 1.0)))
-    return _TICKS * next(n * power for n in (1, 2, 2.5, 5, 10) if n * power >= step)
+    return _TICKS * next(n * power for n in _STEPS if n * power >= step)
 
 
 def _x(at_s: float, axes: Axes) -> float:
@@ -164,7 +165,7 @@ def _y(value: float, top: int, height: int, most: float) -> float:
 
 
 def _frame(top: int, height: int, most: float, caption: str) -> str:
-    parts = [f'<text x="{_LEFT}" y="{top - 6}">{caption}</text>' if top > _TOP else ""]
+    parts = [f'<text x="{_LEFT}" y="{top - 6}">{caption}</text>']
     for tick in range(_TICKS + 1):
         value = most * tick / _TICKS
         y = _y(value, top, height, most)
