@@ -8,9 +8,10 @@ from typing import Any
 
 from tidegate.contract.report import Answer, Plan
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.drain.decision import Decision
 from tidegate.drain.drain import Drain
 from tidegate.drain.orders import Reception
-from tidegate.drain.settings import Decision, DrainSettings
+from tidegate.drain.settings import DrainSettings
 
 
 @dataclass

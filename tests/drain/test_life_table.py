@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 
+from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.report import POD_STATES, PodState
 from tidegate.drain.drain import Drain
 from tidegate.drain.life import (
     PLANS_HEEDED,
     TRANSITIONS,
     Event,
-    IllegalTransitionError,
     after,
 )
 from tidegate.drain.settings import DrainSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tidegate.contract.publish import Publish
-from tidegate.drain.settings import Goodbye
+from tidegate.drain.decision import Goodbye
 from tidegate_sidecar.backplane.port import Position
 from tidegate_sidecar.streams import Gate, StreamInfo
 
