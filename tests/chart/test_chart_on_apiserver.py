@@ -177,7 +177,7 @@ def test_the_operator_changes_nothing_on_pods_but_its_keys(
         {"metadata": {"labels": {"tidegate.dev/admit": None}, "annotations": {cost: None}}},
     ):
         assert "patched" in answer(change)
-    for change, words in (
+    for refused, words in (
         ({"metadata": {"labels": {"app": None}}}, "changes no labels"),
         ({"metadata": {"labels": {"app": "other"}}}, "changes no labels"),
         ({"metadata": {"annotations": {"own": "other"}}}, "changes no annotations"),
@@ -186,7 +186,7 @@ def test_the_operator_changes_nothing_on_pods_but_its_keys(
         ({"metadata": {"finalizers": ["a.b/c"]}}, "neither finalizers nor owners"),
         ({"spec": {"activeDeadlineSeconds": 60}}, "neither spec nor status"),
     ):
-        assert words in answer(change)
+        assert words in answer(refused)
 
 
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER.parent / "example"], ids=lambda f: f.name)

@@ -22,7 +22,9 @@ from tidegate_client.decisions import Settings
 
 def make(settings: dict[str, Any]) -> Connector:
     """A connector with these settings; ``null`` stands for infinity."""
-    values = {key: math.inf if value is None else value for key, value in settings.items()}
+    values: dict[str, Any] = {
+        key: math.inf if value is None else value for key, value in settings.items()
+    }
     last_event_id = values.pop("last_event_id", "")
     return Connector(Settings(**values), last_event_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ async def typescript_run(url: str, last: str) -> Seen:
     return [json.loads(line)["data"] for line in out.splitlines()]
 
 
-RUNS: dict[str, Callable[[str, str], Awaitable[Seen]]] = {
+RUNS: dict[str, Callable[[str, str], Coroutine[None, None, Seen]]] = {
     "python": python_run,
     "python, sync": sync_run,
     "typescript": typescript_run,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[Any]:
     await server.start()
     yield server
     await server.stop()
+
+
+Follower = Callable[[str], contextlib.AbstractAsyncContextManager[list[Record]]]
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +101,7 @@ async def followed_by_typescript(runtime: str, url: str) -> AsyncIterator[list[R
         await reading
 
 
-FOLLOWERS = {
+FOLLOWERS: dict[str, Follower] = {
     "python": followed_by_python,
     **{
         runtime: functools.partial(followed_by_typescript, runtime)

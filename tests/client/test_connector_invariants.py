@@ -90,7 +90,7 @@ class World:
                 self.obey(connector.event(conn, event, self.at()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(steps, st.integers(0, 2)), max_size=60))
 def test_never_more_than_two_never_stuck_nothing_after_close(
     script: list[tuple[tuple[str, int], int]],

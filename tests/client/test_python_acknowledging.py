@@ -50,7 +50,7 @@ class Pod:
         self.texts.put_nowait("".join(texts))
 
     def client(self, **options: Any) -> AcknowledgingSseClient:
-        fast = {"acknowledge_every_ms": 0, "settings": FAST, "http": self.http}
+        fast: dict[str, Any] = {"acknowledge_every_ms": 0, "settings": FAST, "http": self.http}
         return AcknowledgingSseClient(URL, **fast | options)
 
 

@@ -23,7 +23,7 @@ FAST = Settings(initial_delay_ms=10)
 
 
 async def take(client: SseClient, count: int) -> list[str]:
-    ids = []
+    ids: list[str] = []
     async with asyncio.timeout(10):
         while len(ids) < count:
             ids.append((await anext(client)).id)
@@ -34,8 +34,8 @@ async def test_resumes_after_the_last_id_sent_as_utf8() -> None:
     async with scripted(ended(event("é-1")), stream(event("e-2"))) as server:
         async with SseClient(server.url, settings=FAST, last_event_id="e-0") as client:
             assert await take(client, 2) == ["é-1", "e-2"]
-            assert client.ready_state == "open"
-        assert client.ready_state == "closed"
+            while_open = client.ready_state
+        assert (while_open, client.ready_state) == ("open", "closed")
     assert server.requests[0].line == b"GET /events?handover=1 HTTP/1.1"
     assert server.requests[0].headers[b"accept"] == b"text/event-stream"
     sent = [request.headers[b"last-event-id"].decode() for request in server.requests]

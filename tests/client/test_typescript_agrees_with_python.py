@@ -32,7 +32,7 @@ BREAKS = (b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n")
 STREAMS = 10_000
 
 
-def evaluate(script: str) -> object:
+def evaluate(script: str) -> Any:
     done = run_node("--input-type=module", "--eval", script)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -46,7 +46,7 @@ def test_the_words_of_the_contract_and_the_defaults_are_the_same() -> None:
       import {MAX_RETRY_MS} from './dist/parser.js'
       console.log(JSON.stringify([contract, DEFAULTS, MAX_RETRY_MS]))
     """
-    contract, defaults, max_retry_ms = evaluate(script)  # type: ignore[misc]
+    contract, defaults, max_retry_ms = evaluate(script)
     assert contract == CONTRACT
     assert max_retry_ms == MAX_RETRY_MS
     settings = Settings()

@@ -1,9 +1,16 @@
 """A pod in virtual time: asks the drain at every moment it wants to be asked, and at others."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tidegate.contract.report import Answer, Plan
+from tidegate.contract.stream_events import ShutdownReason
+from tidegate.drain.decision import Decision
 from tidegate.drain.drain import Drain
+from tidegate.drain.orders import Reception
 from tidegate.drain.settings import DrainSettings
 
 
@@ -13,16 +20,17 @@ class VirtualPod:
     streams: int
     now: float = 100.0
     ready: bool = True
-    gone: list = field(default_factory=list)  # (time, retry_ms, reason), one per stream
+    gone: list[tuple[float, int, ShutdownReason]] = field(default_factory=list)
+    """(time, retry_ms, reason), one per stream"""
     cut: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.drain = Drain(self.policy)
         if self.ready:
             self.drain.filled()
         self.t0 = self.now
 
-    def look(self):
+    def look(self) -> Decision:
         decision = self.drain.decide(self.now, self.streams)
         for count, goodbye in decision.goodbyes:
             assert count > 0
@@ -34,7 +42,7 @@ class VirtualPod:
             self.cut, self.streams = self.streams, 0
         return decision
 
-    def run_until(self, at, every=None):
+    def run_until(self, at: float, every: float | None = None) -> None:
         """To `at` seconds after t0, looking when the drain asks to and, if given, each `every`."""
         end = self.t0 + at
         while True:
@@ -49,19 +57,19 @@ class VirtualPod:
                 return
             self.now = upcoming
 
-    def answer(self, seq, plan, admitted=True):
+    def answer(self, seq: int, plan: Plan | None, admitted: bool = True) -> Reception:
         return self.drain.answered(Answer(seq, admitted, plan), self.now)
 
     @property
-    def times(self):
+    def times(self) -> list[float]:
         return [t for t, _, _ in self.gone]
 
 
-def drain_plan(rate, **more):
+def drain_plan(rate: float, **more: Any) -> Plan:
     return Plan("drain", rate_per_s=rate, **{"valid_for_s": 1e6, **more})
 
 
-def peak_1s(times):
+def peak_1s(times: Sequence[float]) -> int:
     """The most in any sliding second."""
     first, peak = 0, 0
     for i, t in enumerate(times):

@@ -1,22 +1,24 @@
 """The life of a pod as a table."""
 
+from __future__ import annotations
+
 import itertools
 
 import pytest
 
-from tidegate.contract.report import POD_STATES
+from tidegate.contract.errors import IllegalTransitionError
+from tidegate.contract.report import POD_STATES, PodState
 from tidegate.drain.drain import Drain
 from tidegate.drain.life import (
     PLANS_HEEDED,
     TRANSITIONS,
     Event,
-    IllegalTransitionError,
     after,
 )
 from tidegate.drain.settings import DrainSettings
 
 
-def test_every_state_is_in_the_table_and_reachable():
+def test_every_state_is_in_the_table_and_reachable() -> None:
     assert {state for state, _ in TRANSITIONS} == set(POD_STATES) == set(PLANS_HEEDED)
     reached = {"starting"}
     for _ in POD_STATES:
@@ -29,12 +31,12 @@ def test_every_state_is_in_the_table_and_reachable():
     [pair for pair in itertools.product(POD_STATES, Event) if pair not in TRANSITIONS],
     ids=lambda x: getattr(x, "value", x),
 )
-def test_an_illegal_transition_raises_and_names_both(state, event):
+def test_an_illegal_transition_raises_and_names_both(state: PodState, event: Event) -> None:
     with pytest.raises(IllegalTransitionError, match=f"{event.value} .* {state}"):
         after(state, event)
 
 
-def test_an_illegal_event_changes_nothing():
+def test_an_illegal_event_changes_nothing() -> None:
     drain = Drain(DrainSettings())
     drain.filled()
     with pytest.raises(IllegalTransitionError):
@@ -42,7 +44,7 @@ def test_an_illegal_event_changes_nothing():
     assert drain.state == "ready"
 
 
-def test_preStop_and_SIGTERM_may_come_twice_and_at_any_time():
+def test_preStop_and_SIGTERM_may_come_twice_and_at_any_time() -> None:
     for before in ([], ["filled"], ["filled", "prestop"]):
         drain = Drain(DrainSettings())
         for name in before:

@@ -1,16 +1,20 @@
 """The pod's own plan: even slots over the window, whatever changes on the way."""
 
+from __future__ import annotations
+
 import pytest
-from drain.pods import VirtualPod, peak_1s
-from hypothesis import given, settings
+from drain.pods import VirtualPod, drain_plan, peak_1s
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.report import Plan
 from tidegate.drain.settings import DrainSettings
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())
-def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
+def test_stream_i_of_n_goes_in_the_middle_of_its_cell(
+    n: int, grace: float, back_loaded: bool
+) -> None:
     pod = VirtualPod(DrainSettings(grace_s=grace, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(grace)
@@ -22,7 +26,6 @@ def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
     assert {reason for _, _, reason in pod.gone} == {"drain"}
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(1, 300),
     window=st.floats(2, 120),
@@ -31,8 +34,8 @@ def test_stream_i_of_n_goes_in_the_middle_of_its_cell(n, grace, back_loaded):
     every=st.floats(0.01, 3.0),
 )
 def test_a_nearer_deadline_compresses_and_streams_that_leave_stretch(
-    n, window, shrink, keep, every
-):
+    n: int, window: float, shrink: float, keep: float, every: float
+) -> None:
     pod = VirtualPod(DrainSettings(grace_s=window + 5, reserve_s=5, back_loaded=False), n)
     pod.drain.prestop(pod.now)
     pod.run_until(window * shrink, every)
@@ -49,19 +52,18 @@ def test_a_nearer_deadline_compresses_and_streams_that_leave_stretch(
     assert peak_1s(later) <= left * max(1.0, 1.0 / nearer) + 1.01
 
 
-def drain_plan_now(n, within_s):
-    from drain.pods import drain_plan
-
+def drain_plan_now(n: int, within_s: float) -> Plan:
     return drain_plan(max(0.1, n / within_s), deadline_in_s=within_s)
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(0, 500),
     every=st.one_of(st.none(), st.floats(0.005, 5.0)),
     back_loaded=st.booleans(),
 )
-def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every, back_loaded):
+def test_all_are_gone_by_the_deadline_however_often_it_is_asked(
+    n: int, every: float, back_loaded: bool
+) -> None:
     pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5, back_loaded=back_loaded), n)
     pod.drain.prestop(pod.now)
     pod.run_until(25, every)
@@ -69,7 +71,7 @@ def test_all_are_gone_by_the_deadline_however_often_it_is_asked(n, every, back_l
     assert max(pod.times, default=0) <= 25 + 1e-6
 
 
-def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
+def test_a_loop_that_stood_still_does_not_answer_with_a_burst() -> None:
     pod = VirtualPod(DrainSettings(grace_s=105, reserve_s=5, back_loaded=False), 1000)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
@@ -82,7 +84,7 @@ def test_a_loop_that_stood_still_does_not_answer_with_a_burst():
     assert peak_1s(pod.times) <= 15
 
 
-def test_back_loaded_begins_in_the_middle():
+def test_back_loaded_begins_in_the_middle() -> None:
     pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5), 100)
     pod.drain.prestop(pod.now)
     pod.run_until(40)
@@ -90,14 +92,14 @@ def test_back_loaded_begins_in_the_middle():
     assert pod.times[-1] == pytest.approx(39.9)
 
 
-def test_a_local_window_ends_the_drain_early():
+def test_a_local_window_ends_the_drain_early() -> None:
     pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5, local_window_s=10), 100)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
     assert (pod.streams, pod.drain.state) == (0, "drained")
 
 
-def test_the_hook_lingers_when_empty_and_ends_by_the_window():
+def test_the_hook_lingers_when_empty_and_ends_by_the_window() -> None:
     empty = VirtualPod(DrainSettings(grace_s=30, reserve_s=5, linger_s=5), 0)
     empty.drain.prestop(empty.now)
     empty.run_until(4.9)

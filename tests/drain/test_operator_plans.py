@@ -1,5 +1,7 @@
 """The operator's word: it replaces the pod's own slots, while it is valid and newest."""
 
+from __future__ import annotations
+
 import pytest
 from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
@@ -11,19 +13,19 @@ from tidegate.drain.settings import DrainSettings
 WITH_OPERATOR = DrainSettings(grace_s=65, reserve_s=5, operator=True, back_loaded=False)
 
 
-def draining(n, policy=WITH_OPERATOR):
+def draining(n: int, policy: DrainSettings = WITH_OPERATOR) -> VirtualPod:
     pod = VirtualPod(policy, n)
     pod.drain.prestop(pod.now)
     return pod
 
 
-def test_without_word_the_local_plan_starts_after_two_seconds():
+def test_without_word_the_local_plan_starts_after_two_seconds() -> None:
     pod = draining(58)
     pod.run_until(60)
     assert pod.times == pytest.approx([2 + (i + 0.5) for i in range(58)], abs=1e-4)
 
 
-def test_a_plan_replaces_the_slots_outright():
+def test_a_plan_replaces_the_slots_outright() -> None:
     pod = draining(100)
     pod.run_until(0.3)
     pod.answer(1, drain_plan(50, start_in_s=0.5))
@@ -39,8 +41,8 @@ def test_a_plan_replaces_the_slots_outright():
     every=st.one_of(st.none(), st.floats(0.01, 0.2)),
 )
 def test_never_more_than_the_rate_in_a_sliding_second_however_often_it_is_renewed(
-    rate, renew, n, every
-):
+    rate: float, renew: float, n: int, every: float | None
+) -> None:
     pod = draining(n, DrainSettings(grace_s=10_000, reserve_s=5, operator=True))
     for seq in range(1, 9):
         pod.answer(seq, drain_plan(rate))
@@ -52,14 +54,14 @@ def test_never_more_than_the_rate_in_a_sliding_second_however_often_it_is_renewe
     assert len(times) >= min(n, 8 * renew * rate - 1.001)
 
 
-def test_after_its_count_the_pod_waits():
+def test_after_its_count_the_pod_waits() -> None:
     pod = draining(100)
     pod.answer(1, drain_plan(50, count=20))
     pod.run_until(30)
     assert len(pod.gone) == 20
 
 
-def test_a_wait_holds_until_the_last_call_which_has_all_gone_in_time():
+def test_a_wait_holds_until_the_last_call_which_has_all_gone_in_time() -> None:
     pod = draining(200)
     pod.answer(1, Plan("wait", valid_for_s=1e6))
     pod.run_until(60)
@@ -68,7 +70,7 @@ def test_a_wait_holds_until_the_last_call_which_has_all_gone_in_time():
     assert peak_1s(pod.times) <= 42
 
 
-def test_when_a_plan_lapses_the_local_plan_goes_on():
+def test_when_a_plan_lapses_the_local_plan_goes_on() -> None:
     pod = draining(60)
     pod.answer(1, Plan("wait", valid_for_s=3))
     pod.run_until(60)
@@ -76,7 +78,7 @@ def test_when_a_plan_lapses_the_local_plan_goes_on():
     assert pod.streams == 0
 
 
-def test_stale_and_repeated_answers_change_nothing_and_are_counted():
+def test_stale_and_repeated_answers_change_nothing_and_are_counted() -> None:
     pod = draining(100)
     assert pod.answer(5, Plan("wait", valid_for_s=1e6)) == "taken"
     assert pod.answer(4, drain_plan(1000), admitted=False) == "stale"
@@ -87,7 +89,7 @@ def test_stale_and_repeated_answers_change_nothing_and_are_counted():
     assert pod.drain.orders.received == {"taken": 1, "stale": 1, "repeated": 1}
 
 
-def test_a_plan_that_comes_before_preStop_holds_from_preStop_on():
+def test_a_plan_that_comes_before_preStop_holds_from_preStop_on() -> None:
     pod = VirtualPod(WITH_OPERATOR, 10)
     pod.answer(1, drain_plan(10))
     pod.run_until(5)
@@ -97,7 +99,7 @@ def test_a_plan_that_comes_before_preStop_holds_from_preStop_on():
     assert pod.streams == 0
 
 
-def test_a_plan_too_slow_for_the_deadline_is_compressed():
+def test_a_plan_too_slow_for_the_deadline_is_compressed() -> None:
     pod = draining(600)
     pod.answer(1, drain_plan(1))
     pod.run_until(60)
@@ -106,7 +108,7 @@ def test_a_plan_too_slow_for_the_deadline_is_compressed():
 
 
 @given(deadline=st.floats(1, 200))
-def test_deadlines_combine_by_the_nearer_one(deadline):
+def test_deadlines_combine_by_the_nearer_one(deadline: float) -> None:
     pod = draining(50)
     pod.answer(1, Plan("wait", deadline_in_s=deadline, valid_for_s=1e6))
     pod.look()
@@ -119,7 +121,7 @@ def test_deadlines_combine_by_the_nearer_one(deadline):
     assert max(pod.times) <= min(60, deadline) + 1e-6
 
 
-def test_a_healthy_pod_sheds_its_count_and_stops_when_validity_ends():
+def test_a_healthy_pod_sheds_its_count_and_stops_when_validity_ends() -> None:
     pod = VirtualPod(WITH_OPERATOR, 100)
     pod.answer(1, Plan("shed", rate_per_s=10, count=15, valid_for_s=3))
     pod.run_until(10)
@@ -132,7 +134,7 @@ def test_a_healthy_pod_sheds_its_count_and_stops_when_validity_ends():
     assert pod.drain.refusing is None
 
 
-def test_no_drain_plan_moves_a_ready_pod_and_no_shed_a_draining_one():
+def test_no_drain_plan_moves_a_ready_pod_and_no_shed_a_draining_one() -> None:
     pod = VirtualPod(WITH_OPERATOR, 10)
     pod.answer(1, drain_plan(100))
     pod.run_until(2)

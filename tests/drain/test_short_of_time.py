@@ -1,20 +1,22 @@
 """SIGTERM, the modes to compare with, and what `retry:` does when time is short."""
 
+from __future__ import annotations
+
 import pytest
 from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.drain.returns import Returns
-from tidegate.drain.settings import DrainSettings
+from tidegate.drain.settings import DrainSettings, Mode
 
 
-def returns_of(pod):
+def returns_of(pod: VirtualPod) -> list[float]:
     return sorted(at + retry / 1000 for at, retry, _ in pod.gone)
 
 
 @given(n=st.integers(0, 800), before=st.sampled_from(["starting", "ready", "draining"]))
-def test_at_SIGTERM_everything_goes_within_the_stop_window(n, before):
+def test_at_SIGTERM_everything_goes_within_the_stop_window(n: int, before: str) -> None:
     pod = VirtualPod(DrainSettings(), n, ready=before != "starting")
     if before == "draining":
         pod.drain.prestop(pod.now)
@@ -25,7 +27,7 @@ def test_at_SIGTERM_everything_goes_within_the_stop_window(n, before):
     assert {reason for _, _, reason in pod.gone} <= {"stopping"}
 
 
-def test_what_time_cannot_spread_retry_spreads():
+def test_what_time_cannot_spread_retry_spreads() -> None:
     policy = DrainSettings(accept_rate_per_s=100, spread_max_s=10)
     pod = VirtualPod(policy, 500)
     pod.drain.sigterm(pod.now)
@@ -36,14 +38,14 @@ def test_what_time_cannot_spread_retry_spreads():
     assert returns[-1] == pytest.approx(1 + 499 / 100, abs=0.1)
 
 
-def test_the_spread_has_an_upper_limit():
+def test_the_spread_has_an_upper_limit() -> None:
     pod = VirtualPod(DrainSettings(accept_rate_per_s=10, spread_max_s=3), 600)
     pod.drain.sigterm(pod.now)
     pod.run_until(1.0)
     assert max(retry for _, retry, _ in pod.gone) <= 4000
 
 
-def test_with_time_enough_every_goodbye_has_the_same_retry():
+def test_with_time_enough_every_goodbye_has_the_same_retry() -> None:
     pod = VirtualPod(DrainSettings(operator=True, grace_s=60), 200)
     pod.drain.prestop(pod.now)
     pod.answer(1, drain_plan(40, retry_ms=750))
@@ -57,7 +59,9 @@ def test_with_time_enough_every_goodbye_has_the_same_retry():
     base=st.floats(0, 5),
     limit=st.floats(0, 20),
 )
-def test_returns_keep_their_rate_or_their_limit(n, rate, base, limit):
+def test_returns_keep_their_rate_or_their_limit(
+    n: int, rate: float, base: float, limit: float
+) -> None:
     batches, tail = Returns().spread(50.0, n, base, rate, limit)
     assert sum(b.count for b in batches) == n
     assert all(1 <= b.retry_ms <= max(1, round((base + limit) * 1000)) for b in batches)
@@ -65,14 +69,14 @@ def test_returns_keep_their_rate_or_their_limit(n, rate, base, limit):
     assert [b.retry_ms for b in batches] == sorted(b.retry_ms for b in batches)
 
 
-def test_fixed_says_goodbye_to_all_at_once():
+def test_fixed_says_goodbye_to_all_at_once() -> None:
     pod = VirtualPod(DrainSettings(mode="fixed"), 300)
     pod.drain.prestop(pod.now)
     pod.run_until(0)
     assert pod.gone == [(0.0, 5000, "drain")] * 300
 
 
-def test_fixed_without_a_hook_does_so_at_SIGTERM():
+def test_fixed_without_a_hook_does_so_at_SIGTERM() -> None:
     pod = VirtualPod(DrainSettings(mode="fixed", shutdown_retry_ms=700), 3)
     pod.drain.sigterm(pod.now)
     pod.run_until(0)
@@ -80,7 +84,7 @@ def test_fixed_without_a_hook_does_so_at_SIGTERM():
 
 
 @pytest.mark.parametrize("mode", ["cut", "off"])
-def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode):
+def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode: Mode) -> None:
     pod = VirtualPod(DrainSettings(mode=mode, linger_s=5), 30)
     pod.drain.prestop(pod.now)
     pod.run_until(20)
@@ -99,7 +103,7 @@ def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode):
     ],
     ids=["cut", "cut after a sleep", "off"],
 )
-def test_the_hook_of_the_other_modes(policy, done_after):
+def test_the_hook_of_the_other_modes(policy: DrainSettings, done_after: float) -> None:
     pod = VirtualPod(policy, 10)
     pod.drain.prestop(pod.now)
     pod.look()
@@ -108,14 +112,14 @@ def test_the_hook_of_the_other_modes(policy, done_after):
     assert pod.drain.hook_done(pod.t0 + done_after)
 
 
-def test_a_handover_gets_five_seconds_or_what_is_left():
+def test_a_handover_gets_five_seconds_or_what_is_left() -> None:
     pod = VirtualPod(DrainSettings(grace_s=13, reserve_s=5), 8)
     pod.drain.prestop(pod.now)
     seen = []
     for _ in range(8):
-        pod.now = pod.look().look_again_at
         decision = pod.drain.decide(pod.now, pod.streams)
         while not decision.goodbyes:
+            assert decision.look_again_at is not None
             pod.now = decision.look_again_at
             decision = pod.drain.decide(pod.now, pod.streams)
         pod.streams -= 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from engine.enginekit import DRAIN, Client, Served, serving
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit.waiting import until
 
@@ -268,7 +268,7 @@ def _is_whole(client: Client) -> bool:
     return b"\r\n\r\n" in client.raw and client.status == 204
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @example(policy=(), requests=[TWO_CURSORS])
 @given(policy=POLICIES, requests=st.lists(ASKED, min_size=1, max_size=8))
 def test_both_ways_answer_alike(policy: tuple[str, ...], requests: list[Asked]) -> None:

@@ -1,44 +1,51 @@
-"""A reader that remembers, with bounded waits."""
+"""A backplane's reader that remembers, with bounded waits."""
+
+from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from kit.waiting import until
+from tidegate.stream.log import LogEntry
 
 
 class Recorder:
-    def __init__(self):
-        self.epochs = []  # (epoch, position) of each reset
-        self.entries = []
-        self.position = None
+    """Implements `Reader`; `slow_s` is how long it takes over each batch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[str, int]] = []  # (epoch, position) of each reset
+        self.entries: list[LogEntry] = []
+        self.position = -1
         self.is_filled = False
         self.slow_s = 0.0
 
-    def reset(self, epoch, position):
+    def reset(self, epoch: str, position: int) -> None:
         self.epochs.append((epoch, position))
         self.position = position
 
-    async def read(self, entries, position):
+    async def read(self, entries: Sequence[LogEntry], position: int) -> None:
+        assert self.epochs, "nothing is read before the first reset"
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
         self.entries += entries
         assert position >= self.position
         self.position = position
 
-    def filled(self):
-        assert not self.is_filled, "filled is said once"
+    def filled(self) -> None:
+        assert not self.is_filled, "filled is called once"
         self.is_filled = True
 
     @property
-    def epoch(self):
+    def epoch(self) -> str:
         return self.epochs[-1][0]
 
     @property
-    def data(self):
+    def data(self) -> list[str]:
         return [entry.data for entry in self.entries]
 
     @property
-    def seqs(self):
+    def seqs(self) -> list[int]:
         return [entry.seq for entry in self.entries]
 
-    async def until(self, condition):
+    async def until(self, condition: Callable[[Recorder], object]) -> None:
         await until(lambda: condition(self))

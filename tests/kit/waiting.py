@@ -14,7 +14,7 @@ WITHIN_S = 30.0
 
 
 async def until(
-    holds: Callable[[], object | Awaitable[object]],
+    holds: Callable[..., object | Awaitable[object]],
     within_s: float = WITHIN_S,
     every_s: float = 0.005,
 ) -> None:

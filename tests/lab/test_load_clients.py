@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from kit.waiting import until
@@ -63,9 +64,7 @@ class Pods:
 
     async def start(self, *names: str) -> None:
         for name in names:
-            server = await asyncio.start_server(
-                lambda r, w, name=name: self._serve(name, r, w), "127.0.0.1", 0
-            )
+            server = await asyncio.start_server(partial(self._serve, name), "127.0.0.1", 0)
             self._servers.append(server)
             self.endpoints.append(Endpoint(name, *server.sockets[0].getsockname()[:2]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate_lab.load.wire import BadStreamError, BlockReader, Head, fields_of, parse_head
@@ -23,7 +23,6 @@ def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[i:j] for i, j in pairwise(at)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), max_size=8), st.lists(st.integers(0, 500), max_size=8))
 def test_blocks_survive_every_split_of_chunks_and_reads(
     framing: list[int], reads: list[int]
@@ -35,7 +34,6 @@ def test_blocks_survive_every_split_of_chunks_and_reads(
     assert reader.ended
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), max_size=8))
 def test_an_unframed_body_reads_the_same(reads: list[int]) -> None:
     reader = BlockReader(chunked=False)

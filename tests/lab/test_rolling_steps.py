@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate_lab.fleet.deployment import Replica, Step, rolling_step
@@ -52,7 +52,6 @@ def test_who_goes_first(pods: list[Replica], first: str) -> None:
     assert step.delete[0] == first
 
 
-@settings(deadline=None)
 @given(
     replicas=st.integers(1, 12),
     surge=st.integers(0, 4),

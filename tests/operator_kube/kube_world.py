@@ -52,7 +52,8 @@ class World:
         return 60.0 + max(timestamp_s(p["metadata"]["creationTimestamp"]) or 0 for p in self.pods)
 
     def pod(self, revision: str, index: int = 0) -> Raw:
-        found = [p for p in self.pods if p["metadata"]["labels"]["pod-template-hash"] == revision]
+        key = "pod-template-hash"
+        found: list[Raw] = [p for p in self.pods if p["metadata"]["labels"][key] == revision]
         return found[index]
 
     def another(self, raw: Raw, **metadata: Any) -> Raw:

@@ -102,8 +102,12 @@ async def test_a_label_that_could_not_be_written_is_tried_again() -> None:
         api.refuse = refuse
         api.objects[PODS] = {"items": []}
         marking = asyncio.create_task(a.election.stay_marked())
-        labels = lambda: api.objects[f"{PODS}/a"]["metadata"]["labels"]  # noqa: E731
-        await until(lambda: labels().get(LABEL_LEADER) == "true")
+
+        def is_marked() -> bool:
+            labels = api.objects[f"{PODS}/a"]["metadata"]["labels"]
+            return bool(labels.get(LABEL_LEADER) == "true")
+
+        await until(is_marked)
         marking.cancel()
         assert len(refused) == 2
 

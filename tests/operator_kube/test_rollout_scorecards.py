@@ -92,12 +92,12 @@ def reports(*workloads: Workload) -> list[WorkloadReport]:
     return [WorkloadReport(w, look(Watched(), w, 40.0, 0.0)) for w in workloads]
 
 
-def status(  # type: ignore[type-arg]
+def status(
     *workloads: Workload,
     invalid: str | None = None,
     steering: bool = True,
     bare: dict[str, str] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     policy = read_policy(fixture("drainpolicy"))
     return status_of(
         policy, reports(*workloads), invalid=invalid, bare=bare or {}, steering=steering, now=NOW

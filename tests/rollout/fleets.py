@@ -15,14 +15,18 @@ def report(uid: str, streams: int, state: PodState = "ready", **more: Any) -> Re
 
 def pod(uid: str, streams: int, revision: str = "new", **more: Any) -> Pod:
     """A ready, open pod with a deletion cost that fits."""
-    given = {"ready": True, "deletion_cost": streams, "report": report(uid, streams)} | more
+    given: dict[str, Any] = {
+        "ready": True,
+        "deletion_cost": streams,
+        "report": report(uid, streams),
+    } | more
     return Pod(uid, uid, revision, **given)
 
 
 def draining(uid: str, streams: int, left_s: float = 40.0, **more: Any) -> Pod:
     """A closed old pod that drains for three seconds already."""
     said = report(uid, streams, "draining", drain_started_s=3.0, deadline_in_s=left_s)
-    given = {
+    given: dict[str, Any] = {
         "ready": False,
         "deleting": True,
         "admitted": False,

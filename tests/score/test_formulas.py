@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.score.measures import (
@@ -35,7 +35,6 @@ def test_peak_slides_instead_of_binning() -> None:
     assert peak_in_window([]) == 0
 
 
-@settings(deadline=None)
 @given(times)
 def test_peak_agrees_with_trying_every_window(at: list[float]) -> None:
     tried = max((sum(start <= t < start + 1.0 for t in at) for start in at), default=0)

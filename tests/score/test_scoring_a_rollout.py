@@ -123,9 +123,9 @@ def test_a_good_run_misses_nothing(goals: tuple[Goal, ...]) -> None:
 @pytest.mark.parametrize("goal", DEMO_GOALS, ids=str)
 def test_each_goal_can_be_missed(goal: Goal) -> None:
     off = goal.bound + (-0.01 if goal.comparison == ">=" else 0.01)
-    (miss,) = judge(replace(GOOD, **{goal.key: off}), DEMO_GOALS)
+    (miss,) = judge(Scorecard.from_json({**GOOD.to_json(), goal.key: off}), DEMO_GOALS)
     assert miss.goal is goal
-    (unmeasured,) = judge(replace(GOOD, **{goal.key: None}), DEMO_GOALS)
+    (unmeasured,) = judge(Scorecard.from_json({**GOOD.to_json(), goal.key: None}), DEMO_GOALS)
     assert str(unmeasured).endswith("not measured")
 
 

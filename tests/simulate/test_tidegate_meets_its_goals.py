@@ -83,7 +83,7 @@ def test_without_steering_the_goals_are_missed() -> None:
 def test_ten_thousand_clients_take_at_most_five_seconds() -> None:
     """Of the processor's time, the best of three: other work on the machine is not ours."""
     assert DEFAULT.clients == 10_000
-    took_s = []
+    took_s: list[float] = []
     while not took_s or (took_s[-1] > 5.0 and len(took_s) < 3):
         began_s = time.process_time()
         simulate(DEFAULT)
