@@ -92,7 +92,7 @@ class Access:
 
 
 class KubeApi:
-    """Calls on the API server. `client` is closed by whoever made it."""
+    """Calls on the API server. The caller closes `client`."""
 
     def __init__(self, client: client.ApiClient, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         self._client = client
@@ -107,7 +107,7 @@ class KubeApi:
         return await self._call("POST", path, body=body)
 
     async def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace an object; raises `ApiError` (409: it has changed meanwhile)."""
+        """Replace an object; raises `ApiError` (409: it has changed since it was read)."""
         return await self._call("PUT", path, body=body)
 
     async def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

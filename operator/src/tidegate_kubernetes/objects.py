@@ -32,7 +32,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """Who an object is. `version` is its resourceVersion, `created_s` Unix seconds.
+    """Identity of an object. `version` is its resourceVersion, `created_s` Unix seconds.
 
     `owner` is the controlling owner reference as (kind, name, uid), ``None`` without one.
     """
@@ -83,7 +83,7 @@ class ReplicaSetObject:
 class WorkloadObject:
     """A Deployment, StatefulSet or DaemonSet.
 
-    `injected` says whether its template asks for a sidecar or brings one. `update_revision` is a
+    `injected`: whether its template asks for a sidecar or brings one. `update_revision` is a
     StatefulSet's desired revision. `max_surge` and `max_unavailable` are resolved to pods, rounded
     as the Deployment controller does (surge up, unavailable down); `paused` is its ``spec.paused``,
     `pods` are those its controller counts.
@@ -186,7 +186,7 @@ def read_deployment(raw: Raw) -> WorkloadObject:
 
 
 def read_stateful_set(raw: Raw) -> WorkloadObject:
-    """A StatefulSet: no surge, one pod at a time unless maxUnavailable says otherwise."""
+    """A StatefulSet: no surge, one pod at a time unless maxUnavailable is set."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
     replicas = _count(spec.get("replicas"), 1)
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}

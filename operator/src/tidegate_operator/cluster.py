@@ -15,7 +15,7 @@ from tidegate.rollout.snapshot import Policy, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """All workloads under one policy, as seen now. `name` stays the same from look to look.
+    """All workloads under one policy, as seen now. `name` is stable.
 
     The pods in it carry no reports; those are the report book's.
     """
@@ -32,7 +32,7 @@ class Cluster(Protocol):
         """Every scope, from caches: called many times a second, so it must not block."""
 
     async def identify(self, token: str) -> str | None:
-        """The uid of the pod whose token this is, ``None`` where it is nobody's."""
+        """The uid of the pod with this token, ``None`` where no pod has it."""
 
     async def set_admit(self, uid: str, admitted: bool) -> None:
         """Write the admit label of a pod."""
@@ -41,4 +41,4 @@ class Cluster(Protocol):
         """Write the pod-deletion-cost annotation of a pod."""
 
     async def event(self, workload: str, reason: str, message: str, warning: bool) -> None:
-        """Tell the people who watch this workload."""
+        """Publish an Event about this workload."""

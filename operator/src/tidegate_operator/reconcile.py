@@ -1,7 +1,7 @@
-"""The loop: look at the world, plan, act, look again.
+"""The reconcile loop: read the cluster, plan, act, repeat.
 
-It has no logic per event. A change of a pod, a pod that says something else than before, and while
-streams move every report only bring the next look forward; what is to be done comes from `plan`,
+It has no logic per event. A changed pod, a changed report, and while streams move every report,
+only bring the next reconcile forward; the actions come from `plan`,
 which sees the whole scope each time. New counts of a fleet at rest wait for the next look, so that
 the reports of a thousand pods cost no thousand looks. What fails is logged, counted and seen again
 by the next look.
@@ -149,7 +149,7 @@ class Reconciler:
             self._book.decide(pod.uid, wanted)
 
     def _with_the_owed(self, snapshot: Snapshot, actions: Sequence[Action]) -> list[Action]:
-        """The planner's actions, and what it will not say again of those that failed before."""
+        """The planner's actions, and those that failed before and that it does not repeat."""
         there = {w.name for w in snapshot.workloads} | {p.uid for p in pods_of(snapshot)}
         said = {target_of(action) for action in actions}
         owed = [a for t, a in self._owed.items() if t[1] in there and t not in said]
@@ -189,7 +189,7 @@ class Reconciler:
 
 
 def target_of(action: Action) -> Target | None:
-    """What an action is about, where the planner says it once and forgets: it is then owed.
+    """The subject of an action that the planner emits only once: if it fails it is owed.
 
     A label that does not stick is asked for again by the next look; costs and notes are not.
     """

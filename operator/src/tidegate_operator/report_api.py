@@ -1,8 +1,8 @@
 """The operator's only door: sidecars post their report here and get the answer.
 
-`POST /v1/report` with a Bearer token that the cluster can tell a pod by; 401 for a token that is
-nobody's, 403 for a report about another pod, 400 with ``{"error", "detail", "field"}`` for one
-that is malformed, 503 while the cluster cannot say whose a token is. `/metrics` and `/livez` beside
+`POST /v1/report` with a Bearer token that identifies a pod: 401 for a token of no pod, 403 for a
+report about another pod, 400 with ``{"error", "detail", "field"}`` for a malformed one, 503 while
+the cluster cannot review tokens. `/metrics` and `/livez` beside
 it.
 """
 
@@ -35,7 +35,7 @@ def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> Starlette:
         try:
             return await take(request)
         except ClientDisconnect:
-            # A sidecar gives a report up for a newer one at any moment; nobody reads this answer.
+            # A sidecar drops a held report for a newer one at any moment; this answer is never read.
             meters.refused.labels(reason="hung_up").inc()
             return Response(status_code=204)
 
@@ -78,7 +78,7 @@ async def _livez(_: Request) -> Response:
 
 
 async def _hold(request: Request, book: ReportBook, report: Report, meters: Meters) -> Response:
-    """Answer when there is news; a sidecar that hangs up meanwhile frees its place at once."""
+    """Answer when there is news; a sidecar that hangs up before frees its place at once."""
     answer = asyncio.ensure_future(book.answer(report))
     hung_up = asyncio.ensure_future(_disconnected(request))
     try:

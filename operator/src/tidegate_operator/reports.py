@@ -1,9 +1,9 @@
-"""The report book: what each pod said last, and the request it keeps open for the answer.
+"""The report book: the last report of each pod, and its request that is held open.
 
 A sidecar posts its report and waits; `answer` holds that request until the decision for the pod
 has changed, its plan must be renewed, or `HOLD_S` have passed. A newer report of the same pod
 supersedes the held one, at the price of its connection; so a pod whose counts keep changing is
-answered just before it would hang up (`SHORT_HOLD`), and one with nothing to tell is left alone.
+answered just before it would hang up (`SHORT_HOLD`), and one without changes is held.
 Sequence numbers go on from the highest one the pod has reported, so that
 a new leader's answers are never taken for stale ones.
 """
@@ -19,11 +19,12 @@ from tidegate.contract.report import HOLD_S, RESTING_REPORT_S, Answer, Plan, Rep
 from tidegate.rollout.pacing import worth_sending
 
 SHORT_HOLD = 0.8
-"""The share of the interval a pod was asked to report at, after which a pod that has something to
-tell is answered: soon enough to come before the sidecar's own watch, which ends the connection."""
+"""The share of its report interval after which a pod with changed counts is answered: soon enough
+to come before the sidecar's own watch, which ends the connection.
+"""
 
 CHANGING_S = 2.0
-"""A pod whose counts changed within this time, or within its interval, has something to tell."""
+"""A pod whose counts changed within this time, or within its interval, is likely to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ class ReportBook:
     """The latest report of every pod. All calls are made on one event loop.
 
     `clock` gives monotonic seconds. `on_report` is called after every accepted report, with
-    whether it says more than new counts: a pod is heard of for the first time, or its state is
-    another.
+    whether it brings more than new counts: it is the pod's first, or its state has changed.
     """
 
     def __init__(self, clock: Callable[[], float], hold_s: float = HOLD_S) -> None:
@@ -69,7 +69,7 @@ class ReportBook:
         return None if page is None else (page.report, self._clock() - page.received_s)
 
     def decide(self, uid: str, decision: PodDecision) -> None:
-        """What the pod shall be told; wakes its held request if that is news."""
+        """Set the decision for a pod; answers its held request if that changes anything."""
         page = self._pages.get(uid)
         if page is None:
             return
@@ -80,8 +80,8 @@ class ReportBook:
     def keep_only(self, uids: Collection[str]) -> None:
         """Forget every pod not in `uids`, once it is silent.
 
-        One that still speaks has gone a moment ago, or belongs to nobody whom a plan could be made
-        for (a pod without a controller): it is told to serve as usual, and held like any other.
+        One that still reports has just been deleted, or has no controller to plan for: it gets the
+        answer to serve as usual, and is held like any other.
         """
         for uid in self._pages.keys() - set(uids):
             if self._clock() - self._pages[uid].received_s > 2 * self._hold_s:
@@ -98,7 +98,7 @@ class ReportBook:
     async def answer(self, report: Report) -> Answer:
         """Take a report and come back with the answer, at the latest after the hold time.
 
-        Without news the answer repeats the last sequence number: it only says that somebody is
+        Without news the answer repeats the last sequence number: it only shows that an operator is
         there.
         """
         page = self._take(report)
@@ -121,11 +121,11 @@ class ReportBook:
         if page is None:
             page = _Page(report, now)
             self._pages[report.uid] = page
-        elif report.seq >= page.report.seq or report.seq <= 1:  # 1: the process started anew
+        elif report.seq >= page.report.seq or report.seq <= 1:  # 1: the process was restarted
             if _counts(page.report) != _counts(report):
                 page.changed_s = now
             page.report, page.received_s = report, now
-        if report.plan_seq < page.seq:  # the last answer never arrived: say it again
+        if report.plan_seq < page.seq:  # the last answer never arrived: repeat it
             page.answered = None
         page.seq = max(page.seq, report.plan_seq)
         page.news.set()

@@ -149,7 +149,7 @@ def _label(one: Measured) -> str:
 
 
 def _nice(most: float) -> float:
-    """The least round number above `most`: `_TICKS` steps of one of `_STEPS` times a power of ten."""
+    """The least round number above `most`: `_TICKS` steps of one of `_STEPS`, scaled by ten."""
     step = most / _TICKS
     power = 10.0 ** math.floor(math.log10(max(step, 1.0)))
     return _TICKS * next(n * power for n in _STEPS if n * power >= step)

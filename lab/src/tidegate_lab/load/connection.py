@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._end("closed" if exc is None else type(exc).__name__)
 
     def time_out(self) -> None:
-        """Close a connection whose response head has not come."""
+        """Close a connection without a response head in time."""
         if self.status == 0:
             self._end("no answer")
 

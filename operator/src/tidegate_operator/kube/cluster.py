@@ -24,7 +24,7 @@ from tidegate_operator.kube.snapshots.build import World, build
 from tidegate_operator.kube.watched.store import Store
 
 TIMED_S: Final = 0.25
-"""How old a picture may be whose deadlines run: a thousand pods take 25 ms to look at."""
+"""How old a snapshot with running deadlines may be: building one of 1,000 pods takes 25 ms."""
 
 
 class KubernetesCluster:
@@ -54,7 +54,7 @@ class KubernetesCluster:
 
     @property
     def world(self) -> World:
-        """The picture of now; made anew only when an object or the time has changed it."""
+        """The current snapshot; built again only when an object or the time has changed it."""
         world, now_s = self._world, self._now()
         aged = world is not None and world.timed and abs(now_s - self._built_s) >= TIMED_S
         if world is None or aged or self._generation != self._store.generation:
@@ -73,7 +73,7 @@ class KubernetesCluster:
         return self.world.scopes
 
     async def identify(self, token: str) -> str | None:
-        """The live, injected pod whose projected token this is; raises `ClusterError`."""
+        """The live, injected pod with this projected token; raises `ClusterError`."""
         return await self._identities.identify(token)
 
     async def set_admit(self, uid: str, admitted: bool) -> None:

@@ -3,9 +3,9 @@
 The library decides; the Lease is read and written here, because the library's own lock cannot
 create one (kubernetes 37.0 passes a boolean where its client insists on a string), lets failed
 connections through and waits minutes for an answer, in which a leader would not notice that it has
-been replaced. Here whatever fails is a failed renewal. A leader that stops on purpose gives the
-Lease back, so that the standby need not wait for it to run out. Who leads carries a label, for a
-Service that must reach the leader and nobody else.
+been replaced. Here every error is a failed renewal. A leader that stops on purpose gives the
+Lease back, so that the standby need not wait for it to run out. The leader carries a label, for a
+Service that must reach the leader only.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from tidegate_operator.kube.events import micro_time
 from tidegate_operator.kube.settings import LeaseSettings
 
 MARKED_LOOK_S = 30.0
-"""How often a leader sees to it that it carries the label, and nobody else does."""
+"""How often a leader checks that it alone carries the label."""
 
 log = logging.getLogger("tidegate.lead")
 
 
 class LeadershipLostError(Exception):
-    """Raised when the Lease could not be renewed in time; whoever led must stop at once."""
+    """Raised when the Lease could not be renewed in time; the leader must stop at once."""
 
 
 def leases(namespace: str) -> str:

@@ -1,7 +1,7 @@
-"""Kubernetes Events for the people who watch: ``kubectl describe deployment`` shows them.
+"""Kubernetes Events about workloads, as ``kubectl describe deployment`` shows them.
 
-events.k8s.io/v1. A word that is said again becomes a series on the same Event instead of a new
-one, so that a planner that has lost its memory cannot flood anybody.
+events.k8s.io/v1. A repeated Event becomes a series on the same object instead of a new one, so
+that a planner that has lost its memory cannot flood a namespace.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class EventWriter:
     async def write(
         self, key: WorkloadKey, uid: str, reason: str, message: str, *, warning: bool
     ) -> None:
-        """Tell about a workload; raises `ApiError`."""
+        """Write an Event about a workload; raises `ApiError`."""
         word = (str(key), reason, message)
         known = self._series.get(word)
         if known is not None and self._now() < known.until_s and await self._again(known):

@@ -1,4 +1,4 @@
-"""Who reports? A pod's projected token, reviewed by the API server and held against live pods.
+"""Identity of a reporting pod: its projected token, reviewed by the API server, for a live pod.
 
 A token bound to a pod names the pod's uid in the review (audience ``tidegate.dev``; asked for any
 other audience it is worthless). Reviews are remembered for a while by the token's digest, because
@@ -27,7 +27,7 @@ MOST_AT_ONCE: Final = 16
 
 
 class Identities:
-    """Tokens to pod uids. `alive` says whether a uid is a pod now, `clock` is monotonic seconds."""
+    """Tokens to pod uids. `alive(uid)`: whether that pod exists now, `clock` is monotonic seconds."""
 
     def __init__(
         self, api: KubeApi, alive: Callable[[str], bool], clock: Callable[[], float]
@@ -58,7 +58,7 @@ class Identities:
         return uid if uid is not None and self._alive(uid) else None
 
     async def _ask(self, key: bytes, token: str) -> str | None:
-        """One review per token at a time, whoever waits for it."""
+        """One review per token at a time; concurrent callers share it."""
         task = self._asking.get(key)
         if task is None:
             task = asyncio.create_task(self._review(key, token))

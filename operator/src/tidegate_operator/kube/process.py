@@ -1,8 +1,8 @@
 """One operator process: kopf in a thread of its own, everything else on the main loop.
 
 The main loop owns the signals, the store, the API client, both listeners, the certificate, the
-election and, while it leads, the reconcile loop. Whatever ends there for good ends the process,
-and so does whatever ends kopf: a new process starts with new watches, the one cure that always
+election and, while it leads, the reconcile loop. The permanent end of any of them ends the process,
+and so does the end of kopf: a new process starts with new watches, the one cure that always
 works. kopf is not in the main thread, because it needs many seconds to end when a watch has failed
 and would take the signals: the Lease must be given back at once, and the process must end.
 """
@@ -176,7 +176,7 @@ class Backend:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(election.stay_marked())
-            with contextlib.suppress(ApiError):  # the keeper tries again and says so
+            with contextlib.suppress(ApiError):  # the keeper tries again and logs it
                 await keeper.publish()
             self.store.on_change = reconciler.nudge
             group.create_task(reconciler.run())
