@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from typing import Any
 
 import pytest
 from kit.node_tools import PACKAGE, run_node

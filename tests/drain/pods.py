@@ -47,7 +47,7 @@ class VirtualPod:
         end = self.t0 + at
         while True:
             decision = self.look()
-            wanted = [t for t in (decision.look_again_at,) if t is not None]
+            wanted = [t for t in (decision.due_again_at,) if t is not None]
             if every is not None:
                 wanted.append(self.now + every)
             upcoming = min((max(t, self.now + 1e-6) for t in wanted), default=end)

@@ -119,8 +119,8 @@ def test_a_handover_gets_five_seconds_or_what_is_left() -> None:
     for _ in range(8):
         decision = pod.drain.decide(pod.now, pod.streams)
         while not decision.goodbyes:
-            assert decision.look_again_at is not None
-            pod.now = decision.look_again_at
+            assert decision.due_again_at is not None
+            pod.now = decision.due_again_at
             decision = pod.drain.decide(pod.now, pod.streams)
         pod.streams -= 1
         seen.append((pod.now - pod.t0, decision.goodbyes[0][1].deadline_ms))

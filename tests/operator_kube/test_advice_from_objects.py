@@ -85,7 +85,7 @@ async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() 
     desk.kubernetes.event = event  # type: ignore[method-assign]
     writer = StatusWriter(desk.api, desk.kubernetes, ReportBook(time.monotonic), time.time)
     for _ in range(3):
-        writer.look()
+        writer.observe()
         await writer.advise()
     assert sorted(said) == [(BARE, "SidecarMissing"), ("default/Deployment/shop", "NoSurge")]
 
@@ -103,7 +103,7 @@ async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
         time.time,
         refusals=lambda: {"default/Deployment/shop": "routers are slow"},
     )
-    writer.look()
+    writer.observe()
     await writer.write()
     status = desk.api.objects[f"{path}/status"]["status"]
     assert status["workloads"][0]["refusal"] == "routers are slow"

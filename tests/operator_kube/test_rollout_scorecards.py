@@ -13,7 +13,7 @@ from operator_kube.kube_world import fixture, reported
 from tidegate.rollout.advice import Advice
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_kubernetes.objects import read_policy
-from tidegate_operator.kube.status.rollouts import Watched, look
+from tidegate_operator.kube.status.rollouts import Watched, observe
 from tidegate_operator.kube.status.writer import WorkloadReport, condition, matters, status_of
 
 CRD = Path(__file__).parents[2] / "charts" / "tidegate" / "files" / "drainpolicies.yaml"
@@ -34,7 +34,7 @@ def fleet(revision: str, *pods: Pod) -> Workload:
 def watched(*looks: tuple[float, Workload]) -> Watched:
     state = Watched()
     for now_s, workload in looks:
-        state = look(state, workload, 40.0, now_s)
+        state = observe(state, workload, 40.0, now_s)
     return state
 
 
@@ -65,7 +65,7 @@ def test_it_is_not_finished_while_clients_still_move() -> None:
     later = fleet("b", pod("b1", "b", 100, 110), pod("b2", "b", 100, 110))
     seen = watched((0.0, REST), (1.0, MIDDLE), (10.0, END), (17.0, later), (19.0, later))
     assert seen.running is not None
-    assert look(seen, later, 40.0, 25.0).last is not None
+    assert observe(seen, later, 40.0, 25.0).last is not None
 
 
 def test_a_rollout_that_was_not_seen_from_the_start_has_no_figures() -> None:
@@ -89,7 +89,7 @@ def test_a_scale_in_of_the_same_revision_is_no_rollout() -> None:
 
 
 def reports(*workloads: Workload) -> list[WorkloadReport]:
-    return [WorkloadReport(w, look(Watched(), w, 40.0, 0.0)) for w in workloads]
+    return [WorkloadReport(w, observe(Watched(), w, 40.0, 0.0)) for w in workloads]
 
 
 def status(

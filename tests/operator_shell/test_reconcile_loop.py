@@ -33,16 +33,16 @@ class Script:
     """A planner that says what it is told to, and remembers what it saw."""
 
     def __init__(
-        self, *actions: Action, look_again_in_s: float = 5.0, report_every_s: float = 0.25
+        self, *actions: Action, requeue_after_s: float = 5.0, report_every_s: float = 0.25
     ) -> None:
         self.actions = actions
         self.report_every_s = report_every_s
-        self.look_again_in_s = look_again_in_s
+        self.requeue_after_s = requeue_after_s
         self.seen: list[Snapshot] = []
 
     def __call__(self, snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Decision:
         self.seen.append(snapshot)
-        return Decision(self.actions, self.look_again_in_s, memory, self.report_every_s)
+        return Decision(self.actions, self.requeue_after_s, memory, self.report_every_s)
 
 
 def reconciler(cluster: FakeCluster, planner: Script) -> tuple[Reconciler, ReportBook, Meters]:
@@ -122,7 +122,7 @@ async def test_what_is_owed_to_a_pod_that_has_gone_is_forgotten() -> None:
 
 async def test_the_loop_goes_on_and_a_report_brings_the_next_look_forward() -> None:
     cluster = FakeCluster([pod("a")])
-    script = Script(look_again_in_s=3600.0)
+    script = Script(requeue_after_s=3600.0)
     loop, book, _ = reconciler(cluster, script)
     running = asyncio.create_task(loop.run())
     try:
@@ -139,7 +139,7 @@ async def test_the_loop_goes_on_and_a_report_brings_the_next_look_forward() -> N
 
 
 async def test_it_ends_even_when_a_nudge_comes_with_the_end() -> None:
-    script = Script(look_again_in_s=3600.0)
+    script = Script(requeue_after_s=3600.0)
     loop, _, _ = reconciler(FakeCluster([pod("a")]), script)
     running = asyncio.create_task(loop.run())
     await looks(script, 1)
@@ -164,7 +164,7 @@ async def test_it_ends_even_when_a_nudge_comes_with_the_end() -> None:
 async def test_at_rest_new_counts_alone_bring_no_look(
     every_s: float, says: dict[str, Any], looks_again: bool
 ) -> None:
-    script = Script(look_again_in_s=3600.0, report_every_s=every_s)
+    script = Script(requeue_after_s=3600.0, report_every_s=every_s)
     loop, book, _ = reconciler(FakeCluster([pod("a")]), script)
     book.close()
     running = asyncio.create_task(loop.run())
@@ -185,7 +185,7 @@ async def test_at_rest_new_counts_alone_bring_no_look(
 
 
 async def test_looks_keep_a_least_distance() -> None:
-    script = Script(look_again_in_s=0.0)
+    script = Script(requeue_after_s=0.0)
     loop, _, _ = reconciler(FakeCluster([pod("a")]), script)
     began_s = asyncio.get_running_loop().time()
     running = asyncio.create_task(loop.run())

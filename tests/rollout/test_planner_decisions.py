@@ -11,7 +11,7 @@ from rollout.fleets import draining, fleet, pod, report
 
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import PACE_SHARE
-from tidegate.rollout.plan import RESTING_LOOK_S, Decision, plan, plans_of
+from tidegate.rollout.plan import RESTING_REQUEUE_S, Decision, plan, plans_of
 from tidegate.rollout.snapshot import Note, Policy, SetAdmit, SetDeletionCost, Snapshot
 
 POLICY = Policy(budget_per_s=50.0)
@@ -31,7 +31,7 @@ def after_looks(snapshot: Snapshot, seconds: float, policy: Policy = POLICY) -> 
     now, memory = 100.0, Memory()
     decision = plan(snapshot, policy, now, memory)
     while now < 100.0 + seconds:
-        now += decision.look_again_in_s
+        now += decision.requeue_after_s
         decision = plan(snapshot, policy, now, decision.memory)
     return decision
 
@@ -40,7 +40,7 @@ def test_a_fleet_as_desired_is_left_alone() -> None:
     even = fleet(pod("a", 100), pod("b", 101), pod("c", 99))
     decision = after_looks(even, 20.0)
     assert decision.actions == ()
-    assert decision.look_again_in_s == RESTING_LOOK_S
+    assert decision.requeue_after_s == RESTING_REQUEUE_S
 
 
 def test_at_rest_every_ready_pod_is_opened() -> None:
@@ -194,14 +194,14 @@ def test_a_lopsided_fleet_sheds_from_the_full_to_the_empty() -> None:
     now, decision = 100.0, plan(world, POLICY, 100.0, Memory())
     assert decision.actions == ()
     while not admits(decision) and now < 120.0:
-        now += decision.look_again_in_s
+        now += decision.requeue_after_s
         decision = plan(world, POLICY, now, decision.memory)
     assert admits(decision) == {"a": False}
 
     closed = fleet(pod("a", 200, admitted=False), pod("b", 50), pod("c", 50))
     told = decision
     while not kinds(told) and now < 130.0:
-        now += told.look_again_in_s
+        now += told.requeue_after_s
         told = plan(closed, POLICY, now, told.memory)
     sent = plans_of(told)["a"].plan
     assert sent is not None
@@ -237,7 +237,7 @@ def test_pods_that_stay_silent_because_nothing_changed_do_not_delay_the_rebalanc
     decision = plan(rolling, POLICY, 100.0, Memory())
     now = 100.0
     while not admits(decision) and now < 110.0:
-        now += decision.look_again_in_s
+        now += decision.requeue_after_s
         decision = plan(world(now - 100.0), POLICY, now, decision.memory)
     assert now < 103.0
     assert admits(decision) == {"a": False, "c": False}, "only the emptiest stays open"
@@ -266,7 +266,7 @@ def test_what_a_dead_node_leaves_behind_holds_up_nothing(left_behind: dict[str, 
     world = fleet(pod("a", 150), pod("b", 150), pod("c", 0), dead)
     now, decision = 100.0, plan(world, POLICY, 100.0, Memory())
     while not decision.actions and now < 110.0:
-        now += decision.look_again_in_s
+        now += decision.requeue_after_s
         decision = plan(world, POLICY, now, decision.memory)
     assert decision.actions == (SetAdmit("a", False), SetAdmit("b", False))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rollout.fleets import draining, fleet, pod
 
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.plan import MOVING_LOOK_S, RESTING_LOOK_S, Decision, plan, plans_of
+from tidegate.rollout.plan import MOVING_REQUEUE_S, RESTING_REQUEUE_S, Decision, plan, plans_of
 from tidegate.rollout.snapshot import Note, Pod, Policy, SetAdmit, Snapshot, Workload
 
 POLICY = Policy(budget_per_s=50.0)
@@ -32,7 +32,7 @@ def until_told(snapshot: Snapshot, seconds: float) -> dict[str, str]:
     now, memory, told = 100.0, Memory(), dict[str, str]()
     while now < 100.0 + seconds:
         decision = plan(snapshot, POLICY, now, memory)
-        now, memory = now + decision.look_again_in_s, decision.memory
+        now, memory = now + decision.requeue_after_s, decision.memory
         told |= kinds(decision)
         opened = admits(decision)
         snapshot = Snapshot(
@@ -119,5 +119,5 @@ def test_a_rollout_that_waits_is_looked_at_as_seldom_as_a_fleet_at_rest() -> Non
     world = fleet(pod("a", 100, "old"), pod("b", 100, "old"), pod("n", 100, admitted=False))
     first = plan(world, POLICY, 100.0, Memory())
     later = plan(world, POLICY, 111.0, first.memory)
-    assert first.look_again_in_s == MOVING_LOOK_S
-    assert (later.look_again_in_s, later.actions) == (RESTING_LOOK_S, ())
+    assert first.requeue_after_s == MOVING_REQUEUE_S
+    assert (later.requeue_after_s, later.actions) == (RESTING_REQUEUE_S, ())

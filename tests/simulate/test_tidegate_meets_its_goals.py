@@ -67,7 +67,7 @@ def test_strays_cost_little() -> None:
 
 
 def test_a_planner_that_forgets_everything_at_every_look_still_moves_each_client_once() -> None:
-    card = simulate(replace(DEFAULT, forget_every_look=True)).scorecard
+    card = simulate(replace(DEFAULT, forget_every_time=True)).scorecard
     assert card.moves_per_client == pytest.approx(1.0, abs=0.02)
     assert card.failed_connects == card.cut_without_goodbye == card.lost == 0
 

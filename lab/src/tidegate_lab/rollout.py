@@ -39,7 +39,7 @@ from tidegate_lab.settings import RolloutSettings
 
 CONNECTS_PER_S = 500.0
 CONNECT_TIMEOUT_S = 60.0
-_LOOK_S = 0.1
+_CHECK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class _Stage:
             if time.monotonic() > give_up_s:
                 raise LabError(f"{phase}: not done within {timeout_s:.0f} s")
             slept_s = time.monotonic()
-            await asyncio.sleep(_LOOK_S)
-            self.late_s = max(self.late_s, time.monotonic() - slept_s - _LOOK_S)
+            await asyncio.sleep(_CHECK_S)
+            self.late_s = max(self.late_s, time.monotonic() - slept_s - _CHECK_S)
 
     async def last(self, phase: str, duration_s: float) -> Window:
         """Let time pass; returns the window."""

@@ -85,9 +85,9 @@ class Reconciler:
         """Look, act and wait, until cancelled."""
         while True:
             self._nudged.clear()
-            look_again_in_s = await self.look_once()
+            requeue_after_s = await self.look_once()
             await asyncio.sleep(MIN_INTERVAL_S)
-            rest_s = look_again_in_s - MIN_INTERVAL_S
+            rest_s = requeue_after_s - MIN_INTERVAL_S
             if rest_s <= 0 or self._nudged.is_set():
                 continue
             # Not wait_for: on Python 3.11 it swallows a cancellation that meets the nudge.
@@ -99,7 +99,7 @@ class Reconciler:
         """Plan every scope once and act on it; returns when to look again, in seconds."""
         scopes = [self._with_reports(scope) for scope in self._cluster.snapshots()]
         self._forget_the_gone(scopes)
-        look_again_in_s = report_every_s = RESTING_REPORT_S
+        requeue_after_s = report_every_s = RESTING_REPORT_S
         work = []
         for scope in scopes:
             with self._meters.plan_seconds.time():
@@ -110,14 +110,14 @@ class Reconciler:
                     self._memories.get(scope.name, Memory()),
                 )
             self._memories[scope.name] = decision.memory
-            look_again_in_s = min(look_again_in_s, decision.look_again_in_s)
+            requeue_after_s = min(requeue_after_s, decision.requeue_after_s)
             report_every_s = min(report_every_s, decision.report_every_s)
-            self._tell_the_pods(scope, decision)
+            self._set_decisions(scope, decision)
             actions = self._with_the_owed(scope.snapshot, decision.actions)
             work.append(self._execute(scope.snapshot, actions))
         self._moving = report_every_s < RESTING_REPORT_S
         await asyncio.gather(*work)
-        return look_again_in_s
+        return requeue_after_s
 
     def _with_reports(self, scope: Scope) -> Scope:
         def with_report(pod: Pod) -> Pod:
@@ -138,7 +138,7 @@ class Reconciler:
         known = uids | {w.name for scope in scopes for w in scope.snapshot.workloads}
         self._owed = {target: action for target, action in self._owed.items() if target[1] in known}
 
-    def _tell_the_pods(self, scope: Scope, decision: Decision) -> None:
+    def _set_decisions(self, scope: Scope, decision: Decision) -> None:
         """Put the decision for every pod into the report book, where its request waits."""
         admitted = {a.uid: a.admitted for a in decision.actions if isinstance(a, SetAdmit)}
         plans = {a.uid: a.plan for a in decision.actions if isinstance(a, SendPlan)}

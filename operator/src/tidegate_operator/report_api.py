@@ -35,7 +35,7 @@ def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> Starlette:
         try:
             return await take(request)
         except ClientDisconnect:
-            # A sidecar drops a held report for a newer one at any moment; this answer is never read.
+            # A sidecar drops a held report for a newer one at any time; this answer is never read.
             meters.refused.labels(reason="hung_up").inc()
             return Response(status_code=204)
 

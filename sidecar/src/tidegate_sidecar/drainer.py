@@ -78,7 +78,7 @@ class Drainer:
         now = self._clock()
         decision = self.drain.decide(now, self._streams.open_count, self._streams.lingering_count)
         # Armed first: should a goodbye fail, the others still get theirs.
-        self._arm(now, decision.look_again_at)
+        self._arm(now, decision.due_again_at)
         self._apply()
         self._answer_hooks(now)
         if decision.cut:

@@ -23,10 +23,10 @@ class Goodbye:
 class Decision:
     """What is due: the goodbyes, whether to cut the rest, and when to ask again.
 
-    `goodbyes` are pairs: to so many streams, this goodbye. `look_again_at` is on the caller's
+    `goodbyes` are pairs: to so many streams, this goodbye. `due_again_at` is on the caller's
     clock; ``None``: only when something happens.
     """
 
     goodbyes: tuple[tuple[int, Goodbye], ...] = ()
     cut: bool = False
-    look_again_at: float | None = None
+    due_again_at: float | None = None

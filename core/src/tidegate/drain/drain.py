@@ -117,11 +117,11 @@ class Drain:
             self.state = after(self.state, Event.LAST_STREAM_GONE)
         if self.policy.mode in ("cut", "off"):
             cut = self.state == "stopping" and streams + lingering > 0
-            return Decision(cut=cut, look_again_at=self._hook_at(now))
+            return Decision(cut=cut, due_again_at=self._hook_at(now))
         course = self._choose(now, streams)
         self._course = course
         if course is None:
-            return Decision(look_again_at=self._wake_at(now, None, streams))
+            return Decision(due_again_at=self._wake_at(now, None, streams))
         return self._depart(course, now, streams)
 
     def _depart(self, course: _Course, now: float, streams: int) -> Decision:

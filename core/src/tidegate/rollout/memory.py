@@ -69,7 +69,7 @@ class WorkloadMemory:
     shed_rounds: int = 0
     shed_excess: float | None = None
     forced_told: bool = False
-    refusal_told: str | None = None
+    refusal_sent: str | None = None
     lag: Lag = field(default_factory=Lag)
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
@@ -87,8 +87,8 @@ class WorkloadMemory:
         differently. The first value holds until a later one differs by more than that: pods that
         were deleted together would otherwise change places at every reconcile.
         """
-        heard = {uid: now + left for uid, left in left_s.items() if left is not None}
-        return replace(self, deadlines_s={u: self._kept(u, at) for u, at in heard.items()})
+        reported = {uid: now + left for uid, left in left_s.items() if left is not None}
+        return replace(self, deadlines_s={u: self._kept(u, at) for u, at in reported.items()})
 
     def _kept(self, uid: str, heard_s: float) -> float:
         known_s = self.deadlines_s.get(uid, heard_s)

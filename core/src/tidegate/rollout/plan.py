@@ -22,8 +22,8 @@ from tidegate.rollout.rolling import has_stalled, rolling
 from tidegate.rollout.snapshot import Action, Policy, SendPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
-MOVING_LOOK_S = 0.1
-RESTING_LOOK_S = 5.0
+MOVING_REQUEUE_S = 0.1
+RESTING_REQUEUE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Decision:
     """What to do now and when to look again.
 
     A pod without a `SendPlan` has no plan. `report_every_s`: how soon the sidecars should report
-    changed counts. `look_again_in_s`: the next reconcile is due by then.
+    changed counts. `requeue_after_s`: the next reconcile is due by then.
     """
 
     actions: tuple[Action, ...]
-    look_again_in_s: float
+    requeue_after_s: float
     memory: Memory
     report_every_s: float = RESTING_REPORT_S
 
@@ -56,7 +56,7 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     plans = (SendPlan(uid, p) for uid, p in sorted(paced.plans.items()))
     return Decision(
         actions=(*(action for actions, _ in written for action in actions), *plans),
-        look_again_in_s=MOVING_LOOK_S if moving else RESTING_LOOK_S,
+        requeue_after_s=MOVING_REQUEUE_S if moving else RESTING_REQUEUE_S,
         memory=Memory(
             {
                 view.fleet.workload.name: remembered.with_segments(

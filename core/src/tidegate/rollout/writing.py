@@ -18,8 +18,8 @@ def write(
     """Everything to write for one workload, and the memory of having done so."""
     flips, memory = _flips(view, policy, now)
     costs, memory = _costs(view.fleet, memory, now)
-    refused, memory = _tell_refusal(view.fleet, memory)
-    forced, memory = _tell_forced(view, memory, paced)
+    refused, memory = _note_refusal(view.fleet, memory)
+    forced, memory = _note_forced(view, memory, paced)
     return [*flips, *costs, *refused, *forced], memory
 
 
@@ -61,17 +61,17 @@ def _costs(
     return costs, replace(memory, costs_written_s=written_s, revision=revision)
 
 
-def _tell_refusal(fleet: Fleet, memory: WorkloadMemory) -> tuple[list[Action], WorkloadMemory]:
+def _note_refusal(fleet: Fleet, memory: WorkloadMemory) -> tuple[list[Action], WorkloadMemory]:
     refusal = fleet.workload.refusal or memory.lag.refusal
-    if refusal == memory.refusal_told:
+    if refusal == memory.refusal_sent:
         return [], memory
-    told = replace(memory, refusal_told=refusal)
+    sent = replace(memory, refusal_sent=refusal)
     if refusal is None:
-        return [], told
-    return [Note(fleet.workload.name, "SteeringRefused", refusal, warning=True)], told
+        return [], sent
+    return [Note(fleet.workload.name, "SteeringRefused", refusal, warning=True)], sent
 
 
-def _tell_forced(
+def _note_forced(
     view: View, memory: WorkloadMemory, paced: Paced
 ) -> tuple[list[Action], WorkloadMemory]:
     mine = view.lane is not None and any(j.uid in paced.plans for j in view.lane.jobs)

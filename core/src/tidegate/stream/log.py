@@ -145,7 +145,7 @@ class EventLog:
     ) -> int:
         """The lowest start ≥ `position` after which everything fits both bounds."""
         limit = max_events + 1
-        seqs = _merged(p.last_after(position, limit) for p in self._heard_by(topics, client))
+        seqs = _merged(p.last_after(position, limit) for p in self._audience_of(topics, client))
         size = 0
         for count, seq in enumerate(reversed(seqs), start=1):
             size += len(self._chunks[seq])
@@ -156,13 +156,13 @@ class EventLog:
     def _oldest(
         self, topics: tuple[str, ...], client: str | None, position: int, limit: int
     ) -> tuple[list[int], bool]:
-        sources = [p.first_after(position, limit) for p in self._heard_by(topics, client)]
+        sources = [p.first_after(position, limit) for p in self._audience_of(topics, client)]
         seqs = _merged(sources)
         # A source cut short has given `limit` positions, so what it lacks lies beyond the result.
         more = len(seqs) > limit or any(len(source) == limit for source in sources)
         return seqs[:limit], more
 
-    def _heard_by(self, topics: tuple[str, ...], client: str | None) -> Iterator[Positions]:
+    def _audience_of(self, topics: tuple[str, ...], client: str | None) -> Iterator[Positions]:
         if len(self._everyone):
             yield self._everyone
         for topic in topics:

@@ -206,8 +206,8 @@ class _Crash:
         self.bounced += 1
         client.retry(conn, BOUNCE_RETRY_MS)
         goodbye = Shutdown("overloaded", reconnect_after_ms=BOUNCE_RETRY_MS, deadline_ms=0)
-        told = Event(SHUTDOWN, json.dumps(goodbye.to_json()), "")
-        self._obey(number, client.event(conn, told, at))
+        goodbye_event = Event(SHUTDOWN, json.dumps(goodbye.to_json()), "")
+        self._obey(number, client.event(conn, goodbye_event, at))
 
 
 def connected_clients(settings: CrashSettings) -> list[Connector]:
@@ -219,10 +219,10 @@ def connected_clients(settings: CrashSettings) -> list[Connector]:
         client = Connector(ClientSettings())
         client.connect(start)
         client.responded(1, 200, "text/event-stream", 0, start)
-        told = retries.assign(arrival, arrival)
-        spread_ms = told.spread_ms
-        if told.retry_ms is not None:
-            client.retry(1, told.retry_ms)
+        assigned = retries.assign(arrival, arrival)
+        spread_ms = assigned.spread_ms
+        if assigned.retry_ms is not None:
+            client.retry(1, assigned.retry_ms)
         client.event(1, _connected(spread_ms), start)
         anew = retries.reassign(arrival, settings.streams, spread_ms)
         if settings.retold and anew is not None and anew.retry_ms is not None:

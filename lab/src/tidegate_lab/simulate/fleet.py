@@ -64,7 +64,7 @@ class SimulatedFleet:
         )
         self._memory = Memory()
         self._report_every_s = 15.0
-        self._look_at_s = float("inf")
+        self._operate_at_s = float("inf")
         for _ in range(settings.pods):
             pod = self._create()
             pod.become_ready()
@@ -100,7 +100,7 @@ class SimulatedFleet:
         if step.delete:
             self.service.changed()
             self._reconcile()
-        self.look()
+        self.changed()
 
     def _replica(self, pod: SimulatedPod) -> Replica:
         return Replica(
@@ -126,7 +126,7 @@ class SimulatedFleet:
         pod.become_ready()
         self.service.changed()
         self._timeline.after(self.settings.min_ready_s, lambda: self._available(pod))
-        self.look()
+        self.changed()
 
     def _available(self, pod: SimulatedPod) -> None:
         pod.available_s = self._timeline.now_s
@@ -135,39 +135,39 @@ class SimulatedFleet:
     def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
         self.last_gone_s = self._timeline.now_s
-        self.look()
+        self.changed()
 
     # The operator.
 
-    def look(self) -> None:
-        """Something has changed: look soon (a tenth of a second, as in production)."""
+    def changed(self) -> None:
+        """A change: reconcile soon (within a tenth of a second, as in production)."""
         if self.settings.steered:
-            self._look_by(self._timeline.now_s + API_S)
+            self._operate_by(self._timeline.now_s + API_S)
 
-    def _look_by(self, when_s: float) -> None:
-        if when_s < self._look_at_s:
-            self._look_at_s = when_s
-            self._timeline.at(when_s, self._look)
+    def _operate_by(self, when_s: float) -> None:
+        if when_s < self._operate_at_s:
+            self._operate_at_s = when_s
+            self._timeline.at(when_s, self._operate)
 
-    def _look(self) -> None:
+    def _operate(self) -> None:
         now = self._timeline.now_s
-        if now < self._look_at_s:
+        if now < self._operate_at_s:
             return
-        self._look_at_s = float("inf")
-        memory = Memory() if self.settings.forget_every_look else self._memory
+        self._operate_at_s = float("inf")
+        memory = Memory() if self.settings.forget_every_time else self._memory
         decision = plan(Snapshot((self._workload(),)), self._policy, now, memory)
         self._memory = decision.memory
         self._report_every_s = decision.report_every_s
         plans = plans_of(decision)
         for pod in [*self.pods]:
             wanted = plans[pod.name].plan if pod.name in plans else None
-            sent, sent_s = pod.told
+            sent, sent_s = pod.last_order
             if worth_sending(wanted, sent, now - sent_s):
-                self._timeline.after(API_S, partial(pod.heard, wanted))
+                self._timeline.after(API_S, partial(pod.receive, wanted))
         for action in decision.actions:
             if isinstance(action, SetAdmit | SetDeletionCost):
                 self._timeline.after(API_S, partial(self._patch, action))
-        self._look_by(now + decision.look_again_in_s)
+        self._operate_by(now + decision.requeue_after_s)
 
     def _patch(self, action: SetAdmit | SetDeletionCost) -> None:
         for pod in self.pods:

@@ -100,7 +100,7 @@ class SimulatedPod:
         elif self.drain.sigterm_at is not None and not self.streams:
             self._end()
             return
-        self._wake_at(decision.look_again_at)
+        self._wake_at(decision.due_again_at)
 
     def _wake_at(self, when_s: float | None) -> None:
         if when_s is None or (self._timeline.now_s < self._wake_s <= when_s):
@@ -137,7 +137,7 @@ class SimulatedPod:
 
     # The conversation with the operator.
 
-    def heard(self, plan: Plan | None) -> None:
+    def receive(self, plan: Plan | None) -> None:
         """An answer has come."""
         if not self.alive or (plan is None and self._told[0] is None):
             return
@@ -148,7 +148,7 @@ class SimulatedPod:
         self._advance()
 
     @property
-    def told(self) -> tuple[Plan | None, float]:
+    def last_order(self) -> tuple[Plan | None, float]:
         """The last plan and when it arrived."""
         return self._told
 

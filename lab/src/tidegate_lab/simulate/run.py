@@ -29,11 +29,11 @@ class Rollout:
 
     def _released(self, pod: SimulatedPod, client: int, retry_s: float | None) -> None:
         self.clients.released(pod, client, retry_s)
-        self.fleet.look()
+        self.fleet.changed()
 
     def run(self) -> Observations:
         """Carry the rollout out and observe it until it is quiet."""
-        self.fleet.look()
+        self.fleet.changed()
         self.timeline.at(CALM_S, self.fleet.roll)
         self.timeline.run(self._quiet, self.settings.at_most_s)
         return self._observations()

@@ -44,7 +44,7 @@ class Settings:
     rate_per_s: float = 20.0
     retry_ms: int = 750
     back_loaded: bool = True
-    forget_every_look: bool = False
+    forget_every_time: bool = False
     at_most_s: float = 3600.0
 
     @property

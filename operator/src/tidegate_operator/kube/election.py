@@ -28,7 +28,7 @@ from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_operator.kube.events import micro_time
 from tidegate_operator.kube.settings import LeaseSettings
 
-MARKED_LOOK_S = 30.0
+MARKED_CHECK_S = 30.0
 """How often a leader checks that it alone carries the label."""
 
 log = logging.getLogger("tidegate.lead")
@@ -186,7 +186,7 @@ class Election:
         """
         while True:
             marked = await self.mark_leader()
-            await asyncio.sleep(MARKED_LOOK_S if marked else self._settings.retry_s)
+            await asyncio.sleep(MARKED_CHECK_S if marked else self._settings.retry_s)
 
     async def resign(self) -> None:
         """Give the Lease and the label back; for a clean end."""

@@ -27,7 +27,7 @@ MOST_AT_ONCE: Final = 16
 
 
 class Identities:
-    """Tokens to pod uids. `alive(uid)`: whether that pod exists now, `clock` is monotonic seconds."""
+    """Tokens to pod uids. `alive`: whether a pod exists now, `clock` is monotonic seconds."""
 
     def __init__(
         self, api: KubeApi, alive: Callable[[str], bool], clock: Callable[[], float]

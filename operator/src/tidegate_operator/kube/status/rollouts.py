@@ -56,7 +56,7 @@ class Watched:
     last_revision: str = ""
 
 
-def look(seen: Watched, workload: Workload, budget_per_s: float, now: float) -> Watched:
+def observe(seen: Watched, workload: Workload, budget_per_s: float, now: float) -> Watched:
     """The next state, from a workload whose pods carry their reports."""
     arrived = {**_still(seen.arrived, workload), **_arrived(workload)}
     streams = sum(_streams(p) for p in workload.pods)

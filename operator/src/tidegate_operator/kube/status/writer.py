@@ -27,7 +27,7 @@ from tidegate_operator.kube.status.rollouts import Watched
 from tidegate_operator.reports import ReportBook
 
 ROLLING_LOOK_S: Final = 0.25
-RESTING_LOOK_S: Final = 2.0
+RESTING_REQUEUE_S: Final = 2.0
 COUNTS_EVERY_S: Final = 10.0
 MOST_WORKLOADS: Final = 100
 MAX_REVISION: Final = 63
@@ -75,12 +75,12 @@ class StatusWriter:
     async def run(self) -> None:
         """Look and write for ever; what cannot be written is tried again."""
         while True:
-            rolling = self.look()
+            rolling = self.observe()
             await self.advise()
             await self.write()
-            await asyncio.sleep(ROLLING_LOOK_S if rolling else RESTING_LOOK_S)
+            await asyncio.sleep(ROLLING_LOOK_S if rolling else RESTING_REQUEUE_S)
 
-    def look(self) -> bool:
+    def observe(self) -> bool:
         """Watch every workload once; returns whether any of them rolls."""
         found: dict[str, WorkloadReport] = {}
         refusals = self._refusals()
@@ -144,7 +144,7 @@ class StatusWriter:
 
     def _looked(self, workload: Workload, budget_per_s: float) -> WorkloadReport:
         before = self._watched.get(workload.name, WorkloadReport(workload, Watched()))
-        watched = rollouts.look(before.watched, workload, budget_per_s, self._clock())
+        watched = rollouts.observe(before.watched, workload, budget_per_s, self._clock())
         if watched.last is before.watched.last:
             return WorkloadReport(workload, watched, before.finished_at)
         if watched.last is not None:
