@@ -12,11 +12,12 @@ import pytest
 import yaml
 from chart.rendering import requires_helm
 from manifests.render import FOLDER, rendered
-
-from tidegate.contract import env, kube, names
-from tidegate.contract.publish import Publish
-from tidegate.injection.inject import Injected, inject
 from tidegate.injection.reference import annotations_reference
+
+from tidegate.contract import kube, names
+from tidegate.contract.publish import Publish
+from tidegate.contract.sidecar import env
+from tidegate.injection.inject import Injected, inject
 from tidegate.injection.settings import InjectionSettings
 
 EXAMPLE = FOLDER.parent / "example"
@@ -79,7 +80,7 @@ def test_the_example_publishes_what_a_sidecar_takes() -> None:
     assert f'"{names.PUBLISH_PORT}"' in source.read_text()
     with http.server.HTTPServer(("127.0.0.1", 0), Sidecar) as server:
         server.timeout = 20
-        environ = {env.PUBLISH_PORT: str(server.server_port)}
+        environ = {env("publish_port"): str(server.server_port)}
         with subprocess.Popen([sys.executable, source], env=environ) as ticker:
             try:
                 server.handle_request()

@@ -14,7 +14,6 @@ from tidegate.injection.annotations import TABLE, Annotation
 from tidegate.injection.checks import RESERVE_DEFAULT_S
 from tidegate.injection.inject import Injected
 from tidegate.injection.quantities import cpu, memory, parse_quantity
-from tidegate_sidecar.settings_table import TABLE as SIDECAR_TABLE
 
 SIDECAR = {setting.name: setting for setting in SIDECAR_TABLE}
 PASSED_ON = [a for a in TABLE if a.env is not None]

@@ -19,10 +19,10 @@ from kit.pod_corpus import (
     sidecar_of,
     small_pod,
 )
+from tidegate_sidecar.settings import read_settings
 
 from tidegate.injection.inject import Injected
 from tidegate.injection.settings import InjectionSettings
-from tidegate_sidecar.settings import read_settings
 
 
 @pytest.mark.parametrize("path", files("allowed"), ids=lambda path: path.stem)

@@ -6,14 +6,14 @@ import time
 from kit.fake_streams import FakeStreams
 
 from tidegate.contract.report import Answer, Plan
-from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.drain.drain import STOP_LIMIT_S, Drain
 from tidegate_sidecar.drainer import Drainer
 
 
-def drainer(streams, **policy):
-    policy = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0, "back_loaded": False} | policy
-    drain = Drain(DrainSettings(**policy))
+def drainer(streams, **settings):
+    settings = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0} | settings
+    drain = Drain(DrainSettings(**settings), StreamSettings(), back_loaded=False)
     return Drainer(drain, streams, time.monotonic, asyncio.get_running_loop())
 
 
@@ -79,10 +79,10 @@ async def test_sigterm_returns_when_all_are_gone_or_the_limit_is_over():
     assert 0.9 <= time.monotonic() - started < 1.4
     stuck = FakeStreams(1)
     stuck.lingering_count = 1
-    pod = drainer(stuck, stop_window_s=0.1, stop_limit_s=0.3)
+    pod = drainer(stuck)
     started = time.monotonic()
     await pod.sigterm()
-    assert 0.3 <= time.monotonic() - started < 0.6
+    assert STOP_LIMIT_S <= time.monotonic() - started < STOP_LIMIT_S + 0.4
 
 
 async def test_a_goodbye_that_fails_does_not_stop_the_others():

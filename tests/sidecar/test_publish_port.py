@@ -10,8 +10,8 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.publish import PublishPort
@@ -21,7 +21,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 
 class Port:
     def __init__(self, backplane, streams):
-        self.metrics = Metrics(Drain(DrainSettings()), streams, backplane)
+        self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://publish"

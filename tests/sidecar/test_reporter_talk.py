@@ -10,14 +10,13 @@ from kit.fake_streams import FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.report import Answer, Plan, Report
+from tidegate.contract.sidecar import DrainSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
-from tidegate_sidecar.settings import read_settings
 
 
 class Operator:

@@ -1,13 +1,13 @@
 """The settings: one table, good defaults, errors that name the variable and what is allowed."""
 
 import pytest
+from tidegate_sidecar.settings import read_settings
+from tidegate_sidecar.settings_table import TABLE
 
 from tidegate.contract import env
 from tidegate.contract.errors import SettingsError
 from tidegate_sidecar.command import COMMAND, settings_help
 from tidegate_sidecar.process import engine_settings
-from tidegate_sidecar.settings import read_settings
-from tidegate_sidecar.settings_table import TABLE
 
 NAMES = {value for name, value in vars(env).items() if name.isupper() and name != "PREFIX"}
 

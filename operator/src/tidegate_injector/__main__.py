@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 
-import tidegate
 from tidegate.contract.errors import SettingsError
 from tidegate_injector.logs import set_up_logs
 from tidegate_injector.process import Injector
-from tidegate_injector.settings import read_settings, settings_help
+from tidegate_injector.settings import InjectorSettings
+from tidegate_process.environ import read, settings_help
 
 
 def main() -> int:
@@ -22,12 +23,14 @@ def main() -> int:
     argparse.ArgumentParser(
         prog="python -m tidegate_injector",
         description="The webhook that adds the sidecar to pods whose owner asked for it.",
-        epilog=settings_help(),
+        epilog=settings_help(InjectorSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
     try:
-        settings = read_settings(os.environ, tidegate.__version__)
-        set_up_logs(settings.log_level, sys.stderr)
+        settings, warnings = read(InjectorSettings, os.environ)
+        set_up_logs(settings.log.level, sys.stderr)
+        for warning in warnings:
+            logging.getLogger("tidegate.settings").warning(warning)
         asyncio.run(Injector(settings).run(sys.stdout))
     except SettingsError as error:
         sys.stderr.write(f"tidegate_injector: {error}\n")

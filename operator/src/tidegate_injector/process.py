@@ -21,11 +21,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.settings import variable
 from tidegate.injection.settings import InjectionSettings
 from tidegate_injector.apps import health_app, webhook_app
 from tidegate_injector.certificates import CHECK_MISSING_EVERY_S, CertificateFolder
 from tidegate_injector.meters import Meters
-from tidegate_injector.settings import Settings
+from tidegate_injector.settings import InjectorSettings
 
 _log = logging.getLogger("tidegate.injector")
 
@@ -33,10 +34,10 @@ _log = logging.getLogger("tidegate.injector")
 class Injector:
     """The process; `run` serves until SIGTERM or SIGINT."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: InjectorSettings) -> None:
         self._settings = settings
         self._meters = Meters()
-        self._certificates = CertificateFolder(Path(settings.certificate_dir), self._meters)
+        self._certificates = CertificateFolder(Path(settings.serving.certificate_dir), self._meters)
         self._serving = False
 
     async def run(self, announce: TextIO) -> None:
@@ -47,10 +48,10 @@ class Injector:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        settings = self._settings
+        at = self._settings.serving
         with contextlib.ExitStack() as stack:
-            health = _bind(stack, settings.host, settings.health_port, "TIDEGATE_HEALTH_PORT")
-            webhook = _bind(stack, settings.host, settings.webhook_port, "TIDEGATE_WEBHOOK_PORT")
+            health = _bind(stack, at.host, at.health_port, variable("health_port"))
+            webhook = _bind(stack, at.host, at.webhook_port, variable("webhook_port"))
             watching = asyncio.create_task(self._certificates.watch())
             try:
                 await self._serve(stop, health, webhook, announce)
@@ -72,8 +73,8 @@ class Injector:
                 _announce(announce, health, webhook)
                 await stop.wait()
                 self._serving = False
-                _log.info("stopping", extra={"in_s": self._settings.stop_delay_s})
-                await asyncio.sleep(self._settings.stop_delay_s)
+                _log.info("stopping", extra={"in_s": self._settings.serving.stop_delay_s})
+                await asyncio.sleep(self._settings.serving.stop_delay_s)
 
     def _injection(self) -> InjectionSettings:
         return replace(self._settings.injection, operator_ca_pem=self._certificates.ca_pem)
@@ -81,7 +82,7 @@ class Injector:
     async def _certificate_or(self, stop: asyncio.Event) -> bool:
         """Wait for the certificate; false when told to stop before."""
         if not self._certificates.is_loaded:
-            _log.info("waiting for a certificate in %s", self._settings.certificate_dir)
+            _log.info("waiting for a certificate in %s", self._settings.serving.certificate_dir)
         while not self._certificates.is_loaded:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CHECK_MISSING_EVERY_S)

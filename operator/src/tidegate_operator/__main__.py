@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 from tidegate.contract.errors import SettingsError, TidegateError
+from tidegate.contract.settings import variable
 from tidegate_operator.kube.logs import set_up_logs
-from tidegate_operator.kube.settings import read_settings, settings_help
+from tidegate_operator.kube.settings import OperatorSettings
+from tidegate_process.environ import read, settings_help
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -21,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tidegate_operator",
         description="Everything is told by environment variables; see the list below.",
-        epilog=settings_help(),
+        epilog=settings_help(OperatorSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -40,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run() -> int:
-    settings = read_settings(os.environ, _own_namespace())
-    set_up_logs(settings.log_level)
-    for warning in settings.warnings:
+    settings, warnings = read(OperatorSettings, os.environ, pod_namespace=_own_namespace())
+    set_up_logs(settings.log.level)
+    for warning in warnings:
         logging.getLogger("tidegate.settings").warning(warning)
     # Imported here, so that --help and a bad setting do not wait for kopf and the client.
     from tidegate_kubernetes.api import Access
@@ -53,13 +55,13 @@ def _run() -> int:
 
 def _readmit() -> int:
     # No certificate is made here, so its names need not be told.
-    environ = {**os.environ, "TIDEGATE_CERTIFICATES": "files"}
-    settings = read_settings(environ, _own_namespace())
-    set_up_logs(settings.log_level)
+    environ = {**os.environ, variable("certificates"): "files"}
+    settings, _ = read(OperatorSettings, environ, pod_namespace=_own_namespace())
+    set_up_logs(settings.log.level)
     from tidegate_kubernetes.api import Access
     from tidegate_operator.kube.readmit import readmit
 
-    left = asyncio.run(readmit(Access.from_environ(os.environ), settings.namespaces))
+    left = asyncio.run(readmit(Access.from_environ(os.environ), settings.place.watched))
     if left:
         sys.stderr.write(f"tidegate operator: {left} pod(s) are still closed\n")
     return 1 if left else 0

@@ -9,23 +9,14 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from types import FrameType
 
 from tidegate.contract.command import Command
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.sidecar import SidecarSettings, env
+from tidegate_process.environ import read, settings_help
 from tidegate_sidecar.logs import set_up_logs
-from tidegate_sidecar.settings import read_settings
-from tidegate_sidecar.settings_table import TABLE
-
-
-def settings_help() -> str:
-    """Every setting with its default and what is allowed, from the one table."""
-    lines = ["environment variables:"]
-    for setting in TABLE:
-        lines.append(f"  {setting.name} (default: {setting.default or 'empty'})")
-        lines.append(f"      {setting.help}")
-        lines.append(f"      {setting.kind.allowed}")
-    return "\n".join(lines)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +27,10 @@ def _run(_: argparse.Namespace) -> int:
     # Until the process has its own handlers there is nothing to say goodbye to.
     signal.signal(signal.SIGTERM, _leave)
     try:
-        settings = read_settings(os.environ, socket.gethostname())
-        set_up_logs(settings.log_level)
+        settings, warnings = read(SidecarSettings, os.environ, **_own_names(os.environ))
+        set_up_logs(settings.log.level)
         log = logging.getLogger("tidegate.settings")
-        for warning in settings.warnings:
+        for warning in warnings:
             log.warning(warning)
         _raise_descriptor_limit()
         # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
@@ -49,6 +40,12 @@ def _run(_: argparse.Namespace) -> int:
     except SettingsError as error:
         sys.stderr.write(f"tidegate sidecar: {error}\n")
         return 2
+
+
+def _own_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """The pod's name and UID where the environment has none: in Kubernetes the host's name."""
+    name = environ.get(env("pod_name")) or socket.gethostname()
+    return {"pod_name": name, "pod_uid": name}
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -69,5 +66,5 @@ COMMAND = Command(
     add_arguments=_add_arguments,
     run=_run,
     description="Everything is told by environment variables; see the list below.",
-    epilog=settings_help(),
+    epilog=settings_help(SidecarSettings),
 )

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
-from tidegate.contract import env
+from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_sidecar.backplane.choice import make_backplane
@@ -33,7 +33,9 @@ from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
 from tidegate_sidecar.servers import QuietServer, bind, make_server, until_started
-from tidegate_sidecar.settings import Settings
+
+PUBLISH_HOST: Final = "127.0.0.1"
+"""Only the pod's own containers may publish."""
 
 PUBLISH_KEEP_ALIVE_S: Final = 75
 """The application keeps its connection between events."""
@@ -52,7 +54,7 @@ _log = logging.getLogger("tidegate.process")
 class Sidecar:
     """The process. `run` serves until SIGTERM or SIGINT and returns the exit status."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SidecarSettings) -> None:
         self._settings = settings
 
     async def run(self, announce: TextIO) -> int:
@@ -68,9 +70,9 @@ class Sidecar:
     def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
         at = self._settings.listening
         wanted = (
-            (at.host, at.public_port, env.PUBLIC_PORT),
-            (at.host, at.admin_port, env.ADMIN_PORT),
-            (at.publish_host, at.publish_port, env.PUBLISH_PORT),
+            (at.host, at.public_port, env("public_port")),
+            (at.host, at.admin_port, env("admin_port")),
+            (PUBLISH_HOST, at.publish_port, env("publish_port")),
         )
         sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
         tune_listener(sockets[0])
@@ -92,7 +94,7 @@ class Sidecar:
             loop=loop,
             recall=self._acknowledgements.recall,
         )
-        self._drain = Drain(settings.drain)
+        self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
         self._metrics = Metrics(self._drain, self._engine, self._backplane)
@@ -106,7 +108,7 @@ class Sidecar:
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
         )
         admin = AdminPort(
-            self._pod, self._engine.reader, self._drainer, self._metrics, settings.identity.token
+            self._pod, self._engine.reader, self._drainer, self._metrics, settings.identity.pod_token
         )
         publish = PublishPort(
             self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -144,9 +146,9 @@ class Sidecar:
 
     def _make_reporter(self) -> Reporter | None:
         operator = self._settings.operator
-        if operator is None:
+        if operator.url is None:
             return None
-        clock, own = time.monotonic, self._settings.identity.token
+        clock, own = time.monotonic, self._settings.identity.pod_token
         file = operator.token_file
         return Reporter(
             operator.url,
@@ -193,18 +195,18 @@ class Sidecar:
         _log.info("stopped")
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
+def engine_settings(settings: SidecarSettings) -> EngineSettings:
     """The engine's part of the settings."""
     streams, limits = settings.streams, settings.limits
     return EngineSettings(
         assign_retry=streams.retry,
         retry_base_ms=streams.retry_base_ms,
-        crash_spread_max_ms=streams.spread_max_ms,
+        crash_spread_max_ms=streams.crash_spread_max_ms,
         accept_rate_per_s=streams.accept_rate_per_s,
         heartbeat_s=streams.heartbeat_s,
         cursor_every_s=streams.cursor_every_s,
         write_timeout_s=streams.write_timeout_s,
-        handshake_timeout_s=streams.handshake_timeout_s,
+        handshake_timeout_s=streams.header_timeout_s,
         cors_origins=streams.cors_origins,
         replay=streams.replay,
         replay_max_events=streams.replay_max_events,
@@ -230,7 +232,7 @@ def _announce(announce: TextIO, sockets: list[socket.socket]) -> None:
     announce.flush()
 
 
-def run_sidecar(settings: Settings) -> int:
+def run_sidecar(settings: SidecarSettings) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(Sidecar(settings).run(sys.stdout))

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class TidegateError(Exception):
     """The root of everything Tidegate raises on purpose."""
@@ -45,6 +47,13 @@ class SettingsError(TidegateError):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
         self.name = name
+
+    @classmethod
+    def of(cls, problems: Sequence[tuple[str, str]]) -> SettingsError:
+        """One error for several names and problems, one line each; `name` is the first one's."""
+        error = cls(*problems[0])
+        error.args = ("\n".join(f"{name}: {problem}" for name, problem in problems),)
+        return error
 
 
 class DocumentError(TidegateError):

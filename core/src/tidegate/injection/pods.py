@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegate.contract import env, kube
+from tidegate.contract import kube
+from tidegate.contract.sidecar import env
 
 PodObject = dict[str, Any]
 
@@ -40,7 +41,7 @@ def injected_index(pod: PodObject) -> int | None:
         return None
     for index, container in enumerate(spec_list(pod, "initContainers")):
         variables = {variable.get("name") for variable in container.get("env") or []}
-        if container.get("name") == kube.CONTAINER_SIDECAR and env.POD_TOKEN in variables:
+        if container.get("name") == kube.CONTAINER_SIDECAR and env("pod_token") in variables:
             return index
     return None
 
