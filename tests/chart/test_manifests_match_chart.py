@@ -12,7 +12,6 @@ import pytest
 import yaml
 from chart.rendering import requires_helm
 from manifests.render import FOLDER, rendered
-from tidegate.injection.reference import annotations_reference
 
 from tidegate.contract import kube, names
 from tidegate.contract.publish import Publish
@@ -90,8 +89,3 @@ def test_the_example_publishes_what_a_sidecar_takes() -> None:
                 ticker.kill()
     published = Publish.from_bytes(bodies[0], 1000)
     assert published.to.topics == ("ticks",)
-
-
-def test_the_charts_readme_holds_every_annotation() -> None:
-    readme = (FOLDER.parents[1] / "charts" / "tidegate" / "README.md").read_text()
-    assert annotations_reference() in readme

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit.waiting import until
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
-from tidegate_sidecar.engine import EngineSettings
 
 Run = Callable[[Any], None]
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
-LISTED = EngineSettings(
+LISTED = StreamSettings(
     cors_origins=(SHOP,), max_header_bytes=2000, max_streams_per_client=1, retry_base_ms=700
 )
 FROM_SHOP, FROM_OTHER = f"Origin: {SHOP}\r\n", f"Origin: {OTHER}\r\n"
@@ -273,7 +273,7 @@ def _is_whole(client: Client) -> bool:
 @given(policy=POLICIES, requests=st.lists(ASKED, min_size=1, max_size=8))
 def test_both_ways_answer_alike(policy: tuple[str, ...], requests: list[Asked]) -> None:
     async def main() -> None:
-        chosen = EngineSettings(cors_origins=policy)
+        chosen = StreamSettings(cors_origins=policy)
         async with serving(chosen) as taken, serving(chosen, way="asgi") as ordinary:
             for asked in requests:
                 one, other = await asyncio.gather(answered(taken, asked), answered(ordinary, asked))

@@ -10,7 +10,7 @@ from kit.fake_streams import FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.report import Answer, Plan, Report
-from tidegate.contract.sidecar import DrainSettings
+from tidegate.contract.sidecar import Identity, OperatorSettings, SidecarSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.drainer import Drainer
@@ -74,13 +74,12 @@ async def talking(script, url=None):
     server = await asyncio.start_server(world.operator.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = url or f"http://127.0.0.1:{port}"
-    settings = read_settings(
-        {"TIDEGATE_OPERATOR_URL": url, "TIDEGATE_POD_UID": "u-1", "TIDEGATE_POD_TOKEN": "tok"},
-        "host",
+    settings = SidecarSettings(
+        identity=Identity(pod_uid="u-1", pod_token="tok"), operator=OperatorSettings(url=url)
     )
     loop = asyncio.get_running_loop()
     world.streams = FakeStreams(10)
-    drain = Drain(settings.drain)
+    drain = Drain(settings.drain, settings.streams, operator=True)
     backplane = MemoryBackplane(time.monotonic, 1)
     world.drainer = Drainer(drain, world.streams, time.monotonic, loop)
     world.metrics = Metrics(drain, world.streams, backplane)
@@ -204,8 +203,3 @@ async def test_an_operator_that_is_not_there_costs_nothing_but_a_count():
             await asyncio.sleep(0.01)
         assert not world.task.done()
         assert world.streams.open_count == 10
-
-
-def test_the_policy_knows_of_the_operator():
-    assert read_settings({"TIDEGATE_OPERATOR_URL": "http://op:1"}, "h").drain.operator
-    assert not DrainSettings().operator

@@ -23,7 +23,7 @@ from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
-from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -87,7 +87,8 @@ class Sidecar:
         self._backplane = make_backplane(settings, clock)
         self._acknowledgements = Acknowledgements(self._backplane, ring)
         self._engine = Engine(
-            engine_settings(settings),
+            streams,
+            settings.limits,
             ring,
             pod_name=name,
             clock=clock,
@@ -108,7 +109,11 @@ class Sidecar:
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
         )
         admin = AdminPort(
-            self._pod, self._engine.reader, self._drainer, self._metrics, settings.identity.pod_token
+            self._pod,
+            self._engine.reader,
+            self._drainer,
+            self._metrics,
+            settings.identity.pod_token,
         )
         publish = PublishPort(
             self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -193,30 +198,6 @@ class Sidecar:
         if reporting is not None:
             await asyncio.gather(reporting, return_exceptions=True)
         _log.info("stopped")
-
-
-def engine_settings(settings: SidecarSettings) -> EngineSettings:
-    """The engine's part of the settings."""
-    streams, limits = settings.streams, settings.limits
-    return EngineSettings(
-        assign_retry=streams.retry,
-        retry_base_ms=streams.retry_base_ms,
-        crash_spread_max_ms=streams.crash_spread_max_ms,
-        accept_rate_per_s=streams.accept_rate_per_s,
-        heartbeat_s=streams.heartbeat_s,
-        cursor_every_s=streams.cursor_every_s,
-        write_timeout_s=streams.write_timeout_s,
-        handshake_timeout_s=streams.header_timeout_s,
-        cors_origins=streams.cors_origins,
-        replay=streams.replay,
-        replay_max_events=streams.replay_max_events,
-        replay_max_bytes=streams.replay_max_bytes,
-        replay_bytes_per_s=streams.replay_bytes_per_s,
-        max_streams=limits.max_streams,
-        max_streams_per_client=limits.max_streams_per_client,
-        max_topics_per_stream=limits.max_topics_per_stream,
-        max_header_bytes=limits.max_header_bytes,
-    )
 
 
 def _tell_of_death(task: asyncio.Task[None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tidegate.contract import kube, names
 from tidegate.contract.settings import parse, variable
 from tidegate.contract.sidecar import DrainSettings, SidecarSettings
-from tidegate.injection.annotations import KEYS_BY_SETTING, full_key
+from tidegate.injection.annotations import KEYS_BY_SETTING, PASSED_ON, full_key
 from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
 from tidegate.injection.quantities import parse_quantity
 from tidegate.injection.requested import RequestedSettings
@@ -59,9 +59,14 @@ def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, floa
 
 
 def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str]:
-    """The settings that the pod's sidecar is given, by name; the pod decides about its times."""
+    """The settings that the pod's sidecar is given, by name.
+
+    Its times are the pod's, and its ports are those that the container declares.
+    """
     grace, reserve = drain_times(pod, requested)
-    return {**requested.settings(), "grace_s": str(grace), "reserve_s": f"{reserve:g}"}
+    ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
+    times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
+    return {**requested.settings(), **ports, **times}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:

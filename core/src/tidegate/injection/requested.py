@@ -34,11 +34,7 @@ class RequestedSettings:
         The sidecar's own defaults are left to it, which may be of another version.
         """
         given = self.own.keys() | self.defaults.keys()
-        return {
-            row.name: self.text(key)
-            for key, row in PASSED_ON.items()
-            if key in given or ANNOTATIONS[key].default not in ("", row.default)
-        }
+        return {row.name: self.text(key) for key, row in PASSED_ON.items() if key in given}
 
 
 def read_requested(

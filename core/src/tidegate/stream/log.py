@@ -16,10 +16,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.stream.positions import Positions
 from tidegate.wire.cursors import Cursor, check_epoch
 from tidegate.wire.encode import encode_event
 from tidegate.wire.http import frame
+
+_DEFAULT = StreamSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class EventLog:
         epoch: str,
         position: int = 0,
         *,
-        max_events: int = 10_000,
-        max_bytes: int = 16 << 20,
+        max_events: int = _DEFAULT.ring_events,
+        max_bytes: int = _DEFAULT.ring_bytes,
     ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
