@@ -6,8 +6,8 @@ import asyncio
 import os
 
 import pytest
+from tools.cache import cache_directory
 
-from e2e.cluster.cache import cache_directory
 from e2e.cluster.native.binaries import build_helm3
 from e2e.cluster.progress import Progress
 from e2e.cluster.provider import Cluster

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from chart.rendering import requires_helm
 from manifests.render import FOLDER, rendered
+from tools.generate import generated
 
 from tidegate.contract import kube, names
 from tidegate.contract.publish import Publish
@@ -28,12 +29,19 @@ def load(path: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize(
+    ("path", "text"), generated().items(), ids=lambda v: getattr(v, "name", "")
+)
+def test_what_is_derived_from_declarations_is_up_to_date(path: Path, text: str) -> None:
+    assert path.read_text() == text, "run 'make generate'"
+
+
 @requires_helm
 def test_the_manifests_are_the_charts() -> None:
     desired = rendered()
-    for name, text in desired.items():
-        assert (FOLDER / name).read_text() == text, "run 'python -m manifests.render'"
-    assert {path.name for path in FOLDER.iterdir()} == {*desired, "namespace.yaml"}
+    for path, text in desired.items():
+        assert path.read_text() == text, "run 'make generate'"
+    assert {*FOLDER.iterdir()} == {*desired, FOLDER / "namespace.yaml"}
 
 
 @pytest.mark.parametrize("folder", [FOLDER, EXAMPLE], ids=lambda folder: folder.name)

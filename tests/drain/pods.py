@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.contract.report import Answer, Plan
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate.drain.decision import Decision
 from tidegate.drain.drain import Drain
 from tidegate.drain.orders import Reception
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
 
 
 @dataclass

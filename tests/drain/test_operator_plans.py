@@ -13,9 +13,7 @@ from tidegate.contract.sidecar import DrainSettings
 USUAL = DrainSettings(grace_s=65, reserve_s=5)
 
 
-def draining(
-    n: int, settings: DrainSettings = USUAL, back_loaded: bool = False
-) -> VirtualPod:
+def draining(n: int, settings: DrainSettings = USUAL, back_loaded: bool = False) -> VirtualPod:
     pod = VirtualPod(settings, n, operator=True, back_loaded=back_loaded)
     pod.drain.prestop(pod.now)
     return pod

@@ -78,7 +78,7 @@ def number(least: float, most: float, unit: str = "") -> Kind:
         return value
 
     schema = {"type": "number", "minimum": least, "maximum": most}
-    return Kind(f"a number from {least:g} to {most:g}{_of(unit)}", parse, schema)
+    return Kind(f"a number from {_plain(least)} to {_plain(most)}{_of(unit)}", parse, schema)
 
 
 def switch() -> Kind:
@@ -213,6 +213,10 @@ def _is_origin(text: str) -> bool:
 
 def _refuse() -> ValueError:
     return ValueError("not allowed")
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _of(unit: str) -> str:
