@@ -135,7 +135,7 @@ async def test_at_preStop_it_gives_up_after_a_second_and_tries_once_more():
     async with talking(lambda report, n: None) as world:
         await world.operator.until(lambda o: o.reports)
         hook = asyncio.create_task(world.drainer.prestop())
-        await world.operator.until(lambda o: o.states.count("draining") == 2, 4)
+        await world.operator.until(lambda o: o.states.count("draining") == 2)
         first, second = [at for at, r in world.operator.reports if r.state == "draining"][:2]
         assert 0.9 < second - first < 1.6
         hook.cancel()
