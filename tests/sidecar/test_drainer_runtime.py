@@ -21,9 +21,9 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def drainer(streams: FakeStreams, **settings: Any) -> Drainer:
+def drainer(streams: FakeStreams, operator: bool = False, **settings: Any) -> Drainer:
     settings = {"grace_s": 6.0, "reserve_s": 5.0, "linger_s": 0.0} | settings
-    drain = Drain(DrainSettings(**settings), StreamSettings(), back_loaded=False)
+    drain = Drain(DrainSettings(**settings), StreamSettings(), operator=operator, back_loaded=False)
     loop = asyncio.get_running_loop()
     return Drainer(drain, streams, loop.time, loop)
 
