@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from typing import Any
@@ -95,6 +96,16 @@ def test_the_programs_take_the_settings_they_are_given(case: str) -> None:
     assert warnings == ()
     assert injected.injection.image == "tidegate-sidecar:0.1.0"
     assert injected.injection.operator_url == f"https://tidegate-operator.{NAMESPACE}.svc:9443"
+
+
+def test_every_field_of_the_default_policy_reaches_the_operator() -> None:
+    fields = ("budgetPerSecond=7", "windowSeconds=60", "reserveSeconds=9", "retryMilliseconds=5")
+    fields += ("steering=false", "rebalance=false", "flipLagMilliseconds=250")
+    fields += ("flipIntervalMilliseconds=300",)
+    given = render(*(f"operator.defaultPolicy.{field}" for field in fields))
+    settings, _ = read(OperatorSettings, given.environment("tidegate-operator"))
+    assert settings.policy == Policy(7, 60, 9, 5, False, False, 0.25, 0.3)
+    assert len(fields) == len(dataclasses.fields(Policy))
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_it_turns_not_ready_first_and_serves_while_it_is_forgotten(tmp_pat
         ("SIDECAR_IMAGE", "", "TIDEGATE_SIDECAR_IMAGE: must be an image"),
         ("WEBHOOK_PORT", "http", "TIDEGATE_WEBHOOK_PORT: must be a whole number"),
         ("SIDECAR_DEFAULTS", '{"port": 80}', "TIDEGATE_SIDECAR_DEFAULTS: must be a JSON object"),
-        ("SIDECAR_DEFAULTS", '{"port": "80"}', "port: must be a whole number from 1024"),
+        ("SIDECAR_DEFAULTS", '{"port": "80"}', "port must be a whole number from 1024"),
         ("OPERATOR_URL", "operator:1", "TIDEGATE_OPERATOR_URL: must be https://HOST:PORT"),
     ],
 )
