@@ -1,8 +1,8 @@
 """The publish port (loopback only): events come in, and the application looks at its clients.
 
-Several events in one request (NDJSON) are appended side by side and answered line by line in
-order: a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and read
-in slices between which the loop turns, so that probes and streams do not wait for it.
+Several events in one request (NDJSON) are appended side by side and answered line by line in order:
+a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and read in
+slices between which the loop turns, so that probes and streams do not wait for it.
 """
 
 from __future__ import annotations
