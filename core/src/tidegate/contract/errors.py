@@ -1,15 +1,15 @@
-"""The tree of errors: the type says who erred and whether trying again can help.
+"""The tree of errors: the type names the party that erred and whether a retry can help.
 
 ::
 
     TidegateError
     ├── CallerError                the caller's mistake: 4xx, do not retry as it is
-    ├── SettingsError              who started this process erred: one line, exit status 2
-    ├── DocumentError              a peer sent something that is not the document it should be
+    ├── SettingsError              the environment or command line is wrong: one line, exit status 2
+    ├── DocumentError              a peer sent a malformed document
     ├── BackplaneUnavailableError  nothing was accepted: retry after `retry_after_s`
     ├── IllegalTransitionError     our own mistake: an event that its table does not allow
     ├── ClusterError               a read or write of the cluster failed: the next reconcile retries
-    └── MissingToolError           something must be installed first; the message says how
+    └── MissingToolError           something must be installed first; the message has the command
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TidegateError(Exception):
 class CallerError(TidegateError):
     """Raised when a request is wrong in itself; retrying it unchanged cannot help.
 
-    ``code`` is the machine's word (``"bad_json"``), ``detail`` the person's sentence and
+    ``code`` is for programs (``"bad_json"``), ``detail`` a sentence for people and
     ``field`` the part of the request that is wrong (``None`` when it is the whole).
     """
 
@@ -42,7 +42,7 @@ class CallerError(TidegateError):
 
 
 class SettingsError(TidegateError):
-    """Raised at start-up when a setting is not usable; names it and says what is allowed."""
+    """Raised at start-up when a setting is not usable; names it and what is allowed."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
@@ -85,7 +85,7 @@ class ClusterError(TidegateError):
 
 
 class MissingToolError(TidegateError):
-    """Raised when a program or package is not installed; the message says how to get it."""
+    """Raised when a program or package is not installed; the message has the fix."""
 
 
 def _sendable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a text setting may be: each kind parses it and says in words what it allows.
+"""Kinds of text settings: each parses a value and describes what it allows.
 
 Annotations and environment variables are text. A setting names a kind once, and the same kind
 writes the error, the help, the documentation and the JSON Schema of chart and custom resource.
@@ -26,10 +26,10 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`allowed` in words, and `parse`, which raises `ValueError` for anything else.
+    """`allowed` as text, and `parse`, which raises `ValueError` for anything else.
 
-    `schema` is JSON Schema of the value, as far as a schema can tell. The text of a `secret` kind
-    is in no error and no `repr`.
+    `schema` is JSON Schema of the value, as far as a schema can express it. The text of a `secret`
+    kind is in no error and no `repr`.
     """
 
     allowed: str
@@ -87,7 +87,7 @@ def switch() -> Kind:
 
 
 def choice(*words: str) -> Kind:
-    """One of some words."""
+    """One of some values."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -179,7 +179,7 @@ def several(kind: Kind) -> Kind:
 
 
 def or_word(word: str, kind: Kind) -> Kind:
-    """The word, or what `kind` allows."""
+    """The literal, or what `kind` allows."""
     return replace(
         kind,
         allowed=f"{word} or {kind.allowed}",
@@ -199,7 +199,7 @@ def or_empty(kind: Kind, meaning: str, value: object = None) -> Kind:
 
 
 def secret(kind: Kind) -> Kind:
-    """The same, whose text is shown nowhere."""
+    """The same, with a text that is never shown."""
     return replace(kind, secret=True)
 
 

@@ -1,4 +1,4 @@
-"""The publish document: whom an event is for, and what it says.
+"""The publish document: an event and its audience.
 
 Reading it is where an application's mistakes are caught: each comes back as a `CallerError` that
 names the field, before anything is appended.
@@ -30,7 +30,7 @@ IDEMPOTENCY_WINDOW_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class To:
-    """An audience: one client, some topics, or everybody. Exactly one of the three is set."""
+    """An audience: one client, some topics, or all streams. Exactly one of the three is set."""
 
     client: str | None = None
     topics: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 The operator's plan, while it is valid, replaces the pod's own slots outright. Without one the pod's
 own plan applies: it starts 2 s after preStop where an operator may still answer, and at once where
-none is configured. Only deadlines combine, by the nearer one. Whatever a plan says,
+none is configured. Only deadlines combine, by the nearer one. Under any plan
 the end of the window is left to the *last call*: an even schedule that has everything gone by the
 deadline, so that a plan that waits too long costs a peak and not a cut.
 
@@ -49,7 +49,7 @@ class _Course:
 class Drain:
     """One pod's drain. Not thread-safe; `now` is any clock that only grows, in seconds.
 
-    `operator` says whether one is configured. `back_loaded` starts the pod's own plan in the middle
+    `operator`: whether one is configured. `back_loaded` starts the pod's own plan in the middle
     of the window: by then fewer old pods are open, so fewer clients move twice (simulated with 5
     pods and a grace of 60 s: 1.00 moves per client, starting at once 1.08; with 10 pods and 120 s
     1.02 and 1.14).

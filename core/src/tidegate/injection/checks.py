@@ -1,7 +1,7 @@
 """What stands against a sidecar in this pod, each with the text of the fix; and what only warns.
 
-A denial is for what would hurt: a pod that could not start, or whose streams would be lost at the
-next rollout without anybody being told. Everything else is a warning, which `kubectl` prints.
+A denial is for what would hurt: a pod that could not start, or whose streams would be lost
+silently at the next rollout. Everything else is a warning, which `kubectl` prints.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from tidegate.contract.sidecar import env
 PodObject = dict[str, Any]
 
 DEFAULT_GRACE_S: Final = 30
-"""terminationGracePeriodSeconds where a pod says nothing (Kubernetes' own default)."""
+"""terminationGracePeriodSeconds of a pod that sets none (Kubernetes' own default)."""
 
 _STREAM_NAME_LENGTH: Final = 64
 _HASH_LABELS: Final = ("pod-template-hash", "rollouts-pod-template-hash")

@@ -1,4 +1,4 @@
-"""Reads what a pod's annotations ask for, and says which of them cannot be meant."""
+"""Reads the settings in a pod's annotations, and finds keys and values that cannot be meant."""
 
 from __future__ import annotations
 

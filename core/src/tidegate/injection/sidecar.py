@@ -65,7 +65,7 @@ def sidecar_container(
 def operator_volume(
     pod: PodObject, requested: RequestedSettings, settings: InjectionSettings
 ) -> dict[str, Any]:
-    """The projected token that tells the operator which pod it is, and the operator's CA.
+    """The projected token that identifies the pod to the operator, and the operator's CA.
 
     The CA comes from an annotation by downward API: a Secret of the operator's namespace cannot
     be mounted from here, and a variable could not follow a rotation.
@@ -113,7 +113,7 @@ def _variables(
 
 
 def _backplane(requested: RequestedSettings) -> dict[str, Any]:
-    """The pod's own word wins over the cluster's, whichever of the two forms it has."""
+    """The pod's own setting wins over the cluster's, in either of its two forms."""
     secret = requested.text("backplane-secret")
     if secret and not requested.is_own("backplane"):
         source = {"secretKeyRef": {"name": secret, "key": "url"}}

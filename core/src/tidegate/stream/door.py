@@ -1,14 +1,14 @@
 """The door: accept, refuse, bounce or defer a request, decided in one pure place.
 
 A stream can come in two ways: its connection is taken over right behind the HTTP parser, or it
-runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It says
-*defer* where a connection must not be taken over; the ordinary way never hears that.
+runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It returns
+*defer* where a connection must not be taken over; the ASGI way never gets that.
 
 * a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
-  dies for good on any other status (WHATWG 9.2.3, "fail the connection");
+  gives up on any other status (WHATWG 9.2.3, "fail the connection");
 * a stream that a client has named and that brings no cursor goes on from what was acknowledged:
-  that must be looked up, so whoever asks is told to *recall* it first;
+  that must be looked up, so the caller must *recall* it first;
 * otherwise the stream is **accepted**, with its first bytes and the position it starts at.
 """
 

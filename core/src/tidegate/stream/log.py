@@ -6,9 +6,9 @@ event is for many topics, that is most of it (10,000 events of 60 bytes for 500 
 450 MiB while only encodings were counted).
 
 Each event is encoded and framed as an HTTP chunk once, when it is appended; whatever is written
-later, live or replayed, is a join of those chunks. The index knows per topic, per client and for
-everybody which positions concern them, so that what a stream lacks is found by binary search and
-a merge, never by a scan.
+later, live or replayed, is a join of those chunks. The index holds the positions per topic, per
+client and of events for all, so that the events a stream lacks are found by binary search and a
+merge, never by a scan.
 
 Positions are the backplane's global sequence numbers. They only grow but need not be dense: what
 a position without an event means is for the backplane to know (`EventLog.advance`).
@@ -57,7 +57,7 @@ class LogEntry:
 class Batch:
     """What to write next: framed `data` of `count` events, and where the cursor then stands.
 
-    `complete` says that nothing is lacking after it.
+    `complete`: nothing is lacking after it.
     """
 
     data: bytes
@@ -139,7 +139,7 @@ class EventLog:
         return chunk
 
     def advance(self, seq: int) -> None:
-        """Note that the log has reached `seq` without an event for anybody."""
+        """Note that the log has reached `seq` without an event."""
         self.head = max(self.head, seq)
 
     def lacking(

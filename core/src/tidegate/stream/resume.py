@@ -1,7 +1,7 @@
 """Where a stream goes on: replay from its cursor, live at the head, or behind a gap.
 
-Nothing is dropped in silence. Whatever cannot be replayed, because it has left the ring, exceeds
-the bound for one stream or belongs to another life of the log, is told as one `gap` with its
+Nothing is dropped silently. Events that cannot be replayed, because they have left the ring, exceed
+the bound for one stream or belong to another epoch of the log, are announced as one `gap` with its
 range and reason, and the stream goes on at the oldest position from which everything fits.
 """
 

@@ -1,6 +1,6 @@
 """The assignment of `retry:`: even an unannounced crash must not come back as one wave.
 
-A native EventSource waits exactly its `retry:` and then comes, all at once if all were told the
+A native EventSource waits exactly its `retry:` and then comes, all at once if all have the
 same. So each stream is assigned its own value in [base, base + width], where the width is the
 time the fleet needs to take the streams of this pod at its accept rate, up to a cap (the price a
 single client pays). Places in the interval come from the additive recurrence of the golden ratio
@@ -21,7 +21,7 @@ _WORTH_TELLING_MS = 100
 
 
 class RetryAssignment(NamedTuple):
-    """What one stream is told: its `retry:`, and the width it was drawn from (0: not assigned)."""
+    """One stream's `retry:`, and the width it was drawn from (0: not assigned)."""
 
     retry_ms: int | None
     spread_ms: int
