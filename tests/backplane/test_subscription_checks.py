@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tidegate_sidecar.backplane.jetstream.subscription import BATCH, Subscription
+from tidegate.contract.sidecar import READ_BATCH_EVENTS
+from tidegate_sidecar.backplane.jetstream.subscription import Subscription
 
 
 class Connection:
@@ -84,9 +85,9 @@ async def test_entries_are_handed_over_with_their_position(reading, domain):
 
 async def test_while_more_is_at_hand_it_collects_up_to_a_batch(reading):
     reading.connection.pending = 1
-    for i in range(BATCH + 1):
+    for i in range(READ_BATCH_EVENTS + 1):
         await reading.deliver(event(5 + i, 1 + i, pending=1000))
-    assert [len(found) for found, _, _ in reading.owner.batches] == [BATCH]
+    assert [len(found) for found, _, _ in reading.owner.batches] == [READ_BATCH_EVENTS]
 
 
 async def test_a_hole_in_the_consumers_sequence_breaks_it_before_anything_is_skipped(reading):

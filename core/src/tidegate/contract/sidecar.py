@@ -38,7 +38,9 @@ DrainMode = Literal["even", "fixed", "cut", "off"]
 DRAIN_MODES: Final[tuple[DrainMode, ...]] = ("even", "fixed", "cut", "off")
 
 READ_BATCH_EVENTS: Final = 256
-"""Events that are read from a shared log at once; a ring that holds fewer loses some unread."""
+"""Events that are read from a shared log at once, so that one batch does not hold up the loop.
+
+A ring that holds fewer loses some before they are delivered."""
 
 _PORT = integer(0, 65535, "(0: any free port)")
 _PORT_OF_A_POD = integer(1024, 65535)

@@ -18,14 +18,12 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from tidegate.contract.errors import DocumentError
+from tidegate.contract.sidecar import READ_BATCH_EVENTS
 from tidegate.stream.log import LogEntry
 from tidegate_sidecar.backplane import entries
 
 HEARTBEAT_S: Final = 1.0
 """How often the server speaks on a quiet consumer; two missing ones are trouble."""
-
-BATCH: Final = 256
-"""Entries handed over at once at most, so that one batch does not hold up the loop."""
 
 _REPLY_FIELDS: Final = 9
 """``$JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.timestamp.pending`` (ADR-15)."""
@@ -114,7 +112,11 @@ class Subscription:
             return
         self._next_in_consumer += 1
         self._take(seq, message.data)
-        if len(self._found) >= BATCH or not self._core.pending_msgs or not self._pending:
+        if (
+            len(self._found) >= READ_BATCH_EVENTS
+            or not self._core.pending_msgs
+            or not self._pending
+        ):
             await self._hand_over()
 
     def _take(self, seq: int, body: bytes) -> None:
