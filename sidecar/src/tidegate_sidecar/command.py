@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
-from types import FrameType
 
 from tidegate.contract.command import Command
 from tidegate.contract.errors import SettingsError
-from tidegate_sidecar.logs import set_up_logs
+from tidegate_process.descriptors import raise_descriptor_limit
+from tidegate_process.logs import set_up_logs
+from tidegate_process.signals import end_at_once
 from tidegate_sidecar.settings import read_settings
 from tidegate_sidecar.settings_table import TABLE
 
@@ -33,35 +32,20 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    # Until the process has its own handlers there is nothing to say goodbye to.
-    signal.signal(signal.SIGTERM, _leave)
+    end_at_once()
     try:
         settings = read_settings(os.environ, socket.gethostname())
         set_up_logs(settings.log_level)
         log = logging.getLogger("tidegate.settings")
         for warning in settings.warnings:
             log.warning(warning)
-        _raise_descriptor_limit()
         # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
         from tidegate_sidecar.process import run_sidecar
 
-        return run_sidecar(settings)
+        return run_sidecar(settings, raise_descriptor_limit())
     except SettingsError as error:
         sys.stderr.write(f"tidegate sidecar: {error}\n")
         return 2
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
-
-
-def _raise_descriptor_limit() -> None:
-    """Take what the system allows: each stream is a file descriptor, and 1,024 are few."""
-    import resource
-
-    with contextlib.suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 COMMAND = Command(
