@@ -125,6 +125,7 @@ class Settings:
     stop_delay_s: float
     log_level: str
     injection: InjectionSettings
+    warnings: tuple[str, ...] = ()
 
 
 def read_settings(environ: Mapping[str, str], version: str) -> Settings:

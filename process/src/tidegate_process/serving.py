@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._listener = listener
-        self._port = port
+        self.port = port
         self._tls = tls
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
     async def start(self) -> int:
         """Serve; returns the port's number once it accepts."""
         number: int = self._listener.getsockname()[1]
-        serving = asyncio.create_task(self.serve(), name=f"{self._port.name} port")
+        serving = asyncio.create_task(self.serve(), name=f"{self.port.name} port")
         listening = asyncio.create_task(self._listening.wait())
         self._tasks = [serving, asyncio.create_task(self._expire())]
         await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
@@ -169,4 +169,4 @@ class Server(uvicorn.Server):
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._port.expire()
+            self.port.expire()

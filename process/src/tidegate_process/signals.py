@@ -8,21 +8,17 @@ program's first line on.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _ENDING: Final = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGXCPU")
 _IGNORED: Final = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR")
-
-_log = logging.getLogger("tidegate.process")
 
 
 def end_at_once() -> None:
@@ -63,11 +59,11 @@ def _is_ignored(number: signal.Signals) -> bool:
 
 
 def _ignore(number: signal.Signals) -> None:
-    _log.info("%s is ignored; SIGTERM ends this process", number.name)
+    import logging  # not above: the first handler must be there before slow imports
+
+    logging.getLogger("tidegate.process").info("%s is ignored; SIGTERM ends it", number.name)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    # Not sys.exit: an exception from within somebody's import or destructor could be swallowed.
-    with contextlib.suppress(Exception):
-        logging.shutdown()
+    # Not sys.exit: an exception in the midst of an import or a destructor could be swallowed.
     os._exit(0)

@@ -1,19 +1,14 @@
-"""`tidegate sidecar`: reads the environment and runs one sidecar until it is told to stop."""
+"""`tidegate sidecar`: reads the environment and runs one sidecar until a signal ends it."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import socket
-import sys
 
 from tidegate.contract.command import Command
-from tidegate.contract.errors import SettingsError
 from tidegate_process.descriptors import raise_descriptor_limit
-from tidegate_process.logs import set_up_logs
-from tidegate_process.signals import end_at_once
-from tidegate_sidecar.settings import read_settings
+from tidegate_process.program import only_environment, run_program
+from tidegate_sidecar.settings import Settings, read_settings
 from tidegate_sidecar.settings_table import TABLE
 
 
@@ -27,31 +22,21 @@ def settings_help() -> str:
     return "\n".join(lines)
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-
-
 def _run(_: argparse.Namespace) -> int:
-    end_at_once()
-    try:
-        settings = read_settings(os.environ, socket.gethostname())
-        set_up_logs(settings.log_level)
-        log = logging.getLogger("tidegate.settings")
-        for warning in settings.warnings:
-            log.warning(warning)
-        # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
-        from tidegate_sidecar.process import run_sidecar
+    return run_program("sidecar", lambda environ: read_settings(environ, socket.gethostname()), _go)
 
-        return run_sidecar(settings, raise_descriptor_limit())
-    except SettingsError as error:
-        sys.stderr.write(f"tidegate sidecar: {error}\n")
-        return 2
+
+def _go(settings: Settings) -> int:
+    # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
+    from tidegate_sidecar.process import run_sidecar
+
+    return run_sidecar(settings, raise_descriptor_limit())
 
 
 COMMAND = Command(
     summary="stream Server-Sent Events for an application in the same pod",
-    add_arguments=_add_arguments,
+    add_arguments=only_environment,
     run=_run,
-    description="Everything is told by environment variables; see the list below.",
+    description="Everything is set by environment variables; see the list below.",
     epilog=settings_help(),
 )
