@@ -15,6 +15,9 @@ from typing import Final
 RESERVE: Final = 256
 """Kept from the streams: admin and publish connections, broker, listeners, files."""
 
+LEAST: Final = 48
+"""A process without a connection has some twenty open: listeners, the loop, pipes, the broker."""
+
 LAST: Final = 8
 """Kept from all connections: a token or certificate that is read again."""
 
@@ -27,13 +30,13 @@ class Descriptors:
 
     @property
     def reserve(self) -> int:
-        """What streams may not use; a third where there are few."""
-        return min(RESERVE, self.limit // 3)
+        """What streams may not use; a third where there are few, but what a process needs."""
+        return min(RESERVE, max(LEAST, self.limit // 3))
 
     @property
     def for_streams(self) -> int:
         """The most streams that can be held."""
-        return self.limit - self.reserve
+        return max(1, self.limit - self.reserve)
 
     @property
     def below_public(self) -> int:
