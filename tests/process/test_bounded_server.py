@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from kit.waiting import until
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -91,14 +92,14 @@ class Served:
         return await (await self.peer()).answer(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
     async def until_refused(self, reason: str) -> None:
-        async with asyncio.timeout(LIMIT_S):
-            while not self.port.refused[reason]:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.port.refused[reason])
 
     async def close(self) -> None:
         self.let_go.set()
         for peer in self._peers:
             peer.writer.close()
+            with contextlib.suppress(OSError):
+                await peer.writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -149,11 +150,12 @@ async def test_a_body_that_drips_on_after_the_answer_ends_the_connection() -> No
         peer = await served.peer()
         head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
         assert (await peer.answer(head))[0] == 404
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(LIMIT_S):
-                while not peer.reader.at_eof():
-                    peer.writer.write(b"x")
-                    await asyncio.sleep(0.05)
+
+        def dripped_until_ended() -> bool:
+            peer.writer.write(b"x")
+            return served.port.count == 0
+
+        await until(dripped_until_ended, every_s=0.05)
         assert served.port.refused == {"slow_body": 1}
 
 
@@ -162,9 +164,7 @@ async def test_an_answer_that_is_not_read_ends_the_connection() -> None:
         peer = await served.peer()
         peer.writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await served.until_refused("unread_answer")
-        async with asyncio.timeout(LIMIT_S):
-            while served.port.count:
-                await asyncio.sleep(0.01)
+        await until(lambda: served.port.count == 0)
 
 
 async def test_a_port_full_of_silent_connections_serves_a_new_one() -> None:
@@ -179,9 +179,7 @@ async def test_a_port_full_of_held_requests_answers_a_probe_and_refuses_others()
     async with serving(connections=4, kept=2, kept_paths=frozenset({LIVEZ})) as served:
         for _ in range(2):
             (await served.peer()).writer.write(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(LIMIT_S):
-            while len(served.port._busy) < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(served.port._busy) == 2)
         status, body = await served.get("/held")
         assert (status, json.loads(body)["error"]) == (503, "busy")
         assert (await served.get("/livez"))[0] == 200

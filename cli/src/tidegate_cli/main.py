@@ -136,9 +136,13 @@ def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     """The line that installs what is missing, from where Tidegate itself was installed."""
     package = entry.module.partition(".")[0]
     extra = _EXTRAS.get(package, package.removeprefix("tidegate_"))
-    checkout = _checkout()
+    return f"{error.name} is not installed: {install_line(extra, _checkout())}"
+
+
+def install_line(extra: str, checkout: str | None) -> str:
+    """The command that adds `extra` to the installation of a `checkout`, or of a release."""
     source = f"'tidegate[{extra}]'" if checkout is None else f"-e '{checkout}[{extra}]'"
-    return f"{error.name} is not installed: {sys.executable} -m pip install {source}"
+    return f"{sys.executable} -m pip install {source}"
 
 
 def _checkout() -> str | None:
