@@ -61,7 +61,8 @@ class Sidecar:
     """The process. `run` serves until a signal ends it and returns the exit status."""
 
     def __init__(self, settings: Settings, descriptors: Descriptors) -> None:
-        self._settings = settings
+        self._asked = settings.limits.max_streams
+        self._settings = _within(settings, descriptors)
         self._descriptors = descriptors
 
     async def run(self, output: TextIO | None) -> int:
@@ -71,7 +72,6 @@ class Sidecar:
         """
         with contextlib.ExitStack() as stack:
             sockets = self._bind(stack)
-            self._settings = _within(self._settings, self._descriptors)
             self._build()
             return await self._serve(sockets, output)
 
@@ -144,6 +144,7 @@ class Sidecar:
             await server.start()
         public, admin, publish = sockets
         announce(output, public=public, admin=admin, publish=publish)
+        self._warn_of_few_descriptors()
         await self._backplane.start(self._engine.reader)
         reporting = self._report()
         ended = asyncio.gather(*(server.ended() for server in servers))
@@ -154,6 +155,15 @@ class Sidecar:
             _log.error("a server ended by itself")
         await self._end(servers, ended, reporting)
         return 0 if stop.is_set() else 1
+
+    def _warn_of_few_descriptors(self) -> None:
+        most = self._settings.limits.max_streams
+        if most < self._asked:
+            _log.warning(
+                "%s is %d, but the system's limit of %d file descriptors allows %d streams; beyond "
+                "that they are bounced (raise the limit, ulimit -n)",
+                *(env.MAX_STREAMS, self._asked, self._descriptors.limit, most),
+            )
 
     def _make_reporter(self) -> Reporter | None:
         operator = self._settings.operator
@@ -239,11 +249,6 @@ def _within(settings: Settings, descriptors: Descriptors) -> Settings:
     limits, most = settings.limits, descriptors.for_streams
     if limits.max_streams <= most:
         return settings
-    _log.warning(
-        "%s is %d, but the system's limit of %d file descriptors allows %d streams; beyond that "
-        "they are bounced (raise the limit, ulimit -n)",
-        *(env.MAX_STREAMS, limits.max_streams, descriptors.limit, most),
-    )
     return replace(settings, limits=replace(limits, max_streams=most))
 
 
