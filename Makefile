@@ -11,7 +11,7 @@ ARGS ?=
 WITH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format goals e2e e2e-all bench build clean
+.PHONY: help install demo test lint format generate goals e2e e2e-all bench build clean
 
 help: ## show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -52,6 +52,10 @@ format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+generate: $(STAMP) ## write what is made from declarations: docs, chart, manifests
+	@$(BIN)/python -m tools.binaries > /dev/null
+	@$(BIN)/python -m tools.generate
+
 bench: $(STAMP) ## the engine's smoke benchmark
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -59,11 +63,11 @@ goals: $(STAMP) $(NODE_MODULES) ## rollouts on this machine meet their goals, an
 	@$(BIN)/python -m pytest e2e -m "not e2e" $(ARGS)
 
 e2e: $(STAMP) ## rollouts and failures on a real Kubernetes (Linux, root; see e2e/README.md)
-	@$(BIN)/python -m e2e.tools
+	@$(BIN)/python -m tools.binaries
 	@$(BIN)/python -m pytest e2e -m "e2e and not slow" $(ARGS)
 
 e2e-all: $(STAMP) $(NODE_MODULES) ## the same and all that takes longer: scaling, lost nodes, adoption, what fails without
-	@$(BIN)/python -m e2e.tools
+	@$(BIN)/python -m tools.binaries
 	@$(BIN)/python -m pytest e2e $(ARGS)
 
 build: $(STAMP) ## wheel and sdist into dist/

@@ -18,8 +18,9 @@ import uvloop
 
 from bench.child import serve
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+from tidegate_sidecar.engine import Engine, tune_listener
 
 EVENT_BYTES = 100
 """The size of an event's data."""
@@ -86,8 +87,10 @@ async def _answer(engine: Engine, publisher: Publisher, command: dict[str, Any])
 async def _main() -> None:
     loop = asyncio.get_running_loop()
     log = EventLog("bench", 1_000_000)
-    settings = EngineSettings(max_streams_per_client=100_000)
-    engine = Engine(settings, log, pod_name="bench-0", clock=time.monotonic, loop=loop)
+    limits = Limits(max_streams=100_000, max_streams_per_client=100_000)
+    engine = Engine(
+        StreamSettings(), limits, log, pod_name="bench-0", clock=time.monotonic, loop=loop
+    )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     tune_listener(listener)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from tools import binaries
 
-from e2e import tools
 from e2e.cluster.guard import running
 from e2e.cluster.provider import Cluster
 from e2e.cluster.providers import default_name, provider
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def prepared() -> Cluster:
     """A provider that can run here; otherwise skip with the reason, or fail where required."""
     cluster = provider(default_name(os.environ), os.environ)
-    for find in (cluster.require, ImageBuilder().require, tools.fetch):
+    for find in (cluster.require, ImageBuilder().require, binaries.fetch):
         required_or_skipped(find)
     return cluster
 

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from e2e import tools
+from tools import binaries
+
 from e2e.cluster.commands import run
 
 TIMEOUT_S = 120.0
 
 
 class Kubectl:
-    """One kubeconfig, and the `helm` to use (by default Helm 4 of `e2e.tools`).
+    """One kubeconfig, and the `helm` to use (by default Helm 4 of `tools.binaries`).
 
     Every method raises `ClusterError` with the tool's own words.
     """
@@ -26,8 +27,8 @@ class Kubectl:
     def __init__(self, kubeconfig: Path, helm: Path | None = None) -> None:
         self.kubeconfig = kubeconfig
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        self._kubectl = tools.find("kubectl")
-        self._helm = helm or tools.find("helm")
+        self._kubectl = binaries.find("kubectl")
+        self._helm = helm or binaries.find("helm")
 
     def __call__(self, *words: str, stdin: str | None = None, timeout_s: float = TIMEOUT_S) -> str:
         """Run kubectl with these words; returns what it printed."""

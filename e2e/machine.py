@@ -8,7 +8,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster.cache import cache_directory
+from tools.cache import cache_directory
+
 from e2e.cluster.native.kernel import CONTAINERS, SYSCTLS
 
 

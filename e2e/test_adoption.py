@@ -17,8 +17,9 @@ from e2e.goals import UNHARMED, missed, show
 from e2e.installation import BACKPLANE, Installation
 from e2e.kubectl import Kubectl
 from e2e.rollouts.adopting import Adopting, Step
-from e2e.rollouts.events import finalizers
-from e2e.rollouts.rollout import newest_revision, until_replaced
+from e2e.rollouts.happening import happening
+from e2e.rollouts.operations import undo
+from e2e.rollouts.rollout import until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -41,9 +42,8 @@ async def test_adoption_and_undo_never_empty_the_service(
     bare = application(installation, "e2e-adoption", min_ready_s=2)
     prepared = replace(bare, step=Step.PREPARED)
     adopted = replace(bare, step=Step.ADOPTED, steered=True)
-    async with staged(kubectl, bare, AUDIENCE) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
+    async with happening(kubectl, bare, AUDIENCE) as seen:
+        stage = seen.stage
         await _roll_to(kubectl, stage, prepared)
         await _apply(kubectl, adopted.services()[0])
         await _roll_to(kubectl, stage, adopted)
@@ -53,21 +53,17 @@ async def test_adoption_and_undo_never_empty_the_service(
         await until_replaced(stage, old)
         took_s = time.monotonic() - undone_s
         await stage.settle()
-        empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
         moves = stage.load.progress.moves - before.moves
         cuts = stage.load.progress.cuts - before.cuts
-        held = await asyncio.to_thread(finalizers, kubectl, bare.namespace)
-        await stage.finish(began_s)
-        run = stage.run(began_s, newest_revision(stage, old))
-        left = {pod.name for pod in stage.pods.alive()} & old
-    show("(k) adoption in three steps, and undo of the last", [run])
-    print(f"without an endpoint: {empty_s:.2f} s")
+    left = {pod.name for pod in stage.pods.alive()} & old
+    show("(k) adoption in three steps, and undo of the last", [seen.run])
+    print(f"without an endpoint: {seen.empty_s:.2f} s")
     print(f"the undo: {moves} moves, {cuts} cut, {took_s:.1f} s")
-    assert empty_s == 0
+    assert seen.empty_s == 0
     assert cuts == 0
     assert took_s < bare.grace_s
-    assert (left, held) == (set(), [])
-    assert missed([run], UNHARMED) == []
+    assert left == set()
+    assert missed([seen.run], UNHARMED) == []
 
 
 @pytest.mark.counterproof
@@ -108,13 +104,6 @@ async def test_an_undo_to_a_template_without_the_label_empties_the_service(
         empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
     print(f"(k) undo of an adoption in one step: {empty_s:.2f} s without an endpoint, and no end")
     assert empty_s >= WATCHED_S
-
-
-async def undo(kubectl: Kubectl, stage: Stage) -> None:
-    """``kubectl rollout undo``."""
-    where = f"--namespace={stage.workload.namespace}"
-    name = f"deployment/{stage.workload.name}"
-    await asyncio.to_thread(kubectl, "rollout", "undo", name, where)
 
 
 async def _roll_to(kubectl: Kubectl, stage: Stage, workload: Adopting) -> None:

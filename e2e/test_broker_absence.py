@@ -21,8 +21,9 @@ from e2e.installation import NAMESPACE, RELEASE, Installation
 from e2e.kubectl import Kubectl
 from e2e.machine import kill_container
 from e2e.rollouts.events import execute
-from e2e.rollouts.rollout import newest_revision, restart, until_replaced
-from e2e.rollouts.stage import SERVICE_PORT, Audience, Stage, staged
+from e2e.rollouts.happening import happening
+from e2e.rollouts.rollout import restart, until_replaced
+from e2e.rollouts.stage import SERVICE_PORT, Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import KEY_PREFIX
 from tidegate.contract.names import PATH_EVENTS, PATH_PUBLISH, PUBLISH_PORT
@@ -108,20 +109,18 @@ async def test_a_log_that_is_lost_is_told(kubectl: Kubectl, installation: Instal
         min_ready_s=0,
         annotations={f"{KEY_PREFIX}heartbeat-s": str(HEARTBEAT_S)},
     )
-    async with staged(kubectl, workload, Audience(clients=200)) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
+    async with happening(kubectl, workload, Audience(clients=200)) as seen:
+        stage = seen.stage
         async with _listening(kubectl, workload) as stream:
             pod = await asyncio.to_thread(_broker, kubectl)
             await asyncio.to_thread(kubectl, "delete", "pod", BROKER, WHERE)
             await _until_another_serves(kubectl, pod)
             heartbeats = await asyncio.wait_for(_heartbeats_until_gap(stream), BACK_WITHIN_S)
-        seen = stage.load.progress.received
+        before = stage.load.progress.received
         all_of_them = EVENTS_AFTERWARDS * stage.audience.clients
-        await stage.until("events", lambda: stage.load.progress.received > seen + all_of_them, 30)
-        result = await stage.finish(began_s)
-        run = stage.run(began_s, newest_revision(stage, set()))
-        unready = [pod.name for pod in stage.pods.seen.values() if pod.ready_s > began_s]
+        await stage.until("events", lambda: stage.load.progress.received > before + all_of_them, 30)
+    run, result = seen.run, seen.result
+    unready = [pod.name for pod in stage.pods.seen.values() if pod.ready_s > seen.began_s]
     # The ledger's numbers are of two logs, so deliveries cannot be told apart by them.
     unmeasured = dict.fromkeys(("deliveries", "expected_deliveries", "lost", "duplicated"))
     show(
@@ -145,10 +144,8 @@ async def _roll_out_while_it_dies(
     pod = await asyncio.to_thread(_broker, kubectl)
     await asyncio.to_thread(kubectl, "delete", "pod", BROKER, WHERE)
     await _until_another_serves(kubectl, pod)
-    async with staged(kubectl, workload, AUDIENCE) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
-        old = {pod.name for pod in stage.pods.alive()}
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        stage, old = seen.stage, seen.old
         await restart(kubectl, stage)
         await stage.until("a new pod", lambda: _youngest(stage).name not in old, NEW_POD_WITHIN_S)
         await _until_another_serves(kubectl, await _kill(kubectl))
@@ -158,19 +155,15 @@ async def _roll_out_while_it_dies(
         await _until_another_serves(kubectl, died)
         stage.progress.done(f"it died once more and is back: {stage.standing()}")
         await until_replaced(stage, old)
-        await stage.settle()
-        ended_s = time.monotonic()
-        empty_s = stage.endpoints.seconds_without(began_s, ended_s)
-        result = await stage.finish(began_s)
-        acknowledged_s = sorted([*(row[2] for row in stage.publisher.ledger), ended_s])
-        return Outage(
-            run=stage.run(began_s, newest_revision(stage, old)),
-            refusal=refusal,
-            silence_s=max(later - at for at, later in pairwise(acknowledged_s)),
-            empty_s=empty_s,
-            gaps=result["gaps"],
-            unacknowledged=stage.publisher.unacknowledged,
-        )
+    acknowledged_s = sorted([*(row[2] for row in stage.publisher.ledger), seen.ended_s])
+    return Outage(
+        run=seen.run,
+        refusal=refusal,
+        silence_s=max(later - at for at, later in pairwise(acknowledged_s)),
+        empty_s=seen.empty_s,
+        gaps=seen.result["gaps"],
+        unacknowledged=stage.publisher.unacknowledged,
+    )
 
 
 def _broker(kubectl: Kubectl) -> dict[str, Any]:

@@ -8,7 +8,6 @@ canary's streams.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
@@ -16,9 +15,10 @@ import pytest
 from e2e.goals import RESIZED, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import held, until_all_ready
+from e2e.rollouts.events import until_all_ready
+from e2e.rollouts.happening import happening
 from e2e.rollouts.rollout import restart
-from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import CANARY, STABLE, Workload
 from tidegate.contract.kube import KEY_PREFIX
 from tidegate.score.goals import Goal
@@ -47,10 +47,8 @@ async def promoted(kubectl: Kubectl, stable: Workload) -> tuple[Run, float, floa
     canary = replace(
         stable, track=CANARY, pods=1, annotations={**stable.annotations, "version": "next"}
     )
-    async with staged(kubectl, stable, AUDIENCE) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
-        old = {pod.name for pod in stage.pods.alive()}
+    async with happening(kubectl, stable, AUDIENCE) as seen:
+        stage, old = seen.stage, seen.old
         await asyncio.to_thread(kubectl.apply, canary.deployment())
         await until_all_ready(stage, STABLE_PODS + 1)
         await stage.settle()
@@ -65,12 +63,9 @@ async def promoted(kubectl: Kubectl, stable: Workload) -> tuple[Run, float, floa
         )
         await stage.until("the canary is gone", lambda: _gone(stage, {name}), 120)
         await until_all_ready(stage, STABLE_PODS)
-        assert await held(kubectl, stage) == []
-        await stage.settle()
-        result = await stage.finish(began_s)
-        changes = [StreamChange(*row) for row in result["changes"]]
-        fullest = transient(changes, {name}, AUDIENCE.clients * SHARE) or 0.0
-        return stage.run(began_s, stage.pods.alive()[0].revision), share, fullest
+    changes = [StreamChange(*row) for row in seen.result["changes"]]
+    fullest = transient(changes, {name}, AUDIENCE.clients * SHARE) or 0.0
+    return seen.run, share, fullest
 
 
 def _gone(stage: Stage, names: set[str]) -> bool:

@@ -12,13 +12,13 @@ from e2e.rollouts.adopting import Adopting
 from e2e.rollouts.events import (
     busiest,
     execute,
-    happening,
     kill,
     run_out_of_memory,
     until_everybody_is_back,
     until_restarted,
 )
-from e2e.rollouts.stage import Audience, Stage
+from e2e.rollouts.happening import happening
+from e2e.rollouts.stage import Audience
 from e2e.rollouts.workload import RELAY, Workload
 from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
 from tidegate.score.scorecard import Run
@@ -33,15 +33,6 @@ async def test_an_application_that_dies_costs_no_stream(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """SIGKILLed, and restarted because its liveness probe failed: nobody notices."""
-
-    async def act(stage: Stage) -> None:
-        pod = busiest(stage)
-        restarts = stage.pods.seen[pod].restarts
-        await kill(kubectl, stage, pod, RELAY.name)
-        await until_restarted(stage, pod, restarts + 1)
-        await execute(kubectl, stage, pod, "app", "python", "-c", f"open({SICK!r}, 'w')")
-        await until_restarted(stage, pod, restarts + 2)
-
     workload = Workload(
         image=installation.images.sidecar.name,
         namespace="e2e-app-dies",
@@ -49,33 +40,24 @@ async def test_an_application_that_dies_costs_no_stream(
         shared_processes=True,
         probed_for_life=True,
     )
-    run = await happening(kubectl, workload, Audience(clients=200), act)
-    show("(f) the application is killed, then fails its liveness", [run])
-    assert missed([run], UNHARMED) == []
-    assert run.scorecard.moves_per_client == 0
-    assert run.scorecard.cut_without_goodbye == 0
+    async with happening(kubectl, workload, Audience(clients=200)) as seen:
+        stage = seen.stage
+        pod = busiest(stage)
+        restarts = stage.pods.seen[pod].restarts
+        await kill(kubectl, stage, pod, RELAY.name)
+        await until_restarted(stage, pod, restarts + 1)
+        await execute(kubectl, stage, pod, "app", "python", "-c", f"open({SICK!r}, 'w')")
+        await until_restarted(stage, pod, restarts + 2)
+    show("(f) the application is killed, then fails its liveness", [seen.run])
+    assert missed([seen.run], UNHARMED) == []
+    assert seen.run.scorecard.moves_per_client == 0
+    assert seen.run.scorecard.cut_without_goodbye == 0
 
 
 async def test_a_sidecar_that_dies_loses_no_event(
     kubectl: Kubectl, installation: Installation
 ) -> None:
     """SIGKILLed, and killed for its memory: its streams break, its clients resume by cursor."""
-    broken = 0
-
-    async def act(stage: Stage) -> None:
-        nonlocal broken
-        pod = busiest(stage)
-        broken += stage.load.progress.streams[pod]
-        await kill(kubectl, stage, pod, "tidegate sidecar")
-        await until_restarted(stage, pod, 1)
-        await until_everybody_is_back(stage)
-        pod = busiest(stage)
-        broken += stage.load.progress.streams[pod]
-        restarts = stage.pods.seen[pod].restarts
-        await run_out_of_memory(kubectl, stage, pod, CONTAINER_SIDECAR)
-        await until_restarted(stage, pod, restarts + 1)
-        await until_everybody_is_back(stage)
-
     workload = Workload(
         image=installation.images.sidecar.name,
         namespace="e2e-sidecar-dies",
@@ -86,7 +68,20 @@ async def test_a_sidecar_that_dies_loses_no_event(
             f"{KEY_PREFIX}memory-limit": MEMORY_LIMIT,
         },
     )
-    run = await happening(kubectl, workload, Audience(clients=300), act)
+    async with happening(kubectl, workload, Audience(clients=300)) as seen:
+        stage = seen.stage
+        pod = busiest(stage)
+        broken = stage.load.progress.streams[pod]
+        await kill(kubectl, stage, pod, "tidegate sidecar")
+        await until_restarted(stage, pod, 1)
+        await until_everybody_is_back(stage)
+        pod = busiest(stage)
+        broken += stage.load.progress.streams[pod]
+        restarts = stage.pods.seen[pod].restarts
+        await run_out_of_memory(kubectl, stage, pod, CONTAINER_SIDECAR)
+        await until_restarted(stage, pod, restarts + 1)
+        await until_everybody_is_back(stage)
+    run = seen.run
     show("(f) the sidecar is killed, then runs out of memory", [run])
     assert missed([run], UNHARMED) == []
     assert run.scorecard.cut_without_goodbye is not None
@@ -131,11 +126,9 @@ async def test_without_replay_a_sidecar_that_dies_loses_events(
 
 async def _killed(kubectl: Kubectl, workload: Workload, word: str) -> Run:
     """One process of the busiest pod is killed once."""
-
-    async def act(stage: Stage) -> None:
-        pod = busiest(stage)
-        await kill(kubectl, stage, pod, word)
-        await until_restarted(stage, pod, 1)
-        await until_everybody_is_back(stage)
-
-    return await happening(kubectl, workload, Audience(clients=100), act)
+    async with happening(kubectl, workload, Audience(clients=100)) as seen:
+        pod = busiest(seen.stage)
+        await kill(kubectl, seen.stage, pod, word)
+        await until_restarted(seen.stage, pod, 1)
+        await until_everybody_is_back(seen.stage)
+    return seen.run

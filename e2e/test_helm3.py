@@ -6,15 +6,16 @@ import asyncio
 import os
 
 import pytest
+from tools.cache import cache_directory
 
-from e2e.cluster.cache import cache_directory
 from e2e.cluster.native.binaries import build_helm3
 from e2e.cluster.progress import Progress
 from e2e.cluster.provider import Cluster
 from e2e.goals import ROLLBACK, missed, show
 from e2e.installation import Installation, install, uninstall
 from e2e.kubectl import Kubectl
-from e2e.rollouts.rollout import roll
+from e2e.rollouts.happening import observed
+from e2e.rollouts.rollout import replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.names import LABEL_ADMIT
@@ -39,16 +40,16 @@ async def test_helm_3_installs_and_uninstalls_the_chart(
         await asyncio.to_thread(uninstall, kubectl)
         await asyncio.to_thread(install, helm3, installation.images)
         async with staged(kubectl, workload, Audience(clients=200)) as stage:
-            await stage.fill()
-            run = await roll(kubectl, stage)
+            async with observed(kubectl, stage) as seen:
+                await replaced(kubectl, stage)
             await asyncio.to_thread(_close_one, kubectl, installation, stage)
             await asyncio.to_thread(uninstall, helm3)
             where = f"--namespace={workload.namespace}"
             pods = await asyncio.to_thread(kubectl.items, "pods", where)
     finally:
         await asyncio.to_thread(install, kubectl, installation.images)
-    show("installed with Helm 3", [run])
-    assert missed([run], ROLLBACK) == []
+    show("installed with Helm 3", [seen.run])
+    assert missed([seen.run], ROLLBACK) == []
     assert {pod["metadata"]["labels"][LABEL_ADMIT] for pod in pods} == {"true"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,10 +13,10 @@ from e2e.cluster.provider import Cluster
 from e2e.goals import ROLLBACK, UNHARMED, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import finalizers, until_all_ready, until_everybody_is_back
+from e2e.rollouts.events import until_all_ready, until_everybody_is_back
+from e2e.rollouts.happening import Happening, happening
 from e2e.rollouts.nodes import drained, node_to_lose, pods_on, stopped
-from e2e.rollouts.rollout import newest_revision
-from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import KEY_PREFIX
 from tidegate.contract.names import MODE_STOCK, MODE_TIDEGATE
@@ -138,16 +137,16 @@ async def _drain(kubectl: Kubectl, installation: Installation, cluster: Cluster,
         spread=True,
     )
     node = await asyncio.to_thread(node_to_lose, kubectl, cluster)
-    async with staged(kubectl, workload, AUDIENCE) as stage:
-        await stage.fill()
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        stage = seen.stage
         leaving = await asyncio.to_thread(pods_on, kubectl, workload, node)
         affected = _streams_on(stage, leaving)
-        began_s = time.monotonic()
+        seen.begin()
         async with drained(kubectl, node):
             stage.progress.done(f"{node} and its {len(leaving)} pods: {stage.standing()}")
             await until_all_ready(stage, PODS)
             await stage.settle()
-        return await _loss(kubectl, stage, began_s, affected)
+    return _loss(seen, affected)
 
 
 async def _stop(
@@ -170,19 +169,18 @@ async def _stop(
         annotations={f"{KEY_PREFIX}accept-rate-per-s": str(ACCEPTED_PER_S), **annotations},
     )
     node = await asyncio.to_thread(node_to_lose, kubectl, cluster)
-    async with staged(kubectl, workload, AUDIENCE) as stage:
-        await stage.fill()
+    async with happening(kubectl, workload, AUDIENCE, stuck_pods=True) as seen:
+        stage = seen.stage
         dead = await asyncio.to_thread(pods_on, kubectl, workload, node)
         affected = _streams_on(stage, dead)
-        began_s = time.monotonic()
+        seen.begin()
         async with stopped(kubectl, cluster, node):
             await stage.until("its streams are gone", lambda: _cut(stage, affected), 10)
             await until_everybody_is_back(stage)
             await during(stage, dead)
         await stage.until("no pod is stuck", lambda: _none_is_left(stage, dead), GONE_WITHIN_S)
         await until_all_ready(stage, PODS)
-        await stage.settle()
-        return await _loss(kubectl, stage, began_s, affected)
+    return _loss(seen, affected)
 
 
 async def _until_replaced(stage: Stage, dead: list[str]) -> None:
@@ -198,17 +196,15 @@ async def _until_settled(stage: Stage, dead: list[str]) -> None:
     await stage.settle()
 
 
-async def _loss(kubectl: Kubectl, stage: Stage, began_s: float, affected: int) -> Loss:
-    """What came of it; nothing of the workload may be held by a finalizer."""
-    result = await stage.finish(began_s)
-    assert await asyncio.to_thread(finalizers, kubectl, stage.workload.namespace) == []
-    arrivals_s = sorted(result["arrivals_s"])
+def _loss(seen: Happening, affected: int) -> Loss:
+    """The outcome for the clients of the node."""
+    arrivals_s = sorted(seen.result["arrivals_s"])
     return Loss(
-        run=stage.run(began_s, newest_revision(stage, set())),
+        run=seen.run,
         affected=affected,
-        moves=sum(result["moves"]),
-        back_s=tuple(at - began_s for at in arrivals_s[:affected]),
-        unacknowledged=stage.publisher.unacknowledged,
+        moves=sum(seen.result["moves"]),
+        back_s=tuple(at - seen.began_s for at in arrivals_s[:affected]),
+        unacknowledged=seen.stage.publisher.unacknowledged,
     )
 
 

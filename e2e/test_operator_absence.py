@@ -12,9 +12,9 @@ from e2e.goals import ROLLBACK, SMOOTH, missed, show
 from e2e.installation import NAMESPACE, RELEASE, Installation
 from e2e.kubectl import Kubectl
 from e2e.machine import kill_container
-from e2e.rollouts.events import held
-from e2e.rollouts.rollout import newest_revision, restart, roll_out, until_replaced
-from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.happening import happening
+from e2e.rollouts.rollout import replaced, restart, roll_out, until_replaced
+from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import KEY_PREFIX
 from tidegate.contract.names import LABEL_ADMIT
@@ -43,41 +43,31 @@ async def test_a_rollout_is_finished_without_its_operator(
         grace_s=45,
     )
     try:
-        async with staged(kubectl, workload, AUDIENCE) as stage:
-            await stage.fill()
-            began_s = time.monotonic()
-            old = {pod.name for pod in stage.pods.alive()}
+        async with happening(kubectl, workload, AUDIENCE) as seen:
+            stage, old = seen.stage, seen.old
             await restart(kubectl, stage)
             await _until_new_pods_are_open(stage, old, 2)
             await asyncio.to_thread(installation.scale, "operator", 0)
             await _delete_open_pods(kubectl, stage, old)
             await until_replaced(stage, old)
-            second = {pod.name for pod in stage.pods.alive()}
-            await restart(kubectl, stage)
-            await until_replaced(stage, second)
-            empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
+            await replaced(kubectl, stage)
+            empty_s = seen.empty_s
             slowest_s = max(pod.ready_s - pod.created_s for pod in stage.pods.seen.values())
             await asyncio.to_thread(installation.scale, "operator", 2)
             await stage.until("every pod is re-admitted", lambda: _all_open(stage), 30)
-            await stage.settle()
-            await stage.finish(began_s)
-            assert await held(kubectl, stage) == []
-            run = stage.run(began_s, newest_revision(stage, second))
     finally:
         installation.scale("operator", 2)
-    show("two rollouts, the operator gone in the middle of the first", [run])
+    show("two rollouts, the operator gone in the middle of the first", [seen.run])
     print(f"without an endpoint: {empty_s:.2f} s, slowest pod: {slowest_s:.2f} s")
     assert empty_s <= slowest_s + SLICE_LAG_S
-    assert missed([run], SMOOTH) == []
+    assert missed([seen.run], SMOOTH) == []
 
 
 async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installation) -> None:
     """The leader is killed in mid-rollout; the other one steers soon, and the rollout ends well."""
     workload = Workload(image=installation.images.sidecar.name, namespace="e2e-standby")
-    async with staged(kubectl, workload, AUDIENCE) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
-        old = {pod.name for pod in stage.pods.alive()}
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        stage, old = seen.stage, seen.old
         await restart(kubectl, stage)
         await _until_new_pods_are_open(stage, old, 1)
         took_s = await asyncio.to_thread(_seconds_to_another_leader, kubectl)
@@ -85,12 +75,8 @@ async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installati
         stage.progress.done(f"another leads, and sidecars reach it, after {took_s:.1f} s")
         await until_replaced(stage, old)
         await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
-        await stage.settle()
-        await stage.finish(began_s)
-        assert await held(kubectl, stage) == []
-        run = stage.run(began_s, newest_revision(stage, old))
-    show("the leader killed in mid-rollout", [run])
-    assert missed([run], ROLLBACK) == []
+    show("the leader killed in mid-rollout", [seen.run])
+    assert missed([seen.run], ROLLBACK) == []
 
 
 @pytest.mark.counterproof

@@ -16,7 +16,8 @@ from e2e.kubectl import Kubectl
 from e2e.nginx import in_front, require
 from e2e.prerequisites import required_or_skipped
 from e2e.rollouts.events import busiest, until_all_ready
-from e2e.rollouts.rollout import newest_revision, roll
+from e2e.rollouts.happening import happening
+from e2e.rollouts.rollout import replaced
 from e2e.rollouts.stage import Audience, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import CONTAINER_SIDECAR, KEY_PREFIX
@@ -37,30 +38,27 @@ async def test_a_deleted_pod_drains_once_and_ends_in_order(
     """Every call of the hook joins one drain; the sidecar ends last, with status 0."""
     image = installation.images.sidecar.name
     workload = Workload(image=image, namespace="e2e-endings", pods=2, min_ready_s=0)
-    async with staged(kubectl, workload, Audience(clients=100)) as stage:
-        await stage.fill()
+    async with happening(kubectl, workload, Audience(clients=100)) as seen:
+        stage = seen.stage
         pod = busiest(stage)
         address = stage.pods.seen[pod].status["podIP"]
         headers = await asyncio.to_thread(_hook_headers, kubectl, workload, pod)
         url = f"http://{address}:{ADMIN_PORT}{PATH_DRAIN_POD}"
-        began_s = time.monotonic()
+        seen.begin()
         where = f"--namespace={workload.namespace}"
         async with httpx2.AsyncClient(trust_env=False, timeout=GRACE_S) as http:
             assert (await http.get(url)).status_code in (401, 403)
             await asyncio.to_thread(kubectl, "delete", "pod", pod, where, "--wait=false")
             await asyncio.gather(*[_call(http, url, headers) for _ in range(2)])
-        hooks_s = time.monotonic() - began_s
+        hooks_s = time.monotonic() - seen.began_s
         await stage.until("the pod is gone", lambda: stage.pods.seen[pod].gone_s is not None, 70)
         await until_all_ready(stage, workload.pods)
-        await stage.settle()
-        await stage.finish(began_s)
-        run = stage.run(began_s, newest_revision(stage, set()))
-        _assert_order(stage.pods.seen[pod].status)
         failed = await asyncio.to_thread(kubectl, "get", "events", where)
-    show("a pod deleted, its hook called three times", [run])
+    _assert_order(stage.pods.seen[pod].status)
+    show("a pod deleted, its hook called three times", [seen.run])
     assert hooks_s >= LINGER_S
     assert "FailedPreStopHook" not in failed
-    assert missed([run], SMOOTH) == []
+    assert missed([seen.run], SMOOTH) == []
 
 
 async def test_an_idle_pod_lingers_until_routers_have_forgotten_it(
@@ -153,9 +151,9 @@ async def _behind_nginx(
         annotations=annotations,
         admit=admit,
     )
-    async with staged(kubectl, workload, Audience(clients=300), router) as stage:
-        await stage.fill()
-        return await roll(kubectl, stage)
+    async with happening(kubectl, workload, Audience(clients=300), router) as seen:
+        await replaced(kubectl, seen.stage)
+    return seen.run
 
 
 def _hook_headers(kubectl: Kubectl, workload: Workload, pod: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from e2e.goals import RESIZED, ROLLBACK, missed, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import held
+from e2e.rollouts.happening import happening
 from e2e.rollouts.operations import (
     closed,
     other_revision,
@@ -23,7 +23,7 @@ from e2e.rollouts.operations import (
     until_ready,
 )
 from e2e.rollouts.rollout import restart
-from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.score.goals import Goal
 from tidegate.score.scorecard import Run
@@ -49,18 +49,14 @@ Interfere = Callable[[Stage, str], Awaitable[str]]
 
 async def interfered(kubectl: Kubectl, workload: Workload, interfere: Interfere) -> Run:
     """Restart, interfere when 40 % of the pods are new, wait for the outcome, and score."""
-    async with staged(kubectl, workload, AUDIENCE) as stage:
-        await stage.fill()
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        stage = seen.stage
         old = stage.pods.alive()[0].revision
-        began_s = time.monotonic()
         await restart(kubectl, stage)
         await until_ready(stage, ENOUGH, beside=old)
         last = await interfere(stage, old)
         await until_only(stage, last)
-        assert await held(kubectl, stage) == []
-        await stage.settle()
-        await stage.finish(began_s)
-        return stage.run(began_s, last)
+    return seen.run
 
 
 async def undone(kubectl: Kubectl, workload: Workload) -> Run:

@@ -11,7 +11,8 @@ import pytest
 from e2e.goals import EVEN, RESIZED, SMOOTH, missed, moves_at_most, show
 from e2e.installation import Installation
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import happening, held, until_all_ready
+from e2e.rollouts.events import until_all_ready
+from e2e.rollouts.happening import happening, observed
 from e2e.rollouts.operations import scale, until_only
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
@@ -43,13 +44,10 @@ RESIZE = (*RESIZED, *moves_at_most(EXCESS + SLACK))
 
 async def resized(kubectl: Kubectl, workload: Workload, pods: int) -> Run:
     """Scale to that many pods, wait until it is so and nobody moves any more, and score."""
-
-    async def act(stage: Stage) -> None:
-        await scale(kubectl, stage, pods)
-        await until_all_ready(stage, pods)
-        assert await held(kubectl, stage) == []
-
-    return await happening(kubectl, workload, AUDIENCE, act)
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        await scale(kubectl, seen.stage, pods)
+        await until_all_ready(seen.stage, pods)
+    return seen.run
 
 
 async def test_scaling_up_moves_the_excess_and_ends_even(
@@ -129,20 +127,16 @@ async def scaled_in_with_idle_pods(
     try:
         async with staged(kubectl, workload, AUDIENCE) as stage:
             idle = await _idle_beside_full_ones(kubectl, stage)
-            await stage.fill()
-            await asyncio.to_thread(installation.scale, "operator", operators)
-            if operators:
-                known = "every pod has its deletion cost"
-                await stage.until(known, lambda: _costs_are_known(stage), KNOWN_TIMEOUT_S)
-            revision = stage.pods.alive()[0].revision
-            began_s = time.monotonic()
-            await scale(kubectl, stage, FULL)
-            await until_only(stage, revision)
+            async with observed(kubectl, stage) as seen:
+                await asyncio.to_thread(installation.scale, "operator", operators)
+                if operators:
+                    known = "every pod has its deletion cost"
+                    await stage.until(known, lambda: _costs_are_known(stage), KNOWN_TIMEOUT_S)
+                seen.begin()
+                await scale(kubectl, stage, FULL)
+                await until_only(stage, stage.pods.alive()[0].revision)
             went = {pod.name for pod in stage.pods.seen.values() if pod.gone_s is not None}
-            assert await held(kubectl, stage) == []
-            await stage.settle()
-            await stage.finish(began_s)
-            return stage.run(began_s, revision), went == idle
+            return seen.run, went == idle
     finally:
         installation.scale("operator", 2)
 

@@ -11,10 +11,10 @@ from e2e.installation import Installation
 from e2e.kubectl import Kubectl
 from e2e.rollouts.events import (
     busiest,
-    happening,
     until_all_ready,
     until_everybody_is_back,
 )
+from e2e.rollouts.happening import happening
 from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.contract.kube import KEY_PREFIX
@@ -51,17 +51,6 @@ async def _hurried(
     kubectl: Kubectl, installation: Installation, annotations: dict[str, str] | None = None
 ) -> Run:
     """One pod, everybody on it, no operator, and 8 s."""
-
-    async def act(stage: Stage) -> None:
-        pod = busiest(stage)
-        assert stage.load.progress.streams[pod] >= CLIENTS
-        where = f"--namespace={stage.workload.namespace}"
-        hurry = f"--grace-period={GRACE_S}"
-        await asyncio.to_thread(kubectl, "delete", "pod", pod, where, hurry, "--wait=false")
-        await stage.until("the pod is gone", lambda: stage.pods.seen[pod].gone_s is not None, 60)
-        await until_all_ready(stage, 1)
-        await until_everybody_is_back(stage)
-
     workload = Workload(
         image=installation.images.sidecar.name,
         namespace="e2e-hurry",
@@ -71,6 +60,20 @@ async def _hurried(
     )
     installation.scale("operator", 0)
     try:
-        return await happening(kubectl, workload, Audience(clients=CLIENTS), act)
+        async with happening(kubectl, workload, Audience(clients=CLIENTS)) as seen:
+            await _delete_in_a_hurry(kubectl, seen.stage)
+        return seen.run
     finally:
         installation.scale("operator", 2)
+
+
+async def _delete_in_a_hurry(kubectl: Kubectl, stage: Stage) -> None:
+    """With `GRACE_S`, until another pod has all of its clients."""
+    pod = busiest(stage)
+    assert stage.load.progress.streams[pod] >= CLIENTS
+    where = f"--namespace={stage.workload.namespace}"
+    hurry = f"--grace-period={GRACE_S}"
+    await asyncio.to_thread(kubectl, "delete", "pod", pod, where, hurry, "--wait=false")
+    await stage.until("the pod is gone", lambda: stage.pods.seen[pod].gone_s is not None, 60)
+    await until_all_ready(stage, 1)
+    await until_everybody_is_back(stage)

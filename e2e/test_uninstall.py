@@ -15,8 +15,10 @@ from e2e.goals import ROLLBACK, missed, show
 from e2e.installation import Installation, install, uninstall
 from e2e.kubectl import Kubectl
 from e2e.rollouts.broker import WithOwnBroker, own_backplane
-from e2e.rollouts.events import execute, finalizers
-from e2e.rollouts.rollout import newest_revision, restart, until_replaced
+from e2e.rollouts.events import execute
+from e2e.rollouts.happening import finalizers, happening
+from e2e.rollouts.operations import pause, resume
+from e2e.rollouts.rollout import restart, until_replaced
 from e2e.rollouts.stage import Audience, Stage, staged
 from e2e.rollouts.workload import Workload
 from tidegate.contract.names import LABEL_ADMIT, PATH_PUBLISH, PUBLISH_PORT
@@ -41,29 +43,23 @@ async def test_uninstalling_in_mid_rollout_is_not_felt(
     """Every closed pod is opened; installed again, the rollout ends as if nothing had been."""
     workload = _workload(installation, "e2e-uninstall", pods=5)
     try:
-        async with staged(kubectl, workload, Audience(clients=500)) as stage:
-            await stage.fill()
-            began_s = time.monotonic()
-            old = {pod.name for pod in stage.pods.alive()}
+        async with happening(kubectl, workload, Audience(clients=500)) as seen:
+            stage, old = seen.stage, seen.old
             await _pause_in_mid_rollout(kubectl, stage, old)
             await _uninstall(kubectl, stage)
             assert _closed(stage) == []
             await stage.settle()
             held = await asyncio.to_thread(finalizers, kubectl, workload.namespace)
             await asyncio.to_thread(install, kubectl, installation.images)
-            await _rollout(kubectl, stage, "resume")
+            await resume(kubectl, stage)
             await until_replaced(stage, old)
-            await stage.settle()
-            empty_s = stage.endpoints.seconds_without(began_s, time.monotonic())
-            await stage.finish(began_s)
-            run = stage.run(began_s, newest_revision(stage, old))
     finally:
         install(kubectl, installation.images)
-    show("(k) uninstalled and installed again in mid-rollout", [run])
-    print(f"without an endpoint: {empty_s:.2f} s")
-    assert empty_s == 0
+    show("(k) uninstalled and installed again in mid-rollout", [seen.run])
+    print(f"without an endpoint: {seen.empty_s:.2f} s")
+    assert seen.empty_s == 0
     assert held == []
-    assert missed([run], ROLLBACK) == []
+    assert missed([seen.run], ROLLBACK) == []
 
 
 async def test_the_charts_own_broker_goes_with_the_release(
@@ -142,7 +138,7 @@ async def _pause_in_mid_rollout(kubectl: Kubectl, stage: Stage, old: set[str]) -
         return bool(new) and _closed(stage) != []
 
     await stage.until("pods are closed", under_way, 60)
-    await _rollout(kubectl, stage, "pause")
+    await pause(kubectl, stage)
     assert _closed(stage) != []
 
 
@@ -151,13 +147,6 @@ async def _uninstall(kubectl: Kubectl, stage: Stage, *words: str) -> None:
     await asyncio.to_thread(uninstall, kubectl, *words)
     took_s = time.monotonic() - began_s
     stage.progress.done(f"uninstalled in {took_s:.1f} s: {stage.standing()}")
-
-
-async def _rollout(kubectl: Kubectl, stage: Stage, verb: str) -> None:
-    """``kubectl rollout VERB``."""
-    where = f"--namespace={stage.workload.namespace}"
-    name = f"deployment/{stage.workload.name}"
-    await asyncio.to_thread(kubectl, "rollout", verb, name, where)
 
 
 def _closed(stage: Stage) -> list[str]:

@@ -1,21 +1,18 @@
 """Writes `manifests/install` out of the chart: the same objects, for people without Helm.
 
-``python -m manifests.render`` writes them anew; a test fails while they differ from the chart. What
-only Helm reads (hooks, its labels and annotations) is left out.
+``make generate`` writes them; a test fails while they differ from the chart. Objects and keys that
+only Helm reads (hooks, its labels and annotations) are left out.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from e2e.tools import find
-
-from tidegate.contract.errors import MissingToolError
+from tools.binaries import find
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "charts" / "tidegate"
@@ -23,7 +20,7 @@ FOLDER: Final = ROOT / "manifests" / "install"
 RELEASE: Final = "tidegate"
 NAMESPACE: Final = "tidegate-system"
 VALUES: Final = ("nats.enabled=true", "uninstall.readmit=false")
-HEADER: Final = "# Made from the chart by 'python -m manifests.render'; do not edit.\n"
+HEADER: Final = "# Made from the chart by 'make generate'; do not edit.\n"
 _HELMS_LABELS: Final = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 
 
@@ -37,14 +34,15 @@ def template(*values: str) -> list[dict[str, Any]]:
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
-def rendered() -> dict[str, str]:
-    """The files of `manifests/install` by name, as they should be."""
+def rendered() -> dict[Path, str]:
+    """The files of `manifests/install`, as they should be."""
     objects = [_without_helm(document) for document in template(*VALUES)]
     files: dict[str, list[dict[str, Any]]] = {}
     for document in objects:
         files.setdefault(_file_of(document), []).append(document)
     texts = {name: HEADER + yaml.safe_dump_all(files[name], width=100) for name in sorted(files)}
-    return {**texts, "kustomization.yaml": _kustomization([*texts])}
+    texts["kustomization.yaml"] = _kustomization([*texts])
+    return {FOLDER / name: text for name, text in texts.items()}
 
 
 def _without_helm(document: dict[str, Any]) -> dict[str, Any]:
@@ -86,20 +84,3 @@ def _kustomization(names: list[str]) -> str:
         "kind: Kustomization\n"
         f"resources:\n{listed}\n"
     )
-
-
-def main() -> int:
-    """Write every file; exit status 1 with one line when helm is missing."""
-    try:
-        files = rendered()
-    except MissingToolError as error:
-        sys.stderr.write(f"manifests.render: {error}\n")
-        return 1
-    for name, text in files.items():
-        (FOLDER / name).write_text(text)
-        sys.stdout.write(f"{FOLDER / name}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,41 @@
-"""Settings for all tests: no verdict of hypothesis depends on how busy the machine is."""
+"""Settings for all tests: what they run on, and no verdict by the clock of a busy machine.
+
+An asynchronous test runs on asyncio's own loop. ``@pytest.mark.virtual_time`` gives it one whose
+time jumps, ``@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])`` both of the real ones.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
+from kit.virtual_time import VirtualLoop
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+ASYNCIO: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+REAL = ASYNCIO | {"uvloop": uvloop.new_event_loop}
+VIRTUAL: dict[str, LoopFactory] = {"virtual": VirtualLoop}
 
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: run on an event loop whose time jumps")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, LoopFactory]:
+    """What the test runs on, once on each; or what its marker chooses from."""
+    if item.get_closest_marker("virtual_time"):
+        return VIRTUAL
+    marker = item.get_closest_marker("asyncio")
+    chooses = marker is not None and "loop_factories" in marker.kwargs
+    return REAL if chooses else ASYNCIO

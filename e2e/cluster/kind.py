@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from e2e.cluster.cache import cache_directory
+from tools.cache import cache_directory
+
 from e2e.cluster.commands import run
 from e2e.cluster.netns import inside
 from e2e.cluster.progress import Progress

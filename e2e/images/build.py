@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from e2e.cluster.cache import cache_directory, fingerprint
+from tools.cache import cache_directory, fingerprint
+
 from e2e.cluster.commands import run
 from e2e.cluster.progress import Progress
 from e2e.images.archives import Image

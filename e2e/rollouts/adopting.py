@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from e2e.rollouts.workload import Workload
-from tidegate.contract import env
 from tidegate.contract.kube import CONTAINER_PORT_STREAMS
 from tidegate.contract.names import ADMIN_PORT, LABEL_ADMIT, PATH_READYZ
+from tidegate.contract.sidecar import env
 
 OWN_PORT = 8080
 """Not the sidecar's: a named targetPort leads to another number in each kind of pod."""
@@ -65,11 +65,11 @@ class Adopting(Workload):
     def _server_of_streams(self) -> dict[str, Any]:
         prepared = self.step is Step.PREPARED
         variables = {
-            env.PUBLIC_PORT: str(OWN_PORT),
-            env.BACKPLANE: self.backplane,
-            env.BACKPLANE_STREAM: f"{self.namespace}_{self.name}",
-            env.DRAIN: "cut",
-            env.RETRY: "off",
+            env("public_port"): str(OWN_PORT),
+            env("backplane"): self.backplane,
+            env("backplane_stream"): f"{self.namespace}_{self.name}",
+            env("drain"): "cut",
+            env("retry"): "off",
         }
         pod_name = {"fieldRef": {"fieldPath": "metadata.name"}}
         return {
@@ -77,7 +77,7 @@ class Adopting(Workload):
             "image": self.image,
             "imagePullPolicy": "Never",
             "env": [
-                {"name": env.POD_NAME, "valueFrom": pod_name},
+                {"name": env("pod_name"), "valueFrom": pod_name},
                 *({"name": name, "value": value} for name, value in variables.items()),
             ],
             "ports": [

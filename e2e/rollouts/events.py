@@ -1,23 +1,16 @@
-"""Things done to a workload under load, and the scorecard of what they did to the clients."""
+"""Things done to a workload under load, and what to wait for afterwards."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Awaitable, Callable
 
 from e2e.cluster.provider import ClusterError
 from e2e.kubectl import Kubectl
-from e2e.rollouts.stage import Audience, Stage, staged
-from e2e.rollouts.workload import Workload
-from tidegate.score.scorecard import Run
+from e2e.rollouts.stage import Stage
 
 RESTART_TIMEOUT_S = 60.0
 READY_TIMEOUT_S = 60.0
-
-EXIT_SLACK_S = 3.0
-"""Past the grace period the kubelet gives 2 s more, and the watch needs its moment."""
 
 _KILL = """
 import os, pathlib, signal, sys
@@ -37,25 +30,6 @@ with open("/dev/shm/ballast", "wb", buffering=0) as ballast:
         ballast.write(bytes(1 << 20))
 """
 """What a container writes to /dev/shm is charged to it; its largest process is then killed."""
-
-
-async def happening(
-    kubectl: Kubectl,
-    workload: Workload,
-    audience: Audience,
-    act: Callable[[Stage], Awaitable[None]],
-) -> Run:
-    """Deploy, connect, let `act` do its worst, settle, and score."""
-    async with staged(kubectl, workload, audience) as stage:
-        await stage.fill()
-        began_s = time.monotonic()
-        revision = stage.pods.alive()[0].revision
-        await act(stage)
-        await stage.settle()
-        await stage.finish(began_s)
-        if found := await asyncio.to_thread(finalizers, kubectl, workload.namespace):
-            raise ClusterError(f"finalizers are left: {found}")
-        return stage.run(began_s, revision)
 
 
 async def kill(kubectl: Kubectl, stage: Stage, pod: str, word: str) -> None:
@@ -114,27 +88,3 @@ def busiest(stage: Stage) -> str:
     alive = {pod.name for pod in stage.pods.alive()}
     streams = {pod: n for pod, n in stage.load.progress.streams.items() if pod in alive}
     return max(streams, key=lambda pod: streams[pod])
-
-
-def finalizers(kubectl: Kubectl, namespace: str) -> list[str]:
-    """Every object of the namespace, of whatever kind, that has a finalizer."""
-    kinds = kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
-    kinds = [kind for kind in kinds if kind != "events.events.k8s.io"]
-    items = kubectl.items(",".join(sorted(kinds)), f"--namespace={namespace}")
-    return [
-        f"{item['kind']} {item['metadata']['name']}: {item['metadata']['finalizers']}"
-        for item in items
-        if item["metadata"].get("finalizers")
-    ]
-
-
-async def held(kubectl: Kubectl, stage: Stage) -> list[str]:
-    """What hangs, as sentences: finalizers, and pods that outstayed their grace period."""
-    found = await asyncio.to_thread(finalizers, kubectl, stage.workload.namespace)
-    return found + [
-        f"pod {pod.name} took {gone_s - pod.deleted_s:.1f} s to go"
-        for pod in stage.pods.seen.values()
-        if pod.deleted_s is not None
-        and (gone_s := pod.gone_s or stage.load.progress.at_s) - pod.deleted_s
-        > stage.workload.grace_s + EXIT_SLACK_S
-    ]

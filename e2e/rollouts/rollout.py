@@ -7,10 +7,9 @@ import json
 import time
 
 from e2e.cluster.progress import Progress
-from e2e.cluster.provider import ClusterError
 from e2e.kubectl import Kubectl
-from e2e.rollouts.events import held
-from e2e.rollouts.stage import Audience, Stage, staged
+from e2e.rollouts.happening import happening
+from e2e.rollouts.stage import Audience, Stage
 from e2e.rollouts.workload import Workload
 from tidegate.score.scorecard import Run
 
@@ -40,28 +39,17 @@ async def roll_out(kubectl: Kubectl, workload: Workload, audience: Audience) -> 
 async def _rolled_out(
     kubectl: Kubectl, workload: Workload, audience: Audience
 ) -> tuple[Run, float]:
-    async with staged(kubectl, workload, audience) as stage:
-        await stage.fill()
-        old = {pod.name for pod in stage.pods.alive()}
-        await restart(kubectl, stage)
-        await until_replaced(stage, old)
-        await stage.settle()
-        started_s = first_change_s(stage, old)
-        result = await stage.finish(started_s)
-        if hanging := await held(kubectl, stage):
-            raise ClusterError("; ".join(hanging))
-        return stage.run(started_s, newest_revision(stage, old)), float(result["late_s"])
+    async with happening(kubectl, workload, audience) as seen:
+        await replaced(kubectl, seen.stage)
+        seen.began_s = first_change_s(seen.stage, seen.old)
+    return seen.run, float(seen.result["late_s"])
 
 
-async def roll(kubectl: Kubectl, stage: Stage) -> Run:
-    """Restart a filled stage's workload, until all is replaced and at rest; the stage ends."""
-    began_s = time.monotonic()
+async def replaced(kubectl: Kubectl, stage: Stage) -> None:
+    """Restart the workload and wait until every pod is a new one."""
     old = {pod.name for pod in stage.pods.alive()}
     await restart(kubectl, stage)
     await until_replaced(stage, old)
-    await stage.settle()
-    await stage.finish(began_s)
-    return stage.run(began_s, newest_revision(stage, old))
 
 
 async def restart(kubectl: Kubectl, stage: Stage) -> None:
@@ -89,11 +77,6 @@ def first_change_s(stage: Stage, old: set[str]) -> float:
     times = [pod.created_s for pod in stage.pods.seen.values() if pod.name not in old]
     times += [pod.deleted_s for pod in stage.pods.seen.values() if pod.deleted_s is not None]
     return min(times, default=time.monotonic())
-
-
-def newest_revision(stage: Stage, old: set[str]) -> str:
-    """The pod-template hash of the pods that came."""
-    return next(pod.revision for pod in stage.pods.alive() if pod.name not in old)
 
 
 def shown(run: Run) -> str:

@@ -14,14 +14,13 @@ from kit.waiting import until
 from nats.js.errors import APIError, ServerError
 
 from tidegate.contract.report import Report
+from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.jetstream.problems import problem_of
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
-from tidegate_sidecar.settings import read_settings
 
 MIB = 2**20
 SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 20, 128 * MIB)
@@ -61,8 +60,8 @@ async def test_readiness_status_and_report_name_the_cause():
     backplane = SimpleNamespace(
         problem=problem, degraded=True, canary_delay_s=None, counters={"unavailable": 0}
     )
-    drain, streams = Drain(DrainSettings()), FakeStreams(0)
-    pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, lambda: 0.0)
+    drain, streams = Drain(DrainSettings(), StreamSettings()), FakeStreams(0)
+    pod = Pod(SidecarSettings(), drain, streams, backplane, lambda: 0.0)
     reader = SimpleNamespace(is_filled=False)
     app = AdminPort(pod, reader, None, Metrics(drain, streams, backplane), token="").app()
     async with httpx2.AsyncClient(

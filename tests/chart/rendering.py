@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e.tools import find
+from tools.binaries import find
 
 from tidegate.contract.errors import MissingToolError
 

@@ -6,9 +6,8 @@ import re
 
 from chart.rendering import CHART, RELEASE, helm, render, requires_helm
 
-from tidegate.contract import env
+from tidegate.contract.sidecar import SidecarSettings
 from tidegate_sidecar.backplane.choice import log_settings
-from tidegate_sidecar.settings import read_settings
 
 pytestmark = requires_helm
 MIB = 2**20
@@ -24,8 +23,7 @@ def test_a_new_nats_configuration_rolls_its_pod() -> None:
 
 
 def test_it_holds_as_many_logs_as_is_said() -> None:
-    settings = read_settings({env.BACKPLANE: "nats://n:4222"}, "web-1")
-    log_mib = log_settings(settings).keep_bytes // MIB
+    log_mib = log_settings(SidecarSettings()).keep_bytes // MIB
     (configuration,) = [
         o["data"]["nats.conf"]
         for o in render("nats.enabled=true").of_kind("ConfigMap")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from typing import Any
@@ -21,11 +22,11 @@ from chart.rendering import (
 )
 
 from tidegate.contract import kube, names
-from tidegate_injector.settings import TABLE as INJECTOR_TABLE
-from tidegate_injector.settings import read_settings as read_injector_settings
+from tidegate.rollout.snapshot import Policy
+from tidegate_injector.settings import InjectorSettings
 from tidegate_kubernetes.kinds import KINDS
-from tidegate_operator.kube.settings import TABLE as OPERATOR_TABLE
-from tidegate_operator.kube.settings import read_settings as read_operator_settings
+from tidegate_operator.kube.settings import OperatorSettings
+from tidegate_process.environ import read
 
 pytestmark = requires_helm
 
@@ -86,14 +87,25 @@ def test_no_secret_is_rendered_and_nothing_is_random(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_programs_take_the_settings_they_are_given(case: str) -> None:
     operator = chart(case).environment("tidegate-operator")
-    assert operator.keys() <= {setting.name for setting in OPERATOR_TABLE}
     given = {**operator, "TIDEGATE_POD_NAME": "p", "TIDEGATE_POD_NAMESPACE": NAMESPACE}
-    assert read_operator_settings(given, NAMESPACE).warnings == ()
+    settings, warnings = read(OperatorSettings, given)
+    assert settings.policy == Policy()
+    assert warnings == ()
     injector = chart(case).environment("tidegate-injector")
-    assert injector.keys() <= {setting.name for setting in INJECTOR_TABLE}
-    settings = read_injector_settings(injector, "0").injection
-    assert settings.image == "tidegate-sidecar:0.1.0"
-    assert settings.operator_url == f"https://tidegate-operator.{NAMESPACE}.svc:9443"
+    injected, warnings = read(InjectorSettings, injector)
+    assert warnings == ()
+    assert injected.injection.image == "tidegate-sidecar:0.1.0"
+    assert injected.injection.operator_url == f"https://tidegate-operator.{NAMESPACE}.svc:9443"
+
+
+def test_every_field_of_the_default_policy_reaches_the_operator() -> None:
+    fields = ("budgetPerSecond=7", "windowSeconds=60", "reserveSeconds=9", "retryMilliseconds=5")
+    fields += ("steering=false", "rebalance=false", "flipLagMilliseconds=250")
+    fields += ("flipIntervalMilliseconds=300",)
+    given = render(*(f"operator.defaultPolicy.{field}" for field in fields))
+    settings, _ = read(OperatorSettings, given.environment("tidegate-operator"))
+    assert settings.policy == Policy(7, 60, 9, 5, False, False, 0.25, 0.3)
+    assert len(fields) == len(dataclasses.fields(Policy))
 
 
 @pytest.mark.parametrize(
@@ -174,10 +186,9 @@ def test_ports_are_those_of_the_contract() -> None:
         (container,) = pods[name]["spec"]["containers"]
         return {port["name"]: port["containerPort"] for port in container["ports"]}
 
-    defaults = {setting.name: setting.default for setting in INJECTOR_TABLE}
     assert ports("tidegate-operator")["report"] == names.REPORT_PORT
     assert ports("tidegate-injector")["webhook"] == kube.WEBHOOK_PORT
-    assert str(ports("tidegate-injector")["health"]) == defaults["TIDEGATE_HEALTH_PORT"]
+    assert ports("tidegate-injector")["health"] == names.HEALTH_PORT
     (monitor,) = rendered.of_kind("PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == kube.CONTAINER_PORT_ADMIN

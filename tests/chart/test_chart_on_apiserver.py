@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 from chart.rendering import CASES, NAMESPACE, render, requires_helm
-from e2e.tools import find
 from kit.pod_corpus import files, load, patched
 from manifests.render import FOLDER
+from tools.binaries import find
 
 KUBECONFIG = os.environ.get("TIDEGATE_TEST_KUBECONFIG", "")
 LIMIT_S = 30.0

@@ -37,7 +37,7 @@ def test_every_value_that_may_be_set_has_its_default_in_the_file() -> None:
     not_shown = {".global", ".operator.resources.claims", ".injector.resources.claims"}
     not_shown |= {".nats.resources.claims"}
     for path, schema in objects(SCHEMA):
-        if path.endswith("issuerRef"):
+        if path.endswith(("issuerRef", "sidecar.defaults")):
             continue
         node = VALUES
         for part in path.split(".")[1:]:
@@ -57,10 +57,10 @@ def test_lint(case: str) -> None:
 def test_numbers_of_a_values_file_reach_the_injector_as_they_were_written(tmp_path: Path) -> None:
     """Helm 3 reads them as floats, and writes large ones as 1.3e+08."""
     values = tmp_path / "values.yaml"
-    values.write_text("sidecar: {defaults: {ring-bytes: 134217728, heartbeat-s: 0.5}}\n")
+    values.write_text("sidecar: {defaults: {ring-bytes: 134217728, heartbeat-s: 1.5}}\n")
     done = helm("template", "tidegate", str(CHART), f"--values={values}")
     assert done.returncode == 0, done.stderr
-    assert '"heartbeat-s":"0.5","ring-bytes":"134217728"' in done.stdout
+    assert '"heartbeat-s":"1.5","ring-bytes":"134217728"' in done.stdout
 
 
 @requires_helm
@@ -80,6 +80,11 @@ def test_numbers_of_a_values_file_reach_the_injector_as_they_were_written(tmp_pa
         ),
         (("operator.watchNamespaces={tidegate-system}",), "release's own namespace"),
         (("nats.maxFileStore=10Gi",), "more than 95 % of nats.persistence.size"),
+        (("sidecar.defaults.heartbeat-s=abc",), "/sidecar/defaults/heartbeat-s"),
+        (("sidecar.defaults.heartbeat-s=0",), "/sidecar/defaults/heartbeat-s"),
+        (("sidecar.defaults.retry=yes",), "/sidecar/defaults/retry"),
+        (("sidecar.defaults.heartbeet-s=9",), "additional properties 'heartbeet-s' not allowed"),
+        (("operator.defaultPolicy.flipLagMilliseconds=-1",), "flipLagMilliseconds"),
         (("nats.enabld=true",), "additional properties 'enabld' not allowed"),
         (("operator.replicas=two",), "got string, want integer"),
         (("certificates.mode=lookup",), "value must be one of"),

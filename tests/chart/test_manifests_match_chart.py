@@ -12,11 +12,12 @@ import pytest
 import yaml
 from chart.rendering import requires_helm
 from manifests.render import FOLDER, rendered
+from tools.generate import generated
 
-from tidegate.contract import env, kube, names
+from tidegate.contract import kube, names
 from tidegate.contract.publish import Publish
+from tidegate.contract.sidecar import env
 from tidegate.injection.inject import Injected, inject
-from tidegate.injection.reference import annotations_reference
 from tidegate.injection.settings import InjectionSettings
 
 EXAMPLE = FOLDER.parent / "example"
@@ -28,12 +29,19 @@ def load(path: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize(
+    ("path", "text"), generated().items(), ids=lambda v: getattr(v, "name", "")
+)
+def test_what_is_derived_from_declarations_is_up_to_date(path: Path, text: str) -> None:
+    assert path.read_text() == text, "run 'make generate'"
+
+
 @requires_helm
 def test_the_manifests_are_the_charts() -> None:
     desired = rendered()
-    for name, text in desired.items():
-        assert (FOLDER / name).read_text() == text, "run 'python -m manifests.render'"
-    assert {path.name for path in FOLDER.iterdir()} == {*desired, "namespace.yaml"}
+    for path, text in desired.items():
+        assert path.read_text() == text, "run 'make generate'"
+    assert {*FOLDER.iterdir()} == {*desired, FOLDER / "namespace.yaml"}
 
 
 @pytest.mark.parametrize("folder", [FOLDER, EXAMPLE], ids=lambda folder: folder.name)
@@ -79,7 +87,7 @@ def test_the_example_publishes_what_a_sidecar_takes() -> None:
     assert f'"{names.PUBLISH_PORT}"' in source.read_text()
     with http.server.HTTPServer(("127.0.0.1", 0), Sidecar) as server:
         server.timeout = 20
-        environ = {env.PUBLISH_PORT: str(server.server_port)}
+        environ = {env("publish_port"): str(server.server_port)}
         with subprocess.Popen([sys.executable, source], env=environ) as ticker:
             try:
                 server.handle_request()
@@ -89,8 +97,3 @@ def test_the_example_publishes_what_a_sidecar_takes() -> None:
                 ticker.kill()
     published = Publish.from_bytes(bodies[0], 1000)
     assert published.to.topics == ("ticks",)
-
-
-def test_the_charts_readme_holds_every_annotation() -> None:
-    readme = (FOLDER.parents[1] / "charts" / "tidegate" / "README.md").read_text()
-    assert annotations_reference() in readme

@@ -7,25 +7,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.contract.report import Answer, Plan
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate.drain.decision import Decision
 from tidegate.drain.drain import Drain
 from tidegate.drain.orders import Reception
-from tidegate.drain.settings import DrainSettings
 
 
 @dataclass
 class VirtualPod:
-    policy: DrainSettings
+    settings: DrainSettings
     streams: int
     now: float = 100.0
     ready: bool = True
     gone: list[tuple[float, int, ShutdownReason]] = field(default_factory=list)
     """(time, retry_ms, reason), one per stream"""
     cut: int = 0
+    operator: bool = False
+    back_loaded: bool = True
+    stream_settings: StreamSettings = StreamSettings()
 
     def __post_init__(self) -> None:
-        self.drain = Drain(self.policy)
+        self.drain = Drain(
+            self.settings,
+            self.stream_settings,
+            operator=self.operator,
+            back_loaded=self.back_loaded,
+        )
         if self.ready:
             self.drain.filled()
         self.t0 = self.now

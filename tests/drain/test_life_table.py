@@ -8,6 +8,7 @@ import pytest
 
 from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.report import POD_STATES, PodState
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.drain.life import (
     PLANS_HEEDED,
@@ -15,7 +16,6 @@ from tidegate.drain.life import (
     Event,
     after,
 )
-from tidegate.drain.settings import DrainSettings
 
 
 def test_every_state_is_in_the_table_and_reachable() -> None:
@@ -37,7 +37,7 @@ def test_an_illegal_transition_raises_and_names_both(state: PodState, event: Eve
 
 
 def test_an_illegal_event_changes_nothing() -> None:
-    drain = Drain(DrainSettings())
+    drain = Drain(DrainSettings(), StreamSettings())
     drain.filled()
     with pytest.raises(IllegalTransitionError):
         drain.filled()
@@ -46,7 +46,7 @@ def test_an_illegal_event_changes_nothing() -> None:
 
 def test_preStop_and_SIGTERM_may_come_twice_and_at_any_time() -> None:
     for before in ([], ["filled"], ["filled", "prestop"]):
-        drain = Drain(DrainSettings())
+        drain = Drain(DrainSettings(), StreamSettings())
         for name in before:
             getattr(drain, name)(*([] if name == "filled" else [1.0]))
         drain.prestop(5.0)

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.report import Plan
-from tidegate.drain.settings import DrainSettings
+from tidegate.contract.sidecar import DrainSettings
 
 
 @given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())
 def test_stream_i_of_n_goes_in_the_middle_of_its_cell(
     n: int, grace: float, back_loaded: bool
 ) -> None:
-    pod = VirtualPod(DrainSettings(grace_s=grace, reserve_s=5, back_loaded=back_loaded), n)
+    pod = VirtualPod(DrainSettings(grace_s=grace, reserve_s=5), n, back_loaded=back_loaded)
     pod.drain.prestop(pod.now)
     pod.run_until(grace)
     window = grace - 5
@@ -36,7 +36,7 @@ def test_stream_i_of_n_goes_in_the_middle_of_its_cell(
 def test_a_nearer_deadline_compresses_and_streams_that_leave_stretch(
     n: int, window: float, shrink: float, keep: float, every: float
 ) -> None:
-    pod = VirtualPod(DrainSettings(grace_s=window + 5, reserve_s=5, back_loaded=False), n)
+    pod = VirtualPod(DrainSettings(grace_s=window + 5, reserve_s=5), n, back_loaded=False)
     pod.drain.prestop(pod.now)
     pod.run_until(window * shrink, every)
     left = round(pod.streams * keep)
@@ -64,7 +64,7 @@ def drain_plan_now(n: int, within_s: float) -> Plan:
 def test_all_are_gone_by_the_deadline_however_often_it_is_asked(
     n: int, every: float, back_loaded: bool
 ) -> None:
-    pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5, back_loaded=back_loaded), n)
+    pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5), n, back_loaded=back_loaded)
     pod.drain.prestop(pod.now)
     pod.run_until(25, every)
     assert pod.streams == 0
@@ -72,7 +72,7 @@ def test_all_are_gone_by_the_deadline_however_often_it_is_asked(
 
 
 def test_a_loop_that_stood_still_does_not_answer_with_a_burst() -> None:
-    pod = VirtualPod(DrainSettings(grace_s=105, reserve_s=5, back_loaded=False), 1000)
+    pod = VirtualPod(DrainSettings(grace_s=105, reserve_s=5), 1000, back_loaded=False)
     pod.drain.prestop(pod.now)
     pod.run_until(10)
     pod.now += 5

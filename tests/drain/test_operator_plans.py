@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.report import Plan
-from tidegate.drain.settings import DrainSettings
+from tidegate.contract.sidecar import DrainSettings
 
-WITH_OPERATOR = DrainSettings(grace_s=65, reserve_s=5, operator=True, back_loaded=False)
+USUAL = DrainSettings(grace_s=65, reserve_s=5)
 
 
-def draining(n: int, policy: DrainSettings = WITH_OPERATOR) -> VirtualPod:
-    pod = VirtualPod(policy, n)
+def draining(n: int, settings: DrainSettings = USUAL, back_loaded: bool = False) -> VirtualPod:
+    pod = VirtualPod(settings, n, operator=True, back_loaded=back_loaded)
     pod.drain.prestop(pod.now)
     return pod
 
@@ -43,7 +43,7 @@ def test_a_plan_replaces_the_slots_outright() -> None:
 def test_never_more_than_the_rate_in_a_sliding_second_however_often_it_is_renewed(
     rate: float, renew: float, n: int, every: float | None
 ) -> None:
-    pod = draining(n, DrainSettings(grace_s=10_000, reserve_s=5, operator=True))
+    pod = draining(n, DrainSettings(grace_s=10_000, reserve_s=5), back_loaded=True)
     for seq in range(1, 9):
         pod.answer(seq, drain_plan(rate))
         pod.run_until(seq * renew, every)
@@ -90,7 +90,7 @@ def test_stale_and_repeated_answers_change_nothing_and_are_counted() -> None:
 
 
 def test_a_plan_that_comes_before_preStop_holds_from_preStop_on() -> None:
-    pod = VirtualPod(WITH_OPERATOR, 10)
+    pod = VirtualPod(USUAL, 10, operator=True, back_loaded=False)
     pod.answer(1, drain_plan(10))
     pod.run_until(5)
     assert pod.gone == []
@@ -122,7 +122,7 @@ def test_deadlines_combine_by_the_nearer_one(deadline: float) -> None:
 
 
 def test_a_healthy_pod_sheds_its_count_and_stops_when_validity_ends() -> None:
-    pod = VirtualPod(WITH_OPERATOR, 100)
+    pod = VirtualPod(USUAL, 100, operator=True, back_loaded=False)
     pod.answer(1, Plan("shed", rate_per_s=10, count=15, valid_for_s=3))
     pod.run_until(10)
     assert len(pod.gone) == 15
@@ -135,7 +135,7 @@ def test_a_healthy_pod_sheds_its_count_and_stops_when_validity_ends() -> None:
 
 
 def test_no_drain_plan_moves_a_ready_pod_and_no_shed_a_draining_one() -> None:
-    pod = VirtualPod(WITH_OPERATOR, 10)
+    pod = VirtualPod(USUAL, 10, operator=True, back_loaded=False)
     pod.answer(1, drain_plan(100))
     pod.run_until(2)
     assert pod.gone == []

@@ -7,8 +7,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.sidecar import DrainMode, DrainSettings, StreamSettings
 from tidegate.drain.returns import Returns
-from tidegate.drain.settings import DrainSettings, Mode
 
 
 def returns_of(pod: VirtualPod) -> list[float]:
@@ -28,8 +28,8 @@ def test_at_SIGTERM_everything_goes_within_the_stop_window(n: int, before: str) 
 
 
 def test_what_time_cannot_spread_retry_spreads() -> None:
-    policy = DrainSettings(accept_rate_per_s=100, spread_max_s=10)
-    pod = VirtualPod(policy, 500)
+    streams = StreamSettings(accept_rate_per_s=100, crash_spread_max_ms=10_000)
+    pod = VirtualPod(DrainSettings(), 500, stream_settings=streams)
     pod.drain.sigterm(pod.now)
     pod.run_until(1.0)
     returns = returns_of(pod)
@@ -39,14 +39,15 @@ def test_what_time_cannot_spread_retry_spreads() -> None:
 
 
 def test_the_spread_has_an_upper_limit() -> None:
-    pod = VirtualPod(DrainSettings(accept_rate_per_s=10, spread_max_s=3), 600)
+    streams = StreamSettings(accept_rate_per_s=10, crash_spread_max_ms=3000)
+    pod = VirtualPod(DrainSettings(), 600, stream_settings=streams)
     pod.drain.sigterm(pod.now)
     pod.run_until(1.0)
     assert max(retry for _, retry, _ in pod.gone) <= 4000
 
 
 def test_with_time_enough_every_goodbye_has_the_same_retry() -> None:
-    pod = VirtualPod(DrainSettings(operator=True, grace_s=60), 200)
+    pod = VirtualPod(DrainSettings(grace_s=60), 200, operator=True)
     pod.drain.prestop(pod.now)
     pod.answer(1, drain_plan(40, retry_ms=750))
     pod.run_until(6, every=0.013)
@@ -84,7 +85,7 @@ def test_fixed_without_a_hook_does_so_at_SIGTERM() -> None:
 
 
 @pytest.mark.parametrize("mode", ["cut", "off"])
-def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode: Mode) -> None:
+def test_cut_and_off_say_nothing_and_cut_at_SIGTERM(mode: DrainMode) -> None:
     pod = VirtualPod(DrainSettings(mode=mode, linger_s=5), 30)
     pod.drain.prestop(pod.now)
     pod.run_until(20)

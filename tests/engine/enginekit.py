@@ -14,12 +14,13 @@ from kit.waiting import until
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.door import Accept
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item
-from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.engine.stream import Stream
 
 EVERYONE = To(everyone=True)
@@ -155,7 +156,8 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: EngineSettings | None = None,
+    streams: StreamSettings = StreamSettings(),
+    limits: Limits = Limits(),
     *,
     way: str = "takeover",
     beside: Any = None,
@@ -168,9 +170,7 @@ async def serving(
     """
     log = EventLog("e", **ring)
     loop = asyncio.get_running_loop()
-    engine = Engine(
-        settings or EngineSettings(), log, pod_name="web-1", clock=time.monotonic, loop=loop
-    )
+    engine = Engine(streams, limits, log, pod_name="web-1", clock=time.monotonic, loop=loop)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (beside if scope["path"] == "/beside" else engine.asgi_app)(scope, receive, send)
@@ -266,11 +266,12 @@ class FakeTransport:
 class Bench:
     """An engine without a server, on a clock of its own."""
 
-    def __init__(self, settings: EngineSettings | None = None, **ring: int) -> None:
+    def __init__(self, streams: StreamSettings = StreamSettings(), **ring: int) -> None:
         self.now = 0.0
         self.log = EventLog("e", **ring)
         self.engine = Engine(
-            settings or EngineSettings(),
+            streams,
+            Limits(),
             self.log,
             pod_name="web-1",
             clock=lambda: self.now,

@@ -14,15 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit.waiting import until
 
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
-from tidegate_sidecar.engine import EngineSettings
 
 Run = Callable[[Any], None]
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
-LISTED = EngineSettings(
-    cors_origins=(SHOP,), max_header_bytes=2000, max_streams_per_client=1, retry_base_ms=700
-)
+LISTED = StreamSettings(cors_origins=(SHOP,), retry_base_ms=700)
+FEW = Limits(max_header_bytes=2000, max_streams_per_client=1)
 FROM_SHOP, FROM_OTHER = f"Origin: {SHOP}\r\n", f"Origin: {OTHER}\r\n"
 ASKS = "Access-Control-Request-Method: GET\r\n"
 
@@ -49,7 +48,7 @@ def test_a_stream_is_readable_for_listed_pages_only(
     run: Run, way: str, version: str, method: str
 ) -> None:
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             for headers, expected in (
                 (FROM_SHOP, READABLE),
                 (FROM_OTHER, {"vary": "origin"}),
@@ -81,7 +80,7 @@ def test_without_a_list_no_answer_speaks_of_origins(run: Run, way: str) -> None:
 
 def test_head_and_first_bytes_are_one_write(run: Run) -> None:
     async def main() -> None:
-        async with serving(LISTED) as served:
+        async with serving(LISTED, FEW) as served:
             client = await served.stream("/events", headers=FROM_SHOP)
             assert served.engine.counters["deferred"] == 0
             assert client.raw.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -92,7 +91,7 @@ def test_head_and_first_bytes_are_one_write(run: Run) -> None:
 
 def test_a_bounce_is_readable(run: Run, way: str) -> None:
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             served.engine.gate.refusing = "drain"
             client = await served.get("/events", headers=FROM_SHOP)
             await until(lambda: client.ended)
@@ -118,7 +117,7 @@ def test_a_refusal_is_readable(
     run: Run, way: str, target: str, method: str, headers: str, status: int
 ) -> None:
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             await served.stream("/sse/subscribe/full")
             client = await served.get(target, method=method, headers=FROM_SHOP + headers)
             await until(lambda: client.ended)
@@ -131,7 +130,7 @@ def test_a_refusal_is_readable(
 
 def test_a_head_without_an_end_is_refused_readably(run: Run) -> None:
     async def main() -> None:
-        async with serving(LISTED) as served:
+        async with serving(LISTED, FEW) as served:
             client = await served.send(
                 f"GET /events HTTP/1.1\r\n{FROM_SHOP}".encode(), b"X: " + b"y" * 3000
             )
@@ -144,7 +143,7 @@ def test_a_head_without_an_end_is_refused_readably(run: Run) -> None:
 
 def test_no_head_at_all_is_refused_where_origins_matter(run: Run) -> None:
     async def main() -> None:
-        async with serving(LISTED) as served:
+        async with serving(LISTED, FEW) as served:
             client = await served.send(b"\r\n" * 1500)
             await until(lambda: client.ended)
             assert client.status == 431
@@ -155,7 +154,7 @@ def test_no_head_at_all_is_refused_where_origins_matter(run: Run) -> None:
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 def test_a_preflight_of_a_listed_page_is_answered(run: Run, way: str, version: str) -> None:
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             names = "Access-Control-Request-Headers: last-event-id,x-tenant\r\n"
             headers = FROM_SHOP + ASKS + names
             client = await served.get("/events", method="OPTIONS", version=version, headers=headers)
@@ -176,7 +175,7 @@ def test_a_preflight_of_a_listed_page_is_answered(run: Run, way: str, version: s
 
 def test_a_preflight_of_another_page_says_why_and_is_counted(run: Run, way: str) -> None:
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             client = await served.get("/events", method="OPTIONS", headers=FROM_OTHER + ASKS)
             await until(lambda: client.ended)
             assert client.status == 403
@@ -191,7 +190,7 @@ def test_a_stream_comes_right_behind_its_preflight(run: Run, way: str) -> None:
     """Browsers send both on one connection."""
 
     async def main() -> None:
-        async with serving(LISTED, way=way) as served:
+        async with serving(LISTED, FEW, way=way) as served:
             client = await served.get("/events", method="OPTIONS", headers=FROM_SHOP + ASKS)
             await until(lambda: client.raw.endswith(b"\r\n\r\n"))
             client.raw = b""
@@ -273,7 +272,7 @@ def _is_whole(client: Client) -> bool:
 @given(policy=POLICIES, requests=st.lists(ASKED, min_size=1, max_size=8))
 def test_both_ways_answer_alike(policy: tuple[str, ...], requests: list[Asked]) -> None:
     async def main() -> None:
-        chosen = EngineSettings(cors_origins=policy)
+        chosen = StreamSettings(cors_origins=policy)
         async with serving(chosen) as taken, serving(chosen, way="asgi") as ordinary:
             for asked in requests:
                 one, other = await asyncio.gather(answered(taken, asked), answered(ordinary, asked))

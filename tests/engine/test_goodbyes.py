@@ -9,11 +9,11 @@ from engine.enginekit import DRAIN, EVERYONE, Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import LogEntry
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
-from tidegate_sidecar.engine import EngineSettings
 
 Run = Callable[[Any], None]
 
@@ -46,7 +46,7 @@ def test_a_handover_stream_gets_only_heartbeats_and_ends_with_its_client(
     run: Run, way: str
 ) -> None:
     async def main() -> None:
-        settings = EngineSettings(heartbeat_s=0.2)
+        settings = StreamSettings(heartbeat_s=0.2)
         async with serving(settings, way=way) as served:
             client = await served.stream("/sse/subscribe/1?handover=1")
             served.engine.let_go(1, DRAIN)
@@ -179,7 +179,7 @@ def test_a_peer_that_does_not_read_holds_nothing(run: Run) -> None:
 
 def test_a_close_that_does_not_flush_is_cut_at_the_write_timeout(run: Run) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(write_timeout_s=0.4)) as served:
+        async with serving(StreamSettings(write_timeout_s=0.4)) as served:
             await served.mute_stream("/events")
             await served.stall()
             served.engine.let_go(1, DRAIN)
@@ -220,7 +220,7 @@ def test_a_cut_has_neither_goodbye_nor_end(run: Run, way: str) -> None:
 
 def test_a_goodbye_without_a_retry_sends_none(run: Run) -> None:
     async def main() -> None:
-        bench = Bench(EngineSettings(assign_retry=False))
+        bench = Bench(StreamSettings(retry=False))
         _, transport = bench.open()
         bench.engine.reader.append(LogEntry(1, EVERYONE, "x"))
         bench.engine.let_go(1, Goodbye("drain", 0, 0))

@@ -9,7 +9,7 @@ from engine.enginekit import DRAIN, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate_sidecar.engine import EngineSettings
+from tidegate.contract.sidecar import Limits
 
 Run = Callable[[Any], None]
 
@@ -98,8 +98,8 @@ def test_the_callers_mistakes(
     run: Run, way: str, target: str, headers: str, status: int, error: str
 ) -> None:
     async def main() -> None:
-        limits = EngineSettings(max_header_bytes=2000, max_streams_per_client=1)
-        async with serving(limits, way=way) as served:
+        limits = Limits(max_header_bytes=2000, max_streams_per_client=1)
+        async with serving(limits=limits, way=way) as served:
             await served.stream("/sse/subscribe/full")
             client = await served.get(target, headers=headers)
             await until(lambda: client.ended)

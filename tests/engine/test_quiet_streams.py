@@ -8,15 +8,15 @@ from engine.enginekit import serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.wire.decode import Comment, Retry
-from tidegate_sidecar.engine import EngineSettings
 
 Run = Callable[[Any], None]
 
 
 def test_a_quiet_stream_gets_heartbeats_at_the_announced_rhythm(run: Run, way: str) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(heartbeat_s=0.2), way=way) as served:
+        async with serving(StreamSettings(heartbeat_s=0.2), way=way) as served:
             client = await served.stream("/events")
             start = time.monotonic()
             await until(lambda: client.items.count(Comment("")) >= 4)
@@ -28,7 +28,7 @@ def test_a_quiet_stream_gets_heartbeats_at_the_announced_rhythm(run: Run, way: s
 
 def test_a_busy_stream_gets_none(run: Run) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(heartbeat_s=1.0)) as served:
+        async with serving(StreamSettings(heartbeat_s=1.0)) as served:
             busy = await served.stream("/events?topic=a")
             quiet = await served.stream("/events?topic=b")
             for number in range(60):
@@ -46,7 +46,7 @@ def test_a_busy_stream_gets_none(run: Run) -> None:
 
 def test_heartbeats_after_a_broadcast_are_spread(run: Run) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(heartbeat_s=0.8)) as served:
+        async with serving(StreamSettings(heartbeat_s=0.8)) as served:
             for _ in range(100):
                 await served.stream("/events")
             served.publish("x")
@@ -68,7 +68,7 @@ def test_heartbeats_after_a_broadcast_are_spread(run: Run) -> None:
 
 def test_a_quiet_topic_hears_its_position_and_then_nothing_is_missed(run: Run, way: str) -> None:
     async def main() -> None:
-        settings = EngineSettings(heartbeat_s=0.4, cursor_every_s=0.3)
+        settings = StreamSettings(heartbeat_s=0.4, cursor_every_s=0.3)
         async with serving(settings, way=way, max_events=5) as served:
             quiet = await served.stream("/events?topic=quiet")
             for number in range(20):
@@ -83,7 +83,7 @@ def test_a_quiet_topic_hears_its_position_and_then_nothing_is_missed(run: Run, w
 
 def test_a_position_that_has_not_moved_is_not_told_again(run: Run) -> None:
     async def main() -> None:
-        settings = EngineSettings(heartbeat_s=0.2, cursor_every_s=0.05)
+        settings = StreamSettings(heartbeat_s=0.2, cursor_every_s=0.05)
         async with serving(settings) as served:
             client = await served.stream("/events")
             served.publish("x")
@@ -98,7 +98,7 @@ def test_a_position_that_has_not_moved_is_not_told_again(run: Run) -> None:
 
 def test_the_first_streams_are_told_a_wider_spread_later(run: Run) -> None:
     async def main() -> None:
-        settings = EngineSettings(heartbeat_s=0.2, cursor_every_s=0.05, accept_rate_per_s=10.0)
+        settings = StreamSettings(heartbeat_s=0.2, cursor_every_s=0.05, accept_rate_per_s=10.0)
         async with serving(settings) as served:
             await served.stream("/events")
             second = await served.stream("/events")
@@ -114,7 +114,7 @@ def test_the_first_streams_are_told_a_wider_spread_later(run: Run) -> None:
 
 def test_a_busy_one_of_the_first_streams_is_told_a_wider_spread_too(run: Run, way: str) -> None:
     async def main() -> None:
-        settings = EngineSettings(heartbeat_s=0.4, accept_rate_per_s=10.0)
+        settings = StreamSettings(heartbeat_s=0.4, accept_rate_per_s=10.0)
         async with serving(settings, way=way) as served:
             await served.stream("/events")
             second = await served.stream("/events")
@@ -137,7 +137,7 @@ def _told_ms(client: Any) -> list[int]:
 
 def test_a_stock_server_sends_no_retry_at_all(run: Run, way: str) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(assign_retry=False), way=way) as served:
+        async with serving(StreamSettings(retry=False), way=way) as served:
             client = await served.stream("/events")
             assert b"retry" not in client.body
             assert '"spread_ms":0' in client.of("connected")[0].data

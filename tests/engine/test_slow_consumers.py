@@ -11,9 +11,9 @@ from engine.enginekit import DRAIN, Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
-from tidegate_sidecar.engine import EngineSettings
 
 Run = Callable[[Any], None]
 
@@ -97,7 +97,7 @@ async def read_tail(sock: socket.socket, needle: bytes) -> None:
 
 def test_a_stream_without_progress_is_ended(run: Run) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(write_timeout_s=0.3, heartbeat_s=0.4)) as served:
+        async with serving(StreamSettings(write_timeout_s=0.3, heartbeat_s=0.4)) as served:
             quick = await served.stream("/events")
             await served.mute_stream("/events")
             await served.stall()
@@ -160,7 +160,7 @@ def test_a_broken_transport_at_the_goodbye_or_the_opening(run: Run) -> None:
 
 def test_resumers_wait_while_live_delivery_does_not(run: Run) -> None:
     async def main() -> None:
-        settings = EngineSettings(replay_bytes_per_s=200_000.0)
+        settings = StreamSettings(replay_bytes_per_s=200_000)
         bench = Bench(settings)
         for _ in range(200):
             bench.publish("x" * 1000)

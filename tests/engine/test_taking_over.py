@@ -11,7 +11,7 @@ from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from tidegate_sidecar.engine import EngineSettings
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate_sidecar.engine.http_protocol import HttpProtocol
 
 Run = Callable[[Any], None]
@@ -195,7 +195,7 @@ def test_a_client_that_half_closes_has_left(run: Run) -> None:
 
 def test_a_head_without_an_end_is_refused_at_the_limit(run: Run) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(max_header_bytes=1000)) as served:
+        async with serving(limits=Limits(max_header_bytes=1000)) as served:
             client = await served.send(b"GET /other HTTP/1.1\r\n", b"X: " + b"y" * 2000)
             await until(lambda: client.ended)
             assert client.status == 431
@@ -208,7 +208,7 @@ def test_a_head_without_an_end_is_refused_at_the_limit(run: Run) -> None:
 @pytest.mark.parametrize("sent", [b"", GET[:20]], ids=["nothing", "half a head"])
 def test_a_slow_handshake_is_closed(run: Run, sent: bytes) -> None:
     async def main() -> None:
-        async with serving(EngineSettings(handshake_timeout_s=0.2)) as served:
+        async with serving(StreamSettings(header_timeout_s=0.2)) as served:
             stream = await served.stream("/events")
             client = await served.send(sent)
             await until(lambda: client.ended)
@@ -222,7 +222,7 @@ def test_a_slow_handshake_is_closed(run: Run, sent: bytes) -> None:
 @pytest.mark.parametrize("sent", [b"\r\n", GET[:20]], ids=["blank line", "half a head"])
 def test_a_slow_handshake_on_a_kept_connection_is_closed(run: Run, sent: bytes) -> None:
     async def main() -> None:
-        settings = EngineSettings(handshake_timeout_s=0.2)
+        settings = StreamSettings(header_timeout_s=0.2)
         async with serving(settings, beside=beside) as served:
             client = await served.send(BESIDE)
             await until(lambda: client.raw.endswith(b"ok"))

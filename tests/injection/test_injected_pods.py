@@ -20,9 +20,10 @@ from kit.pod_corpus import (
     small_pod,
 )
 
+from tidegate.contract.sidecar import SidecarSettings
 from tidegate.injection.inject import Injected
 from tidegate.injection.settings import InjectionSettings
-from tidegate_sidecar.settings import read_settings
+from tidegate_process.environ import read
 
 
 @pytest.mark.parametrize("path", files("allowed"), ids=lambda path: path.stem)
@@ -85,10 +86,10 @@ def test_the_real_sidecar_takes_every_variable(path: Path) -> None:
     given = {**env_of(patched(load(path))), **at_run_time}
     if not isinstance(given["TIDEGATE_BACKPLANE"], str):
         given["TIDEGATE_BACKPLANE"] = "nats://from-a-secret:4222"
-    settings = read_settings(given, "web-1")
-    assert settings.warnings == ()
-    assert settings.identity.token == TOKEN
-    assert settings.drain.operator
+    settings, warnings = read(SidecarSettings, given)
+    assert warnings == ()
+    assert settings.identity.pod_token == TOKEN
+    assert settings.operator.url is not None
     assert settings.drain.grace_s > settings.drain.reserve_s
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from kit.pod_corpus import SETTINGS, allowed, decide, files, load, small_pod
 
-from tidegate.contract.errors import SettingsError
 from tidegate.injection.inject import Denied, Injected
 from tidegate.injection.settings import InjectionSettings
 
@@ -74,8 +73,9 @@ def test_a_label_written_as_annotation_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("defaults", "words"),
     [
-        ({"heartbeat": "20"}, "defaults.heartbeat: is not a setting"),
-        ({"inject": "true"}, "defaults.inject: is not a setting"),
+        ({"heartbeat": "20"}, "heartbeat is not a setting; there are mode, "),
+        ({"inject": "true"}, "inject is not a setting"),
+        ({"backplane": "nats:user:s3cret"}, "backplane must be memory or nats://HOST:PORT"),
         ({"heartbeat-s": "often"}, "must be a number from 1 to 3600 seconds, not 'often'"),
         ({"backplane": "memory"}, "memory serves one pod only"),
     ],
@@ -83,9 +83,11 @@ def test_a_label_written_as_annotation_is_told_apart() -> None:
 def test_a_default_that_no_pod_could_have_stops_the_injector(
     defaults: dict[str, str], words: str
 ) -> None:
-    with pytest.raises(SettingsError, match="defaults") as caught:
-        InjectionSettings(image="i", version="1", defaults=defaults)
-    assert words in str(caught.value)
+    settings = InjectionSettings(image="i", version="1", defaults=defaults)
+    (problem,) = settings.problems()
+    assert problem.name == "sidecar_defaults"
+    assert words in problem.text
+    assert "s3cret" not in problem.text
 
 
 def test_a_pod_that_copied_the_status_is_injected_all_the_same() -> None:

@@ -1,7 +1,7 @@
 """What several folders of tests share; a folder imports from here and from itself, nothing else.
 
 - `waiting`: wait for a condition, with a bound
-- `clocks`: a clock moved by hand
+- `clocks`, `virtual_time`: a clock moved by hand, an event loop whose time jumps
 - `ports`: a free port, and whether a port accepts
 - `forwarding`: pass bytes between two connections
 - `front_door`: one address in front of several pods

@@ -11,7 +11,7 @@ import pytest
 from kit.ports import accepts
 from kit.waiting import until
 
-from tidegate.contract import env
+from tidegate.contract.sidecar import env
 from tidegate_lab.fleet.pod import LocalPod, PodSpec
 from tidegate_lab.processes import ProcessGroup
 
@@ -30,10 +30,10 @@ def pod(
     backplane: str = "memory",
 ) -> LocalPod:
     variables = {
-        env.BACKPLANE: backplane,
-        env.DRAIN: "cut",
-        env.PRESTOP_SLEEP_S: str(sleep_s),
-        env.GRACE_S: "30",
+        env("backplane"): backplane,
+        env("drain"): "cut",
+        env("prestop_sleep_s"): str(sleep_s),
+        env("grace_s"): "30",
     }
     spec = PodSpec("uid", "pod", "rev", "token", 0.0, grace_s, variables)
     return LocalPod(spec, process_group, http, lambda: None)
@@ -76,4 +76,4 @@ async def test_a_sidecar_that_cannot_start_says_why(http: httpx2.AsyncClient) ->
         await local.run()
         assert local.gone
         assert local.failure is not None
-        assert env.BACKPLANE in str(local.failure)
+        assert env("backplane") in str(local.failure)

@@ -15,6 +15,8 @@ from tidegate.contract.publish import To
 from tidegate_lab.load.population import audiences, population
 from tidegate_lab.publisher import Publisher
 
+pytestmark = pytest.mark.virtual_time
+
 
 class App:
     """An app that answers with one status and remembers what it was asked."""
@@ -99,9 +101,9 @@ async def test_an_app_that_is_gone_loses_nothing(apps: tuple[App, App]) -> None:
 async def test_a_long_outage_is_made_up_for_at_once(apps: tuple[App, App]) -> None:
     app, _ = apps
     app.answering.clear()
-    publisher = Publisher(lambda: [app.port], itertools.repeat(To(everyone=True)), 200.0, "run")
+    publisher = Publisher(lambda: [app.port], itertools.repeat(To(everyone=True)), 100.0, "run")
     running = asyncio.create_task(publisher.run())
-    await until(lambda: publisher.retried >= 100)  # the first hundred have timed out
+    await until(lambda: publisher.retried >= 50)  # the first fifty have timed out
     published = len({asked["key"] for asked in app.asked})
     assert published > 200
     app.answering.set()

@@ -16,25 +16,27 @@ from starlette.routing import Route
 
 from tidegate.contract.errors import DocumentError, SettingsError, TidegateError
 from tidegate.contract.kube import API_GROUP, API_VERSION, KIND_DRAIN_POLICY, PLURAL_DRAIN_POLICY
+from tidegate.rollout.resource import policy_of
 from tidegate.rollout.snapshot import Policy
 from tidegate_kubernetes.api import Access, ApiError
 from tidegate_kubernetes.kinds import PODS
 from tidegate_operator.__main__ import main
 from tidegate_operator.kube.listeners import Condition, health_app, leader_only
 from tidegate_operator.kube.readmit import readmit_all
-from tidegate_operator.kube.settings import TABLE, read_settings, settings_help
-from tidegate_operator.kube.snapshots.policies import rules_of
+from tidegate_operator.kube.settings import OperatorSettings
 from tidegate_operator.meters import Meters
+from tidegate_process.environ import read
 
 GIVEN = {"TIDEGATE_CERTIFICATE_NAMES": "tidegate-operator.tidegate.svc"}
 CRD = Path(__file__).parents[2] / "charts/tidegate/files/drainpolicies.yaml"
 
 
 def test_defaults_are_the_planners() -> None:
-    settings = read_settings(GIVEN, "tidegate")
+    settings, warnings = read(OperatorSettings, GIVEN, pod_namespace="tidegate")
     assert settings.policy == Policy()
-    assert (settings.namespace, settings.report_port, settings.namespaces) == ("tidegate", 9443, ())
-    assert settings.warnings == ()
+    assert (settings.place.namespace, settings.place.watched) == ("tidegate", ())
+    assert settings.listening.report_port == 9443
+    assert warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -51,17 +53,13 @@ def test_defaults_are_the_planners() -> None:
 )
 def test_a_bad_value_is_one_line_that_names_it(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name}: "):
-        read_settings({**GIVEN, name: value}, "tidegate")
+        read(OperatorSettings, {**GIVEN, name: value})
 
 
 def test_a_misspelt_variable_is_a_warning_but_a_service_link_is_not() -> None:
     environ = {**GIVEN, "TIDEGATE_BUDGET": "5", "TIDEGATE_OPERATOR_SERVICE_HOST": "10.0.0.1"}
-    warnings = read_settings(environ, "tidegate").warnings
+    _, warnings = read(OperatorSettings, environ)
     assert warnings == ("TIDEGATE_BUDGET is not a setting; did you mean TIDEGATE_BUDGET_PER_S?",)
-
-
-def test_the_help_lists_every_setting() -> None:
-    assert all(setting.name in settings_help() for setting in TABLE)
 
 
 def test_the_command_says_in_one_line_what_is_wrong(
@@ -85,7 +83,7 @@ def test_the_crds_defaults_are_the_planners() -> None:
     schema = spec_schema()
     Draft202012Validator.check_schema(schema)
     defaults = {k: v["default"] for k, v in schema["properties"].items() if "default" in v}
-    assert rules_of(defaults, Policy(budget_per_s=1, steering=False)).policy == Policy()
+    assert policy_of(defaults, Policy(budget_per_s=1, steering=False)) == Policy()
 
 
 def test_every_field_of_the_crd_is_read_and_wrong_ones_are_named() -> None:
@@ -93,7 +91,7 @@ def test_every_field_of_the_crd_is_read_and_wrong_ones_are_named() -> None:
         if field == "selector":
             continue
         with pytest.raises(DocumentError, match=f"spec.{field}"):
-            rules_of({field: -1 if schema["type"] != "string" else "Sometimes"}, Policy())
+            policy_of({field: -1 if schema["type"] != "string" else "Sometimes"}, Policy())
 
 
 async def asked(app: Starlette, path: str) -> httpx2.Response:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixture
 
-from tidegate.contract.env import BACKPLANE_STREAM
+from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy, Workload
 from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from tidegate_kubernetes.objects import timestamp_s
@@ -224,7 +224,8 @@ def with_canary(log: str) -> World:
     """A second workload behind the same Service; the logs stand in the sidecars' environment."""
     world = World()
     for pod in world.pods:
-        pod["spec"]["initContainers"][0]["env"] = [{"name": BACKPLANE_STREAM, "value": "shop"}]
+        given = {"name": env("backplane_stream"), "value": "shop"}
+        pod["spec"]["initContainers"][0]["env"] = [given]
     pod = world.another(world.pod(OLD), name="canary-0")
     owner = {"kind": "StatefulSet", "name": "canary", "uid": "x", "controller": True}
     pod["metadata"]["ownerReferences"] = [owner]

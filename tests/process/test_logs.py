@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tidegate_process.logs import LIMITED, PER_MINUTE, JsonLines, RateLimit, TextLines, set_up_logs
+from tidegate_process.logs import (
+    LIMITED,
+    PER_MINUTE,
+    JsonLines,
+    LogRules,
+    RateLimit,
+    TextLines,
+    set_up_logs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +62,7 @@ def test_a_terminal_gets_text() -> None:
 
 def test_libraries_write_from_warning_on_and_a_muted_one_from_error_on() -> None:
     stream = io.StringIO()
-    set_up_logs("debug", stream, muted="library.loud")
+    set_up_logs("debug", stream, rules=LogRules(muted="library.loud"))
     logging.getLogger("library").info("no")
     logging.getLogger("library.loud").warning("no")
     logging.getLogger("library").warning("yes")

@@ -14,8 +14,8 @@ from kit.waiting import until
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor
@@ -57,7 +57,7 @@ class Port:
         for seq in range(1, 10):
             log.append(LogEntry(seq, To(everyone=True), "x"))
         self.acks = Acknowledgements(store, log, every_s=every_s)
-        self.metrics = Metrics(Drain(DrainSettings()), FakeStreams(), store)
+        self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), store)
         app = AcknowledgePort(self.acks, self.metrics).app()
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://public"

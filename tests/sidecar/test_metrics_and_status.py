@@ -10,12 +10,11 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidegate.contract.report import Report
+from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
-from tidegate_sidecar.settings import read_settings
 
 
 @pytest.fixture
@@ -25,8 +24,8 @@ def parts():
     streams.bounced_total = {"overloaded": 4, "drain": 3}
     streams.refused_total = {"too_many_streams": 6, "bad_topic": 5}
     backplane = BrokenBackplane(None)
-    drain = Drain(DrainSettings())
-    pod = Pod(read_settings({}, "web-1"), drain, streams, backplane, time.monotonic)
+    drain = Drain(DrainSettings(), StreamSettings())
+    pod = Pod(SidecarSettings(), drain, streams, backplane, time.monotonic)
     return drain, streams, Metrics(drain, streams, backplane), pod
 
 
@@ -59,7 +58,7 @@ def test_every_metric_has_help_a_prefix_and_parses(parts):
 
 def test_two_in_one_process_do_not_meet(parts):
     _, _, one, _ = parts
-    other = Metrics(Drain(DrainSettings()), FakeStreams(), BrokenBackplane(None))
+    other = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), BrokenBackplane(None))
     one.published()
     assert other.registry.get_sample_value("tidegate_published_total") == 0
 

@@ -1,5 +1,6 @@
 """The publish port: ids for good events, a named field for bad ones, nothing lost in between."""
 
+import asyncio
 import json
 import time
 
@@ -10,8 +11,8 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.publish import PublishPort
@@ -21,7 +22,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 
 class Port:
     def __init__(self, backplane, streams):
-        self.metrics = Metrics(Drain(DrainSettings()), streams, backplane)
+        self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://publish"
@@ -155,3 +156,37 @@ async def test_what_is_not_served_is_json_too(port, method, path, status):
     answer = await port.http.request(method, path)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "detail", "field"}
+
+
+async def test_an_event_has_a_bounded_number_of_topics(port):
+    topics = [f"{n:0128}" for n in range(1001)]
+    answer = await port.http.post("/publish", json={"to": {"topics": topics}, "data": ""})
+    assert (answer.status_code, answer.json()["error"]) == (400, "too_many_topics")
+    assert answer.json()["field"] == "to.topics"
+    longest = json.dumps({"to": {"topics": topics[1:]}, "data": "", "event": "e" * 256})
+    answer = await port.http.post("/publish", content=longest)
+    assert answer.status_code == 202, "the largest audience fits into a body"
+
+
+async def test_a_batch_has_a_bounded_number_of_lines(port, log):
+    answer = await port.http.post("/publish", content="1\n" * 524_288, headers=NDJSON)
+    assert (answer.status_code, answer.json()["error"]) == (413, "too_many_lines")
+    assert port.refusals("bad_json") is None, "no line of it was read"
+    answer = await port.http.post("/publish", content="1\n" * 10_000, headers=NDJSON)
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 10_000
+
+
+async def test_the_loop_turns_while_a_batch_is_read(port):
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(count_turns())
+    await port.http.post("/publish", content="1\n" * 5000, headers=NDJSON)
+    beside.cancel()
+    assert turns >= 5000 / 50

@@ -1,37 +1,47 @@
 """The conversation with the operator, over a real socket and with a stand-in for the operator."""
 
+from __future__ import annotations
+
 import asyncio
 import json
-import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 from kit.fake_streams import FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.report import Answer, Plan, Report
+from tidegate.contract.sidecar import Identity, OperatorSettings, SidecarSettings
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
-from tidegate_sidecar.settings import read_settings
+
+pytestmark = pytest.mark.virtual_time
+
+Script = Callable[[Report, int], Answer | bytes | None]
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Operator:
     """Answers each report by `script(report, number)`: an Answer, raw bytes, or ``None``: hold."""
 
-    def __init__(self, script):
+    def __init__(self, script: Script) -> None:
         self.script = script
-        self.reports = []
-        self.heads = []
+        self.reports: list[tuple[float, Report]] = []
+        self.heads: list[str] = []
         self.connections = 0
         self.hung_up = 0
         self.serving = 0
 
-    async def serve(self, reader, writer):
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.serving += 1
         try:
@@ -40,7 +50,7 @@ class Operator:
                 length = next(x for x in head.splitlines() if x.lower().startswith("content-l"))
                 body = await reader.readexactly(int(length.partition(":")[2]))
                 self.heads.append(head)
-                self.reports.append((time.monotonic(), Report.from_json(json.loads(body))))
+                self.reports.append((now_s(), Report.from_json(json.loads(body))))
                 answer = self.script(self.reports[-1][1], len(self.reports))
                 if answer is None:
                     assert await reader.read(1) == b""
@@ -56,50 +66,53 @@ class Operator:
             self.serving -= 1
             writer.close()
 
-    async def until(self, condition):
+    async def until(self, condition: Callable[[Operator], object]) -> None:
         await until(lambda: condition(self))
 
     @property
-    def states(self):
+    def states(self) -> list[str]:
         return [report.state for _, report in self.reports]
 
 
+@dataclass(frozen=True)
 class World:
-    pass
+    operator: Operator
+    streams: FakeStreams
+    drainer: Drainer
+    metrics: Metrics
+    task: asyncio.Task[None]
 
 
 @asynccontextmanager
-async def talking(script, url=None):
-    world = World()
-    world.operator = Operator(script)
-    server = await asyncio.start_server(world.operator.serve, "127.0.0.1", 0)
+async def talking(script: Script, url: str | None = None) -> AsyncIterator[World]:
+    operator = Operator(script)
+    server = await asyncio.start_server(operator.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = url or f"http://127.0.0.1:{port}"
-    settings = read_settings(
-        {"TIDEGATE_OPERATOR_URL": url, "TIDEGATE_POD_UID": "u-1", "TIDEGATE_POD_TOKEN": "tok"},
-        "host",
+    settings = SidecarSettings(
+        identity=Identity(pod_uid="u-1", pod_token="tok"), operator=OperatorSettings(url=url)
     )
     loop = asyncio.get_running_loop()
-    world.streams = FakeStreams(10)
-    drain = Drain(settings.drain)
-    backplane = MemoryBackplane(time.monotonic, 1)
-    world.drainer = Drainer(drain, world.streams, time.monotonic, loop)
-    world.metrics = Metrics(drain, world.streams, backplane)
-    pod = Pod(settings, drain, world.streams, backplane, time.monotonic)
-    reporter = Reporter(
-        url, lambda: "tok", pod, world.drainer, world.metrics, time.monotonic, jitter=lambda: 0.0
-    )
-    world.drainer.filled()
-    world.task = asyncio.create_task(reporter.run())
-    yield world
-    world.task.cancel()
-    await asyncio.gather(world.task, return_exceptions=True)
-    world.drainer.stop()
-    server.close()
-    await world.operator.until(lambda o: not o.serving)
+    streams = FakeStreams(10)
+    drain = Drain(settings.drain, settings.streams, operator=True)
+    backplane = MemoryBackplane(now_s, 1)
+    drainer = Drainer(drain, streams, now_s, loop)
+    metrics = Metrics(drain, streams, backplane)
+    pod = Pod(settings, drain, streams, backplane, now_s)
+    reporter = Reporter(url, lambda: "tok", pod, drainer, metrics, now_s, jitter=lambda: 0.0)
+    drainer.filled()
+    task = asyncio.create_task(reporter.run())
+    try:
+        yield World(operator, streams, drainer, metrics, task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        drainer.stop()
+        server.close()
+        await operator.until(lambda o: not o.serving)
 
 
-async def test_it_says_who_it_is_and_holds_one_request():
+async def test_it_says_who_it_is_and_holds_one_request() -> None:
     async with talking(lambda report, n: None) as world:
         await world.operator.until(lambda o: o.reports)
         await asyncio.sleep(0.3)
@@ -110,7 +123,7 @@ async def test_it_says_who_it_is_and_holds_one_request():
         assert "authorization: bearer tok" in head
 
 
-async def test_an_answer_is_taken_and_the_next_report_tells_its_seq_on_the_same_connection():
+async def test_the_next_report_has_the_seq_of_the_last_answer_on_the_same_connection() -> None:
     answer = Answer(7, False, None, 15.0)
     async with talking(lambda report, n: answer if n == 1 else None) as world:
         await world.operator.until(lambda o: len(o.reports) == 2)
@@ -119,43 +132,43 @@ async def test_an_answer_is_taken_and_the_next_report_tells_its_seq_on_the_same_
         assert world.operator.connections == 1
 
 
-async def test_a_change_of_state_ends_the_held_request_at_once():
+async def test_a_change_of_state_ends_the_held_request_at_once() -> None:
     async with talking(lambda report, n: None) as world:
         await world.operator.until(lambda o: o.reports)
         hook = asyncio.create_task(world.drainer.prestop())
-        asked_at = time.monotonic()
+        asked_at = now_s()
         await world.operator.until(lambda o: "draining" in o.states)
         at = next(at for at, r in world.operator.reports if r.state == "draining")
-        assert at - asked_at < 0.5
+        assert at - asked_at < 0.05
         await world.operator.until(lambda o: o.hung_up >= 1)
         hook.cancel()
 
 
-async def test_at_preStop_it_gives_up_after_a_second_and_tries_once_more():
+async def test_at_preStop_it_gives_up_after_a_second_and_tries_once_more() -> None:
     async with talking(lambda report, n: None) as world:
         await world.operator.until(lambda o: o.reports)
         hook = asyncio.create_task(world.drainer.prestop())
-        await world.operator.until(lambda o: o.states.count("draining") == 2, 4)
+        await world.operator.until(lambda o: o.states.count("draining") == 2)
         first, second = [at for at, r in world.operator.reports if r.state == "draining"][:2]
-        assert 0.9 < second - first < 1.6
+        assert second - first == pytest.approx(1.0, abs=0.05)
         hook.cancel()
 
 
-async def test_changed_counts_are_told_when_the_interval_is_over_and_not_before():
+async def test_changed_counts_are_told_when_the_interval_is_over_and_not_before() -> None:
     every = Answer(1, True, None, 0.3)
     async with talking(lambda report, n: every if n == 1 else None) as world:
         await world.operator.until(lambda o: len(o.reports) == 2)
         sent_at = world.operator.reports[1][0]
         world.streams.arrived_total += 1
         await world.operator.until(lambda o: len(o.reports) == 3)
-        assert world.operator.reports[2][0] - sent_at >= 0.25
+        assert world.operator.reports[2][0] - sent_at == pytest.approx(0.3, abs=0.06)
         assert world.operator.reports[2][1].arrived_total == 11
         await asyncio.sleep(0.4)
         assert len(world.operator.reports) == 3, "nothing new, nothing said"
 
 
-async def test_a_plan_reaches_the_streams():
-    def script(report, n):
+async def test_a_plan_reaches_the_streams() -> None:
+    def script(report: Report, n: int) -> Answer | None:
         if report.state != "draining":
             return None
         return Answer(n, True, Plan("drain", rate_per_s=500, retry_ms=99), 0.25)
@@ -165,7 +178,7 @@ async def test_a_plan_reaches_the_streams():
         assert {g.retry_ms for _, g in world.streams.gone} == {99}
 
 
-async def _drained(world):
+async def _drained(world: World) -> None:
     hook = asyncio.create_task(world.drainer.prestop())
     await world.operator.until(lambda o: "drained" in o.states)
     hook.cancel()
@@ -182,7 +195,7 @@ async def _drained(world):
     ],
     ids=["503", "not JSON", "not an answer", "not HTTP", "too large"],
 )
-async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad):
+async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad: bytes) -> None:
     good = Answer(1, False)
     async with talking(lambda report, n: bad if n == 1 else good if n == 2 else None) as world:
         await world.operator.until(lambda o: len(o.reports) >= 3)
@@ -195,18 +208,10 @@ async def test_a_bad_answer_hurts_nothing_and_is_tried_again_later(bad):
         assert failed == 1
 
 
-async def test_an_operator_that_is_not_there_costs_nothing_but_a_count():
+async def test_an_operator_that_is_not_there_costs_nothing_but_a_count() -> None:
     async with talking(lambda report, n: None, url="http://127.0.0.1:1") as world:
-        give_up_at = time.monotonic() + 5
-        while not world.metrics.registry.get_sample_value(
-            "tidegate_reports_total", {"result": "failed"}
-        ):
-            assert time.monotonic() < give_up_at
-            await asyncio.sleep(0.01)
+        failed = {"result": "failed"}
+        registry = world.metrics.registry
+        await until(lambda: registry.get_sample_value("tidegate_reports_total", failed))
         assert not world.task.done()
         assert world.streams.open_count == 10
-
-
-def test_the_policy_knows_of_the_operator():
-    assert read_settings({"TIDEGATE_OPERATOR_URL": "http://op:1"}, "h").drain.operator
-    assert not DrainSettings().operator

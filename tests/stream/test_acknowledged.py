@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.stream.acknowledged import advances, check_acknowledged
 from tidegate.stream.door import (
     Accept,
     Bounce,
     Decision,
     Door,
-    DoorLimits,
     PodView,
     Recall,
     Refuse,
@@ -27,8 +27,7 @@ from tidegate.stream.requests import (
     is_acknowledge_path,
     is_stream_path,
 )
-from tidegate.stream.resume import MAX_AHEAD_EVENTS, ReplayLimits
-from tidegate.stream.retries import RetryPolicy
+from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor
 from tidegate.wire.decode import Decoder, Event, Item
 
@@ -47,14 +46,7 @@ def log() -> EventLog:
 
 @pytest.fixture
 def door(log: EventLog) -> Door:
-    return Door(
-        log,
-        pod_name="web-1",
-        heartbeat_ms=15_000,
-        limits=DoorLimits(max_streams_per_client=2),
-        retries=RetryPolicy(),
-        replays=ReplayLimits(),
-    )
+    return Door(StreamSettings(), Limits(max_streams_per_client=2), log, pod_name="web-1")
 
 
 def ask(door: Door, path: str, pod: PodView = POD, way: Any = "asgi", **more: Any) -> Decision:

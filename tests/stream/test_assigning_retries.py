@@ -1,40 +1,43 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.stream.bucket import TokenBucket
-from tidegate.stream.retries import RetryAssignment, RetryPolicy
+from tidegate.stream.retries import RetryAssignment, assign, reassign
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_within_base_and_width(arrival: int, streams: int) -> None:
-    policy = RetryPolicy(base_ms=1000, max_spread_ms=10_000, accept_rate_per_s=1000.0)
-    told = policy.assign(arrival, streams)
+    settings = StreamSettings(
+        retry_base_ms=1000, crash_spread_max_ms=10_000, accept_rate_per_s=1000.0
+    )
+    told = assign(settings, arrival, streams)
     assert told.spread_ms == min(streams, 10_000)
     assert told.retry_ms is not None
     assert 1000 <= told.retry_ms <= 1000 + told.spread_ms
-    assert told == policy.assign(arrival, streams)
+    assert told == assign(settings, arrival, streams)
 
 
 def test_a_crash_comes_back_evenly_whoever_it_hits() -> None:
-    policy = RetryPolicy()
+    settings = StreamSettings()
     for first in (0, 12_345):
-        delays = [policy.assign(first + n, 5000).retry_ms or 0 for n in range(5000)]
+        delays = [assign(settings, first + n, 5000).retry_ms or 0 for n in range(5000)]
         per_100_ms = [sum(1 for d in delays if a <= d < a + 100) for a in range(1000, 6000, 100)]
         assert max(per_100_ms) <= 1.05 * 100
         assert min(per_100_ms) >= 0.95 * 100
 
 
 def test_none_at_all_where_it_is_off() -> None:
-    policy = RetryPolicy(enabled=False)
-    assert policy.assign(5, 5000) == RetryAssignment(None, 0)
-    assert policy.reassign(5, 5000, 0) is None
+    settings = StreamSettings(retry=False)
+    assert assign(settings, 5, 5000) == RetryAssignment(None, 0)
+    assert reassign(settings, 5, 5000, 0) is None
 
 
 def test_told_again_once_the_width_has_outgrown() -> None:
-    policy = RetryPolicy()
-    early = policy.assign(1, 10)
-    assert policy.reassign(1, 12, early.spread_ms) is None
-    assert policy.reassign(1, 5000, early.spread_ms) == policy.assign(1, 5000)
+    settings = StreamSettings()
+    early = assign(settings, 1, 10)
+    assert reassign(settings, 1, 12, early.spread_ms) is None
+    assert reassign(settings, 1, 5000, early.spread_ms) == assign(settings, 1, 5000)
 
 
 def test_a_bucket_lets_its_rate_pass() -> None:

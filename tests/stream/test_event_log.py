@@ -88,10 +88,10 @@ def test_the_ring_is_bounded_in_events() -> None:
 
 
 def test_the_ring_is_bounded_in_bytes() -> None:
-    log = EventLog("e", max_bytes=1000)
+    log = EventLog("e", max_bytes=2500)
     for seq in range(1, 100):
         log.append(LogEntry(seq, EVERYONE, "x" * 100))
-        assert log.bytes <= 1000
+        assert log.bytes <= 2500
     assert log.floor == 99 - len(log)
 
 

@@ -1,12 +1,13 @@
 import pytest
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate.stream.resume import MAX_AHEAD_EVENTS, ReplayLimits, Resumption, catch_up, resume
+from tidegate.stream.resume import MAX_AHEAD_EVENTS, Resumption, catch_up, resume
 from tidegate.wire.cursors import Cursor, ForeignCursor
 
-LIMITS = ReplayLimits(max_events=5, max_bytes=10_000)
+LIMITS = StreamSettings(replay_max_events=5, replay_max_bytes=10_000)
 
 
 @pytest.fixture
@@ -33,12 +34,12 @@ def test_more_than_the_bound_is_a_gap_up_to_the_newest_that_fits(log: EventLog) 
     assert resume(log, (), None, Cursor("e", 13), LIMITS) == Resumption(
         15, Gap("e-13", "e-15", "expired")
     )
-    tight = ReplayLimits(max_events=100, max_bytes=2 * 20)
+    tight = StreamSettings(replay_max_events=100, replay_max_bytes=2 * 20)
     assert resume(log, (), None, Cursor("e", 13), tight).position > 15
 
 
 def test_a_cursor_below_the_ring_has_expired(log: EventLog) -> None:
-    assert resume(log, (), None, Cursor("e", 4), ReplayLimits()) == Resumption(
+    assert resume(log, (), None, Cursor("e", 4), StreamSettings()) == Resumption(
         10, Gap("e-4", "e-10", "expired")
     )
 
@@ -64,7 +65,7 @@ def test_another_epoch_and_a_foreign_id_go_on_at_the_oldest_that_fits(log: Event
 
 
 def test_with_replay_off_everything_missed_is_a_gap(log: EventLog) -> None:
-    off = ReplayLimits(enabled=False)
+    off = StreamSettings(replay=False)
     assert resume(log, (), None, Cursor("e", 16), off) == Resumption(
         23, Gap("e-16", "e-23", "expired")
     )

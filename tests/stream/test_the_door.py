@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.stream.door import (
     STREAM_HEADERS,
     Accept,
@@ -11,14 +12,11 @@ from tidegate.stream.door import (
     Decision,
     Defer,
     Door,
-    DoorLimits,
     PodView,
     Refuse,
 )
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import StreamRequest
-from tidegate.stream.resume import ReplayLimits
-from tidegate.stream.retries import RetryPolicy
 from tidegate.wire.decode import Decoder, Event, Item
 
 POD = PodView(None, 1000, streams=3000, arrivals=31, streams_of=lambda client: 0)
@@ -36,17 +34,15 @@ def log() -> EventLog:
 @pytest.fixture
 def door(log: EventLog) -> Door:
     return Door(
-        log,
-        pod_name="web-1",
-        heartbeat_ms=15_000,
-        limits=DoorLimits(
+        StreamSettings(),
+        Limits(
             max_streams=5000,
             max_streams_per_client=2,
             max_topics_per_stream=3,
             max_header_bytes=1000,
         ),
-        retries=RetryPolicy(),
-        replays=ReplayLimits(),
+        log,
+        pod_name="web-1",
     )
 
 

@@ -15,7 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster.cache import fingerprint
+from tools.cache import fingerprint
+
 from e2e.cluster.commands import run
 from e2e.cluster.progress import Progress
 
@@ -58,7 +59,7 @@ def build(cache: Path, progress: Progress, modules: Path = MODULES) -> Binaries:
 def build_helm3(cache: Path, progress: Progress, modules: Path = MODULES) -> Path:
     """Return Helm 3, building it where the cache lacks it; raises `ClusterError`.
 
-    The chart is for Helm 3 and 4, and Helm 4 is what `e2e.tools` has.
+    The chart is for Helm 3 and 4, and Helm 4 is what `tools.binaries` has.
     """
     package = "helm.sh/helm/v3/cmd/helm"
     return _built("helm3", "-s -w", cache, progress, modules, package)

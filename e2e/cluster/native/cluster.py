@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from e2e.cluster.cache import cache_directory
+from tools.cache import cache_directory
+
 from e2e.cluster.commands import wait_until
 from e2e.cluster.native import daemons, kernel, network, processes
 from e2e.cluster.native.binaries import Binaries, build, kubernetes_version

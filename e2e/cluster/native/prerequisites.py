@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from e2e.cluster.cache import VARIABLE
+from tools.cache import VARIABLE
+
 from e2e.cluster.native.layout import PRIVATE
 from tidegate.contract.errors import MissingToolError
 

@@ -66,9 +66,10 @@ class Publisher:
         to = next(self._audiences)
         data = json.dumps({"n": number, "at": time.time()}).ljust(EVENT_BYTES)
         event = Publish(to, data, key=f"{self._name}-{number}").to_json()
-        give_up_s = time.monotonic() + GIVE_UP_S
+        clock = asyncio.get_running_loop().time
+        give_up_s = clock() + GIVE_UP_S
         asked: int | None = None
-        while time.monotonic() < give_up_s:
+        while clock() < give_up_s:
             asked = self._another_app(asked)
             sequence = None if asked is None else await _ask(http, asked, event)
             if sequence is not None:

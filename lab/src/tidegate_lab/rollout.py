@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tidegate.contract import env
 from tidegate.contract.names import MODE_TIDEGATE
+from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy
 from tidegate.score.observe import QUIET_AT_MOST_S, Observations, score
 from tidegate.score.scorecard import Run
@@ -200,8 +200,8 @@ async def _stage(
             stack.push_async_callback(operator.stop)
         fleet.environment = {
             **sidecar_environment(shape, operator_url),
-            env.BACKPLANE: broker_url,
-            env.BACKPLANE_STREAM: f"LAB_{name}_{settings.seed}".upper(),
+            env("backplane"): broker_url,
+            env("backplane_stream"): f"LAB_{name}_{settings.seed}".upper(),
         }
         door = FrontDoor(settings.seed)
         forwarder = Forwarder(door)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tidegate import __version__
 from tidegate.contract.command import Command
-from tidegate_injector.settings import Settings, read_settings, settings_help
+from tidegate_injector.settings import InjectorSettings
+from tidegate_process.environ import settings_help
 from tidegate_process.program import only_environment, run_program
 
 
 def _run(_: argparse.Namespace) -> int:
-    return run_program("injector", lambda environ: read_settings(environ, __version__), _go)
+    return run_program("injector", InjectorSettings, _go)
 
 
-def _go(settings: Settings) -> int:
+def _go(settings: InjectorSettings) -> int:
     # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
     import asyncio
 
@@ -30,5 +30,5 @@ COMMAND = Command(
     add_arguments=only_environment,
     run=_run,
     description="Everything is set by environment variables; see the list below.",
-    epilog=settings_help(),
+    epilog=settings_help(InjectorSettings),
 )

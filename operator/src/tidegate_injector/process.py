@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
+from tidegate.contract.settings import variable
 from tidegate.injection.settings import InjectionSettings
 from tidegate_injector.apps import HEALTH_LIMITS, WEBHOOK_LIMITS, health_app, webhook_app
 from tidegate_injector.certificates import CHECK_MISSING_EVERY_S, CertificateFolder
 from tidegate_injector.meters import Meters
-from tidegate_injector.settings import Settings
+from tidegate_injector.settings import InjectorSettings
 from tidegate_process.descriptors import raise_descriptor_limit
 from tidegate_process.ports import Port, PortMetrics
 from tidegate_process.serving import Server, announce, bind
@@ -34,10 +35,10 @@ _log = logging.getLogger("tidegate.injector")
 class Injector:
     """The process; `run` serves until a signal ends it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: InjectorSettings) -> None:
         self._settings = settings
         self._meters = Meters()
-        self._certificates = CertificateFolder(Path(settings.certificate_dir), self._meters)
+        self._certificates = CertificateFolder(Path(settings.serving.certificate_dir), self._meters)
         self._serving = False
         below = raise_descriptor_limit().below_own
         self._health = Port("health", HEALTH_LIMITS, time.monotonic, below)
@@ -51,13 +52,13 @@ class Injector:
         """
         stop = asyncio.Event()
         stop_on_signals(asyncio.get_running_loop(), stop.set)
-        settings = self._settings
+        at = self._settings.serving
         with contextlib.ExitStack() as stack:
             health, webhook = (
-                stack.enter_context(contextlib.closing(bind(settings.host, number, name)))
+                stack.enter_context(contextlib.closing(bind(at.host, number, variable(name))))
                 for number, name in (
-                    (settings.health_port, "TIDEGATE_HEALTH_PORT"),
-                    (settings.webhook_port, "TIDEGATE_WEBHOOK_PORT"),
+                    (at.health_port, "health_port"),
+                    (at.webhook_port, "webhook_port"),
                 )
             )
             watching = asyncio.create_task(self._certificates.watch())
@@ -85,8 +86,8 @@ class Injector:
                 announce(output, health=health, webhook=webhook)
                 await stop.wait()
                 self._serving = False
-                _log.info("stopping", extra={"in_s": self._settings.stop_delay_s})
-                await asyncio.sleep(self._settings.stop_delay_s)
+                _log.info("stopping", extra={"in_s": self._settings.serving.stop_delay_s})
+                await asyncio.sleep(self._settings.serving.stop_delay_s)
 
     def _injection(self) -> InjectionSettings:
         return replace(self._settings.injection, operator_ca_pem=self._certificates.ca_pem)
@@ -94,7 +95,7 @@ class Injector:
     async def _certificate_or(self, stop: asyncio.Event) -> bool:
         """Wait for the certificate; false when told to stop before."""
         if not self._certificates.is_loaded:
-            _log.info("waiting for a certificate in %s", self._settings.certificate_dir)
+            _log.info("waiting for a certificate in %s", self._settings.serving.certificate_dir)
         while not self._certificates.is_loaded:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CHECK_MISSING_EVERY_S)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tidegate.contract.env import BACKPLANE_STREAM
 from tidegate.contract.errors import DocumentError
 from tidegate.contract.kube import ANNOTATION_INJECT, ANNOTATION_OPERATOR_CA, CONTAINER_SIDECAR
 from tidegate.contract.names import ANNOTATION_DELETION_COST, LABEL_ADMIT, LABEL_INJECTED
+from tidegate.contract.sidecar import env
 
 REVISION_ANNOTATIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 LABEL_TEMPLATE_HASH = "pod-template-hash"
@@ -296,7 +296,8 @@ def _log(containers: Iterable[Raw]) -> str | None:
     """What the injector wrote into the sidecar's environment."""
     sidecar: Raw = next((c for c in containers if c.get("name") == CONTAINER_SIDECAR), {})
     variables = sidecar.get("env") or ()
-    return next((v.get("value") for v in variables if v.get("name") == BACKPLANE_STREAM), None)
+    name = env("backplane_stream")
+    return next((v.get("value") for v in variables if v.get("name") == name), None)
 
 
 def _seconds(value: object) -> float | None:

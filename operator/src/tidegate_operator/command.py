@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from tidegate.contract.command import Command
-from tidegate_operator.kube.settings import Settings, read_settings, settings_help
+from tidegate.contract.settings import variable
+from tidegate_operator.kube.settings import OperatorSettings
+from tidegate_process.environ import settings_help
+from tidegate_process.logs import LogRules
 from tidegate_process.program import only_environment, run_program
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -21,23 +23,19 @@ _KOPF_RUNNING: Final = "kopf._core.reactor.running"
 
 
 def _run(_: argparse.Namespace) -> int:
-    return run_program("operator", _read, _operate, hidden=_KOPF_FIELDS, muted=_KOPF_RUNNING)
+    logs = LogRules(hidden=_KOPF_FIELDS, muted=_KOPF_RUNNING)
+    own = _own_namespace()
+    return run_program("operator", OperatorSettings, _operate, logs=logs, pod_namespace=own)
 
 
 def _readmit(_: argparse.Namespace) -> int:
-    return run_program("readmit", _read_for_readmit, _open_all)
-
-
-def _read(environ: Mapping[str, str]) -> Settings:
-    return read_settings(environ, _own_namespace())
-
-
-def _read_for_readmit(environ: Mapping[str, str]) -> Settings:
     # No certificate is made here, so its names need not be set.
-    return _read({**environ, "TIDEGATE_CERTIFICATES": "files"})
+    environ = {**os.environ, variable("certificates"): "files"}
+    own = _own_namespace()
+    return run_program("readmit", OperatorSettings, _open_all, environ=environ, pod_namespace=own)
 
 
-def _operate(settings: Settings) -> int:
+def _operate(settings: OperatorSettings) -> int:
     # Imported here, so that --help and a bad setting do not wait for kopf and the client.
     import asyncio
 
@@ -47,13 +45,13 @@ def _operate(settings: Settings) -> int:
     return asyncio.run(run_operator(settings, Access.from_environ(os.environ)))
 
 
-def _open_all(settings: Settings) -> int:
+def _open_all(settings: OperatorSettings) -> int:
     import asyncio
 
     from tidegate_kubernetes.api import Access
     from tidegate_operator.kube.readmit import readmit
 
-    left = asyncio.run(readmit(Access.from_environ(os.environ), settings.namespaces))
+    left = asyncio.run(readmit(Access.from_environ(os.environ), settings.place.watched))
     if left:
         logging.getLogger("tidegate.readmit").error("%d pod(s) are still closed", left)
     return 1 if left else 0
@@ -71,7 +69,7 @@ COMMAND = Command(
     add_arguments=only_environment,
     run=_run,
     description="Everything is set by environment variables; see the list below.",
-    epilog=settings_help(),
+    epilog=settings_help(OperatorSettings),
 )
 
 READMIT = Command(
@@ -79,5 +77,5 @@ READMIT = Command(
     add_arguments=only_environment,
     run=_readmit,
     description="Run it when the operator is taken away. It is set by the operator's variables.",
-    epilog=settings_help(),
+    epilog=settings_help(OperatorSettings),
 )

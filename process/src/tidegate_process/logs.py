@@ -15,6 +15,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -102,21 +103,29 @@ class _Handler(logging.StreamHandler[TextIO]):
         pass
 
 
-def set_up_logs(
-    level: str, stream: TextIO | None = None, hidden: Collection[str] = (), muted: str = ""
-) -> None:
-    """Send every logger of this process to `stream` (default: stderr); `level` is for our own.
-
-    `hidden` are extras that a library adds to each record; a logger `muted` writes errors only.
+@dataclass(frozen=True, slots=True)
+class LogRules:
+    """What a program's libraries need: `hidden` are extras that one adds to each record; the
+    logger `muted` writes errors only.
     """
+
+    hidden: tuple[str, ...] = ()
+    muted: str = ""
+
+
+NO_RULES: Final = LogRules()
+
+
+def set_up_logs(level: str, stream: TextIO | None = None, rules: LogRules = NO_RULES) -> None:
+    """Send every logger of this process to `stream` (default: stderr); `level` is for our own."""
     stream = stream or sys.stderr
     handler = _Handler(stream)
     terminal = stream is not None and stream.isatty()
-    handler.setFormatter(TextLines(hidden) if terminal else JsonLines(hidden))
+    handler.setFormatter(TextLines(rules.hidden) if terminal else JsonLines(rules.hidden))
     handler.addFilter(RateLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    if muted:
-        logging.getLogger(muted).setLevel(logging.ERROR)
+    if rules.muted:
+        logging.getLogger(rules.muted).setLevel(logging.ERROR)
     logging.getLogger("tidegate").setLevel(level.upper())

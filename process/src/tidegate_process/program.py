@@ -10,25 +10,23 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from tidegate.contract.command import Command
 from tidegate.contract.errors import SettingsError, TidegateError
-from tidegate_process.logs import set_up_logs
+from tidegate.contract.settings import LogSettings
+from tidegate_process.environ import read
+from tidegate_process.logs import NO_RULES, LogRules, set_up_logs
 from tidegate_process.signals import end_at_once
 
 
 class ProgramSettings(Protocol):
-    """What every program's settings have. `warnings` are for the log."""
+    """The settings that every program has."""
 
     @property
-    def log_level(self) -> str:
-        """The least severe log lines written."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is wrong with the environment, but no reason not to start."""
+    def log(self) -> LogSettings:
+        """What is logged."""
 
 
 _Settings = TypeVar("_Settings", bound=ProgramSettings)
@@ -36,21 +34,22 @@ _Settings = TypeVar("_Settings", bound=ProgramSettings)
 
 def run_program(
     name: str,
-    read: Callable[[Mapping[str, str]], _Settings],
+    declared: type[_Settings],
     run: Callable[[_Settings], int],
     *,
-    hidden: Collection[str] = (),
-    muted: str = "",
+    environ: Mapping[str, str] | None = None,
+    logs: LogRules = NO_RULES,
+    **fallbacks: str,
 ) -> int:
-    """Read the settings with `read`, set up logs and signals, and return what `run` returns.
+    """Read the settings, set up logs and signals, and return what `run` returns.
 
-    `hidden` and `muted` are of `set_up_logs`.
+    `environ` is the process's own by default; `fallbacks` are of `environ.read`.
     """
     end_at_once()
     try:
-        settings = read(os.environ)
-        set_up_logs(settings.log_level, hidden=hidden, muted=muted)
-        for warning in settings.warnings:
+        settings, warnings = read(declared, environ or os.environ, **fallbacks)
+        set_up_logs(settings.log.level, rules=logs)
+        for warning in warnings:
             logging.getLogger("tidegate.settings").warning(warning)
         return run(settings)
     except TidegateError as error:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from tidegate.contract.report import Answer, PodState
-from tidegate.drain.drain import Drain
+from tidegate.drain.drain import STOP_LIMIT_S, Drain
 from tidegate_sidecar.streams import Streams
 
 LOOK_S = 0.05
@@ -91,7 +91,7 @@ class Drainer:
         gate.refusing = drain.refusing
         going = drain.refusing is not None and drain.state != "starting"
         gate.closing = going or not drain.orders.admitted
-        gate.bounce_retry_ms = drain.policy.retry_ms
+        gate.bounce_retry_ms = drain.streams.retry_base_ms
         if drain.state != self._shown:
             _log.info("pod is %s", drain.state, extra={"streams": self._streams.open_count})
             self._shown = drain.state
@@ -110,7 +110,7 @@ class Drainer:
     def _is_stopped(self, now: float) -> bool:
         if self.drain.sigterm_at is None:
             return False
-        late = now >= self.drain.sigterm_at + self.drain.policy.stop_limit_s
+        late = now >= self.drain.sigterm_at + STOP_LIMIT_S
         return late or self._streams.open_count + self._streams.lingering_count == 0
 
     def _arm(self, now: float, at: float | None) -> None:

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TextIO
 
-from tidegate.contract import env
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
+from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
@@ -28,7 +28,7 @@ from tidegate_process.serving import Server, announce, bind
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
-from tidegate_sidecar.engine import Engine, EngineSettings, tune_listener
+from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -37,7 +37,9 @@ from tidegate_sidecar.ports.publish import PublishPort
 from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
-from tidegate_sidecar.settings import Settings
+
+PUBLISH_HOST: Final = "127.0.0.1"
+"""Only the pod's own containers may publish."""
 
 PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75)
 """The application keeps its connections between events, and has a pool of them."""
@@ -60,7 +62,7 @@ _log = logging.getLogger("tidegate.process")
 class Sidecar:
     """The process. `run` serves until a signal ends it and returns the exit status."""
 
-    def __init__(self, settings: Settings, descriptors: Descriptors) -> None:
+    def __init__(self, settings: SidecarSettings, descriptors: Descriptors) -> None:
         self._asked = settings.limits.max_streams
         self._settings = _within(settings, descriptors)
         self._descriptors = descriptors
@@ -78,9 +80,9 @@ class Sidecar:
     def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
         at = self._settings.listening
         wanted = (
-            (at.host, at.public_port, env.PUBLIC_PORT),
-            (at.host, at.admin_port, env.ADMIN_PORT),
-            (at.publish_host, at.publish_port, env.PUBLISH_PORT),
+            (at.host, at.public_port, env("public_port")),
+            (at.host, at.admin_port, env("admin_port")),
+            (PUBLISH_HOST, at.publish_port, env("publish_port")),
         )
         sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
         tune_listener(sockets[0])
@@ -101,14 +103,15 @@ class Sidecar:
         self._backplane = make_backplane(settings, clock)
         self._acknowledgements = Acknowledgements(self._backplane, ring)
         self._engine = Engine(
-            engine_settings(settings),
+            streams,
+            settings.limits,
             ring,
             pod_name=name,
             clock=clock,
             loop=loop,
             recall=self._acknowledgements.recall,
         )
-        self._drain = Drain(settings.drain)
+        self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
         self._metrics = Metrics(self._drain, self._engine, self._backplane, self._ports)
@@ -123,7 +126,11 @@ class Sidecar:
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
         )
         admin = AdminPort(
-            self._pod, self._engine.reader, self._drainer, self._metrics, settings.identity.token
+            self._pod,
+            self._engine.reader,
+            self._drainer,
+            self._metrics,
+            settings.identity.pod_token,
         )
         publish = PublishPort(
             self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -162,14 +169,14 @@ class Sidecar:
             _log.warning(
                 "%s is %d, but the system's limit of %d file descriptors allows %d streams; beyond "
                 "that they are bounced (raise the limit, ulimit -n)",
-                *(env.MAX_STREAMS, self._asked, self._descriptors.limit, most),
+                *(env("max_streams"), self._asked, self._descriptors.limit, most),
             )
 
     def _make_reporter(self) -> Reporter | None:
         operator = self._settings.operator
-        if operator is None:
+        if operator.url is None:
             return None
-        clock, own = time.monotonic, self._settings.identity.token
+        clock, own = time.monotonic, self._settings.identity.pod_token
         file = operator.token_file
         return Reporter(
             operator.url,
@@ -214,37 +221,13 @@ class Sidecar:
         _log.info("stopped")
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
-    """The engine's part of the settings."""
-    streams, limits = settings.streams, settings.limits
-    return EngineSettings(
-        assign_retry=streams.retry,
-        retry_base_ms=streams.retry_base_ms,
-        crash_spread_max_ms=streams.spread_max_ms,
-        accept_rate_per_s=streams.accept_rate_per_s,
-        heartbeat_s=streams.heartbeat_s,
-        cursor_every_s=streams.cursor_every_s,
-        write_timeout_s=streams.write_timeout_s,
-        handshake_timeout_s=streams.handshake_timeout_s,
-        cors_origins=streams.cors_origins,
-        replay=streams.replay,
-        replay_max_events=streams.replay_max_events,
-        replay_max_bytes=streams.replay_max_bytes,
-        replay_bytes_per_s=streams.replay_bytes_per_s,
-        max_streams=limits.max_streams,
-        max_streams_per_client=limits.max_streams_per_client,
-        max_topics_per_stream=limits.max_topics_per_stream,
-        max_header_bytes=limits.max_header_bytes,
-    )
-
-
 def _tell_of_death(task: asyncio.Task[None]) -> None:
     """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
-def _within(settings: Settings, descriptors: Descriptors) -> Settings:
+def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSettings:
     """`settings` with no more streams than there are descriptors for."""
     limits, most = settings.limits, descriptors.for_streams
     if limits.max_streams <= most:
@@ -252,7 +235,7 @@ def _within(settings: Settings, descriptors: Descriptors) -> Settings:
     return replace(settings, limits=replace(limits, max_streams=most))
 
 
-def run_sidecar(settings: Settings, descriptors: Descriptors) -> int:
+def run_sidecar(settings: SidecarSettings, descriptors: Descriptors) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(Sidecar(settings, descriptors).run(sys.stdout))

@@ -1,6 +1,6 @@
-"""What the parts say to each other, in one room: names, documents, errors.
+"""All that crosses a process boundary: settings, names, documents, errors.
 
 Sidecar, operator, lab and every client agree on this package and on nothing else. A key, a path,
-a header or a field name that crosses a process boundary is written here once; the documents know
-how to become JSON and how to be read from it, and say which field is wrong when they cannot.
+a header or a field name that crosses a process boundary is written here once; the documents
+convert to JSON and back, and name the field that is wrong when they cannot.
 """

@@ -1,4 +1,4 @@
-"""Acknowledgements: a client says up to which event it is done, and may go on from there later.
+"""Acknowledgements: a client confirms the events up to an id, and may resume there later.
 
 A client gives its stream a name of its own (``?stream=NAME``) and posts ids to
 ``/sse/subscribe/{client_id}/ack?stream=NAME``. The last one is kept per client and name; a stream
@@ -25,7 +25,7 @@ _FIELD_ID = "id"
 
 
 class StreamKey(NamedTuple):
-    """Whose position is kept: a client's stream, by the name that the client chose."""
+    """The key of a kept position: a client's stream, by the name that the client chose."""
 
     client: str
     stream: str

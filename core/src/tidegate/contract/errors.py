@@ -1,18 +1,20 @@
-"""The tree of errors: the type says who erred and whether trying again can help.
+"""The tree of errors: the type names the party that erred and whether a retry can help.
 
 ::
 
     TidegateError
     ├── CallerError                the caller's mistake: 4xx, do not retry as it is
-    ├── SettingsError              who started this process erred: one line, exit status 2
-    ├── DocumentError              a peer sent something that is not the document it should be
+    ├── SettingsError              the environment or command line is wrong: one line, exit status 2
+    ├── DocumentError              a peer sent a malformed document
     ├── BackplaneUnavailableError  nothing was accepted: retry after `retry_after_s`
     ├── IllegalTransitionError     our own mistake: an event that its table does not allow
     ├── ClusterError               a read or write of the cluster failed: the next reconcile retries
-    └── MissingToolError           something must be installed first; the message says how
+    └── MissingToolError           something must be installed first; the message has the command
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class TidegateError(Exception):
@@ -22,7 +24,7 @@ class TidegateError(Exception):
 class CallerError(TidegateError):
     """Raised when a request is wrong in itself; retrying it unchanged cannot help.
 
-    ``code`` is the machine's word (``"bad_json"``), ``detail`` the person's sentence and
+    ``code`` is for programs (``"bad_json"``), ``detail`` a sentence for people and
     ``field`` the part of the request that is wrong (``None`` when it is the whole).
     """
 
@@ -40,11 +42,18 @@ class CallerError(TidegateError):
 
 
 class SettingsError(TidegateError):
-    """Raised at start-up when a setting is not usable; names it and says what is allowed."""
+    """Raised at start-up when a setting is not usable; names it and what is allowed."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
         self.name = name
+
+    @classmethod
+    def of(cls, problems: Sequence[tuple[str, str]]) -> SettingsError:
+        """One error for several names and problems, one line each; `name` is the first one's."""
+        error = cls(*problems[0])
+        error.args = ("\n".join(f"{name}: {problem}" for name, problem in problems),)
+        return error
 
 
 class DocumentError(TidegateError):
@@ -76,7 +85,7 @@ class ClusterError(TidegateError):
 
 
 class MissingToolError(TidegateError):
-    """Raised when a program or package is not installed; the message says how to get it."""
+    """Raised when a program or package is not installed; the message has the fix."""
 
 
 def _sendable(text: str) -> str:

@@ -18,7 +18,7 @@ ANNOTATION_OPERATOR_CA = "tidegate.dev/operator-ca"
 """The CA's PEM. The pod mounts it by downward API, so a rotated CA reaches running pods too."""
 
 LABEL_LEADER = "tidegate.dev/leader"
-"""On the operator's pod that leads, for the Service that must reach it and nobody else."""
+"""On the operator's pod that leads, for the Service that must reach it alone."""
 
 ANNOTATION_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 

@@ -1,6 +1,6 @@
 """Names that cross a process boundary: ports, paths, headers, query keys, limits of identifiers.
 
-A name here is spelled nowhere else. The environment variables of the sidecar are in `env`.
+A name here is spelled nowhere else. The sidecar's settings are in `sidecar`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ PUBLIC_PORT = 8080
 ADMIN_PORT = 9190
 PUBLISH_PORT = 9191
 REPORT_PORT = 9443
+HEALTH_PORT = 8081
 
 PATH_SUBSCRIBE = "/sse/subscribe/{client_id}"
 PATH_ACKNOWLEDGE = PATH_SUBSCRIBE + "/ack"

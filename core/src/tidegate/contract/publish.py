@@ -1,4 +1,4 @@
-"""The publish document: whom an event is for, and what it says.
+"""The publish document: an event and its audience.
 
 Reading it is where an application's mistakes are caught: each comes back as a `CallerError` that
 names the field, before anything is appended.
@@ -13,16 +13,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.contract.errors import CallerError
-from tidegate.contract.names import is_client_id, is_topic
+from tidegate.contract.names import MAX_NAME_LENGTH, is_client_id, is_topic
 
 _BREAKS_A_LINE = re.compile("[\r\n\0]")
 MAX_KEY_LENGTH = 256
+
+MAX_TOPICS_PER_EVENT = 1000
+"""An event keeps a place in every pod's index for each of its topics. For a larger audience there
+is a topic of its own, or ``"all"``."""
+
+MAX_ADDRESS_BYTES = MAX_TOPICS_PER_EVENT * (MAX_NAME_LENGTH + len('"", ')) + 4096
+"""What a publish document may have beside `data`: the longest `to`, `event` and `key`."""
+
 IDEMPOTENCY_WINDOW_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class To:
-    """An audience: one client, some topics, or everybody. Exactly one of the three is set."""
+    """An audience: one client, some topics, or all streams. Exactly one of the three is set."""
 
     client: str | None = None
     topics: tuple[str, ...] = ()
@@ -78,7 +86,9 @@ class Publish:
 
     @classmethod
     def from_bytes(cls, body: bytes, max_event_bytes: int) -> Publish:
-        """Read one publish document of at most `max_event_bytes` of data; raises `CallerError`.
+        """Read one publish document; raises `CallerError` that names the field.
+
+        Bounds: `max_event_bytes` of data, `MAX_TOPICS_PER_EVENT` topics.
 
         `data` may be any JSON value: a string is sent as it is, anything else as compact JSON.
         """
@@ -100,7 +110,11 @@ class Publish:
             raise CallerError("event_too_large", detail, "data", status=413)
         event = _one_line(value, "event", MAX_KEY_LENGTH)
         key = _one_line(value, "key", MAX_KEY_LENGTH)
-        return cls(To.from_json(value["to"]), data, event, key)
+        to = To.from_json(value["to"])
+        if len(to.topics) > MAX_TOPICS_PER_EVENT:
+            detail = f"at most {MAX_TOPICS_PER_EVENT} topics, has {len(to.topics)}"
+            raise CallerError("too_many_topics", detail, "to.topics")
+        return cls(to, data, event, key)
 
 
 def _data_text(data: object) -> str:

@@ -1,8 +1,8 @@
 """The one conversation between sidecar and operator: a report goes up, an answer comes back.
 
 The sidecar posts its report and the operator holds the request until it has news for that pod or
-15 s have passed. Durations are relative to receipt, because clocks differ; sequence numbers say
-which of two documents is newer.
+15 s have passed. Durations are relative to receipt, because clocks differ; sequence numbers
+order two documents.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PLAN_KINDS: tuple[PlanKind, ...] = ("wait", "drain", "shed")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a pod says of itself.
+    """The report of a pod.
 
     `streams` are open now; `arrived_total` and `ended_total` only grow, so that two reports give
     a rate even when arrivals and endings cancel out. `drain_started_s` is the age of the drain
@@ -98,7 +98,7 @@ class Plan:
 
     ``wait``: let none go yet. ``drain``: starting in `start_in_s`, let `rate_per_s` go until
     `count` are gone (``None``: all). ``shed``: the same for a healthy pod, which always has a
-    count. A client let go is told to come back after `retry_ms`. Without another answer within
+    count. A client let go gets a `retry:` of `retry_ms`. Without another answer within
     `valid_for_s` a draining pod goes on by its own plan and a shedding one stops.
     """
 
@@ -132,10 +132,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the operator says back: is the pod admitted, and what shall it do.
+    """The operator's answer: whether the pod is admitted, and its plan.
 
     `seq` only grows for a pod, also across leaders; an answer with a `seq` not above the last
-    one is stale. `report_every_s` is how soon the operator wants to hear of changed counts: a
+    one is stale. `report_every_s` is how soon changed counts must be reported: a
     quarter of a second while it moves streams, 15 s at rest, so that an idle fleet costs nothing.
     """
 

@@ -18,7 +18,8 @@ GapReason = Literal["expired", "lagged", "epoch", "foreign"]
 ShutdownReason = Literal[
     "drain", "shed", "overloaded", "expired", "stopping", "starting", "ended", "unavailable"
 ]
-"""`unavailable`: the pod cannot look up what was acknowledged, so it cannot say where to go on."""
+"""`unavailable`: the pod cannot look up the acknowledged position, so it cannot resume the stream.
+"""
 
 MIN_RETRY_MS = 1
 """`retry: 0` is a hot loop in browsers (WHATWG checklist, point 15), so it is never sent."""
@@ -28,10 +29,10 @@ HANDOVER_DEADLINE_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Data of `connected`: who serves the stream and how it will behave.
+    """Data of `connected`: the pod that serves the stream, and how.
 
     `spread_ms` is the width over which the server has assigned `retry:` (0: not assigned);
-    `replay` says whether events are about to be replayed.
+    `replay`: whether events are about to be replayed.
     """
 
     pod: str

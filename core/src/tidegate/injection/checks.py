@@ -1,7 +1,7 @@
 """What stands against a sidecar in this pod, each with the text of the fix; and what only warns.
 
-A denial is for what would hurt: a pod that could not start, or whose streams would be lost at the
-next rollout without anybody being told. Everything else is a warning, which `kubectl` prints.
+A denial is for what would hurt: a pod that could not start, or whose streams would be lost
+silently at the next rollout. Everything else is a warning, which `kubectl` prints.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tidegate.contract import kube, names
+from tidegate.contract.settings import parse, variable
+from tidegate.contract.sidecar import DrainSettings, SidecarSettings
+from tidegate.injection.annotations import KEYS_BY_SETTING, PASSED_ON, full_key
 from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
 from tidegate.injection.quantities import parse_quantity
 from tidegate.injection.requested import RequestedSettings
 
 PORT_KEYS: Final = ("port", "admin-port", "publish-port")
 
-RESERVE_DEFAULT_S: Final = 5.0
-"""The sidecar's own default, a test compares them."""
-
 SHORT_WINDOW_S: Final = 10.0
 """Less than this for letting streams go deserves a warning."""
 
+_SOME_BACKPLANE: Final = "nats://in-the-secret:4222"
 _NO_SIDECAR = f"or leave {kube.ANNOTATION_INJECT} out"
 
 Check = Callable[[PodObject, RequestedSettings], str | None]
@@ -54,7 +55,18 @@ def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, floa
     reserve = requested.text("reserve-s")
     if reserve:
         return grace, float(reserve)
-    return grace, min(RESERVE_DEFAULT_S, grace / 2)
+    return grace, min(DrainSettings().reserve_s, grace / 2)
+
+
+def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str]:
+    """The settings that the pod's sidecar is given, by name.
+
+    Its times are the pod's, and its ports are those that the container declares.
+    """
+    grace, reserve = drain_times(pod, requested)
+    ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
+    times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
+    return {**requested.settings(), **ports, **times}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:
@@ -78,14 +90,6 @@ def _node_systems(spec: dict[str, Any]) -> Iterator[str | None]:
     selector = spec.get("nodeSelector") or {}
     yield selector.get("kubernetes.io/os")
     yield selector.get("beta.kubernetes.io/os")
-
-
-def _own_ports(_: PodObject, requested: RequestedSettings) -> str | None:
-    numbers = [number for _, number in ports(requested)]
-    if len(set(numbers)) == len(numbers):
-        return None
-    keys = ", ".join(kube.KEY_PREFIX + key for key in PORT_KEYS)
-    return f"the sidecar's three ports must differ: change one of {keys}"
 
 
 def _port_clash(pod: PodObject, requested: RequestedSettings) -> str | None:
@@ -139,14 +143,18 @@ def _two_backplanes(_: PodObject, requested: RequestedSettings) -> str | None:
     return f"{prefix}backplane and {prefix}backplane-secret contradict each other: keep one"
 
 
-def _reserve(pod: PodObject, requested: RequestedSettings) -> str | None:
-    grace, reserve = drain_times(pod, requested)
-    if reserve < grace:
-        return None
-    return (
-        f"{kube.KEY_PREFIX}reserve-s {reserve:g} leaves nothing of a grace period of {grace} s: "
-        f"lower it, or raise {kube.KEY_PREFIX}grace-s"
-    )
+def _contradictions(pod: PodObject, requested: RequestedSettings) -> str | None:
+    """The sidecar would refuse these settings at its start, so the pod would never be ready."""
+    texts = sidecar_texts(pod, requested)
+    if requested.text("backplane-secret"):
+        texts["backplane"] = _SOME_BACKPLANE
+    _, problems = parse(SidecarSettings, texts)
+    return "; ".join(" ".join(problem.worded(_spelled)) for problem in problems) or None
+
+
+def _spelled(name: str) -> str:
+    key = KEYS_BY_SETTING.get(name)
+    return variable(name) if key is None else full_key(key)
 
 
 def _resources(_: PodObject, requested: RequestedSettings) -> str | None:
@@ -202,12 +210,11 @@ def _is_guaranteed(container: dict[str, Any]) -> bool:
 _CHECKS: Final[tuple[Check, ...]] = (
     _host_network,
     _windows,
-    _own_ports,
     _port_clash,
     _name_clash,
     _backplane,
     _two_backplanes,
-    _reserve,
+    _contradictions,
     _resources,
 )
 _WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed)

@@ -30,7 +30,7 @@ class Injected:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The pod must not start as it is; `reason` says why and what to change."""
+    """The pod must not start as it is; `reason` names the cause and the fix."""
 
     reason: str
 
@@ -41,8 +41,8 @@ def inject(
     """Decide about one pod of `namespace`, as the API server sends it at CREATE.
 
     `token` is fresh and random for each call: the preStop hook shows it to the sidecar, so that
-    nobody else on the pod network can start a drain. It stands in the pod's spec, in the hook's
-    header and in the sidecar's own variables only; who may read the spec may delete the pod, too.
+    no other peer on the pod network can start a drain. It stands in the pod's spec only: in the
+    hook's header and in the sidecar's variables.
     """
     annotations, labels = metadata_map(pod, "annotations"), metadata_map(pod, "labels")
     requested = read_requested(annotations, settings.defaults)

@@ -22,7 +22,7 @@ class PatchBuilder:
         return tuple(self._operations)
 
     def put(self, path: Sequence[str], value: object) -> None:
-        """Set a member; nothing is collected where the document says so already."""
+        """Set a member; nothing is collected where the document has it already."""
         parent = self._parent(path[:-1])
         if path[-1] in parent and parent[path[-1]] == value:
             return

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegate.contract import env, kube
+from tidegate.contract import kube
+from tidegate.contract.sidecar import env
 
 PodObject = dict[str, Any]
 
 DEFAULT_GRACE_S: Final = 30
-"""terminationGracePeriodSeconds where a pod says nothing (Kubernetes' own default)."""
+"""terminationGracePeriodSeconds of a pod that sets none (Kubernetes' own default)."""
 
 _STREAM_NAME_LENGTH: Final = 64
 _HASH_LABELS: Final = ("pod-template-hash", "rollouts-pod-template-hash")
@@ -40,7 +41,7 @@ def injected_index(pod: PodObject) -> int | None:
         return None
     for index, container in enumerate(spec_list(pod, "initContainers")):
         variables = {variable.get("name") for variable in container.get("env") or []}
-        if container.get("name") == kube.CONTAINER_SIDECAR and env.POD_TOKEN in variables:
+        if container.get("name") == kube.CONTAINER_SIDECAR and env("pod_token") in variables:
             return index
     return None
 

@@ -33,13 +33,18 @@ def parse_quantity(text: str) -> Decimal:
 
 def cpu() -> Kind:
     """An amount of CPU greater than nothing: ``100m``, ``0.5``, ``2``."""
-    return Kind("an amount of CPU such as 100m or 0.5", lambda text: _positive(text, ("", "m")))
+    return _amount("an amount of CPU such as 100m or 0.5", ("", "m"))
 
 
 def memory() -> Kind:
     """An amount of memory greater than nothing: ``128Mi``, ``1G``."""
     suffixes = tuple(suffix for suffix in _SUFFIXES if suffix != "m")
-    return Kind("an amount of memory such as 128Mi or 1Gi", lambda text: _positive(text, suffixes))
+    return _amount("an amount of memory such as 128Mi or 1Gi", suffixes)
+
+
+def _amount(allowed: str, suffixes: tuple[str, ...]) -> Kind:
+    schema = {"type": "string", "pattern": rf"^[0-9]+(\.[0-9]+)?({'|'.join(suffixes)})$"}
+    return Kind(allowed, lambda text: _positive(text, suffixes), schema)
 
 
 def _positive(text: str, suffixes: tuple[str, ...]) -> Decimal:

@@ -1,4 +1,4 @@
-"""Reads what a pod's annotations ask for, and says what in them cannot be meant."""
+"""Reads the settings in a pod's annotations, and finds keys and values that cannot be meant."""
 
 from __future__ import annotations
 
@@ -8,38 +8,43 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.contract import kube, names
-from tidegate.injection.annotations import TABLE, WRITTEN_BY_TIDEGATE, Annotation
+from tidegate.injection.annotations import ANNOTATIONS, PASSED_ON, WRITTEN_BY_TIDEGATE, full_key
 
-_BY_KEY: Final[Mapping[str, Annotation]] = {annotation.key: annotation for annotation in TABLE}
 _LABELS: Final = (names.LABEL_ADMIT, names.LABEL_INJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedSettings:
-    """A pod's values: its own annotation, else the cluster's default, else the table's."""
+    """A pod's values: its own annotation, else the cluster's default, else the declared one."""
 
     own: Mapping[str, str]
     defaults: Mapping[str, str]
 
     def text(self, key: str) -> str:
         """The value of `key` (without prefix) that holds; empty where nothing is set."""
-        if key in self.own:
-            return self.own[key]
-        return self.defaults.get(key, _BY_KEY[key].default)
+        return {ANNOTATIONS[key].key: ANNOTATIONS[key].default, **self.defaults, **self.own}[key]
 
     def is_own(self, key: str) -> bool:
-        """Whether the pod itself says it."""
+        """Whether the pod itself has the annotation."""
         return key in self.own
+
+    def settings(self) -> dict[str, str]:
+        """The sidecar's settings by name that pod or cluster make, as they are.
+
+        The sidecar's own defaults are left to it, which may be of another version.
+        """
+        given = self.own.keys() | self.defaults.keys()
+        return {row.name: self.text(key) for key, row in PASSED_ON.items() if key in given}
 
 
 def read_requested(
     annotations: Mapping[str, str], defaults: Mapping[str, str]
 ) -> RequestedSettings:
-    """The values under our prefix that the table knows, as they are."""
+    """The values under our prefix that are known, as they are."""
     own = {
         key.removeprefix(kube.KEY_PREFIX): value.strip()
         for key, value in annotations.items()
-        if key.startswith(kube.KEY_PREFIX) and key.removeprefix(kube.KEY_PREFIX) in _BY_KEY
+        if key.startswith(kube.KEY_PREFIX) and key.removeprefix(kube.KEY_PREFIX) in ANNOTATIONS
     }
     return RequestedSettings(own, defaults)
 
@@ -48,24 +53,22 @@ def bad_values(requested: RequestedSettings) -> list[str]:
     """A sentence for each value that is not allowed, with what is."""
     sentences = []
     for key, value in requested.own.items():
-        annotation = _BY_KEY[key]
-        if annotation.kind.accepts(value):
+        kind = ANNOTATIONS[key].kind
+        if kind.accepts(value):
             continue
         if (key, value) == ("mode", "proxy"):
             sentences.append(
-                f"{annotation.full_key}: proxy mode is not available in this version; "
+                f"{full_key(key)}: proxy mode is not available in this version; "
                 "use hub, where the application publishes to the sidecar"
             )
         else:
-            sentences.append(
-                f"{annotation.full_key} must be {annotation.kind.allowed}, not {value!r}"
-            )
+            sentences.append(f"{full_key(key)} {kind.refusal(value)}")
     return sentences
 
 
 def unknown_keys(annotations: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """A sentence for each key under our prefix that nobody reads, with the nearest that is."""
-    known = [annotation.full_key for annotation in TABLE]
+    """A sentence for each key under our prefix that is not read, with the nearest that is."""
+    known = [full_key(key) for key in ANNOTATIONS]
     strange = [
         key
         for key in annotations

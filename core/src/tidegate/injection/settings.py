@@ -1,44 +1,68 @@
-"""What an injector gives to every pod: images, addresses, the cluster's defaults."""
+"""The settings that an injector gives to every pod: images, addresses, the cluster's defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from tidegate.contract.errors import SettingsError
-from tidegate.injection.annotations import TABLE
+import tidegate
+from tidegate.contract.kinds import choice, integer, names, or_empty, pattern, texts, url
+from tidegate.contract.settings import Problem, setting
+from tidegate.injection.annotations import ANNOTATIONS
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionSettings:
     """The same for every pod of a cluster.
 
-    `image` is the sidecar's. `operator_url` is where it reports (``None``: nowhere) and
-    `operator_ca_pem` what it trusts there (``None``: the image's own roots). `defaults` are values
-    of annotations by key without prefix; a pod's own annotation wins. `run_as_user` ``None``
-    leaves the user to the platform (OpenShift). `version` is written into the status annotation.
-    Raises `SettingsError` for a default that no pod could have.
+    `operator_ca_pem` is the CA that sidecars trust at the operator (``None``: the image's own
+    roots); it rotates, and is no setting. `version` is written into the status annotation.
     """
 
-    image: str
-    version: str
-    image_pull_policy: str = "IfNotPresent"
-    image_pull_secrets: tuple[str, ...] = ()
-    operator_url: str | None = None
+    image: str = setting(
+        None, pattern(r"\S+", "an image"), "Image of the sidecar.", name="sidecar_image"
+    )
+    image_pull_policy: str = setting(
+        "IfNotPresent",
+        choice("Always", "IfNotPresent", "Never"),
+        "The sidecar's imagePullPolicy.",
+        name="sidecar_pull_policy",
+    )
+    image_pull_secrets: tuple[str, ...] = setting(
+        "",
+        names(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", "names of Secrets"),
+        "Pull secrets added to injected pods; each namespace must have them.",
+        name="sidecar_pull_secrets",
+    )
+    run_as_user: int | None = setting(
+        "65532",
+        or_empty(integer(1, 2**31 - 1), "the platform chooses, as OpenShift does"),
+        "The sidecar's user and group.",
+        name="sidecar_user",
+    )
+    defaults: Mapping[str, str] = setting(
+        "{}",
+        texts(),
+        "Values of tidegate.dev/ annotations for pods without them, by key without prefix.",
+        name="sidecar_defaults",
+    )
+    operator_url: str | None = setting(
+        "", or_empty(url("https", "http"), "nowhere"), "Where injected sidecars report."
+    )
     operator_ca_pem: str | None = None
-    run_as_user: int | None = 65532
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    version: str = tidegate.__version__
 
-    def __post_init__(self) -> None:
-        known = {annotation.key: annotation for annotation in TABLE}
+    def problems(self) -> Iterator[Problem]:
+        """Defaults that no pod could have."""
         for key, value in self.defaults.items():
-            if key not in known or key == "inject":
-                allowed = ", ".join(k for k in known if k != "inject")
-                raise SettingsError(f"defaults.{key}", f"is not a setting; there are {allowed}")
-            if not known[key].kind.accepts(value):
-                allowed = known[key].kind.allowed
-                raise SettingsError(f"defaults.{key}", f"must be {allowed}, not {value!r}")
+            if key not in ANNOTATIONS or key == "inject":
+                allowed = ", ".join(k for k in ANNOTATIONS if k != "inject")
+                yield _default(f"{key} is not a setting; there are {allowed}")
+            elif not ANNOTATIONS[key].kind.accepts(value):
+                yield _default(f"{key} {ANNOTATIONS[key].kind.refusal(value)}")
         if self.defaults.get("backplane") == "memory":
-            raise SettingsError(
-                "defaults.backplane", "memory serves one pod only: ask for it on that pod"
-            )
+            yield _default("backplane: memory serves one pod only: ask for it on that pod")
+
+
+def _default(text: str) -> Problem:
+    return Problem("sidecar_defaults", text)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tidegate.contract import env, kube, names
-from tidegate.injection.annotations import TABLE
-from tidegate.injection.checks import drain_times
+from tidegate.contract import kube, names
+from tidegate.contract.sidecar import env
+from tidegate.injection.checks import drain_times, sidecar_texts
 from tidegate.injection.pods import PodObject, stream_name
 from tidegate.injection.requested import RequestedSettings
 from tidegate.injection.settings import InjectionSettings
@@ -65,7 +65,7 @@ def sidecar_container(
 def operator_volume(
     pod: PodObject, requested: RequestedSettings, settings: InjectionSettings
 ) -> dict[str, Any]:
-    """The projected token that tells the operator which pod it is, and the operator's CA.
+    """The projected token that identifies the pod to the operator, and the operator's CA.
 
     The CA comes from an annotation by downward API: a Secret of the operator's namespace cannot
     be mounted from here, and a variable could not follow a rotation.
@@ -96,37 +96,29 @@ def _variables(
     settings: InjectionSettings,
     token: str,
 ) -> list[dict[str, Any]]:
-    grace, reserve = drain_times(pod, requested)
-    plain = {
-        env.POD_TOKEN: token,
-        env.BACKPLANE_STREAM: backplane_stream(pod, namespace, requested),
-        env.GRACE_S: str(grace),
-        env.RESERVE_S: f"{reserve:g}",
-    }
+    texts = sidecar_texts(pod, requested)
+    texts |= {"pod_token": token, "backplane_stream": backplane_stream(pod, namespace, requested)}
+    texts.pop("backplane", None)
     if settings.operator_url is not None:
-        plain[env.OPERATOR_URL] = settings.operator_url
-        plain[env.OPERATOR_TOKEN_FILE] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_TOKEN}"
+        texts["operator_url"] = settings.operator_url
+        texts["operator_token_file"] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_TOKEN}"
         if settings.operator_ca_pem is not None:
-            plain[env.OPERATOR_CA_FILE] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_CA}"
-    for annotation in TABLE:
-        value = requested.text(annotation.key)
-        if annotation.env is not None and value:
-            plain[annotation.env] = value
+            texts["operator_ca_file"] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_CA}"
     return [
-        _from_field(env.POD_NAME, "metadata.name"),
-        _from_field(env.POD_UID, "metadata.uid"),
+        _from_field(env("pod_name"), "metadata.name"),
+        _from_field(env("pod_uid"), "metadata.uid"),
         _backplane(requested),
-        *({"name": name, "value": value} for name, value in plain.items()),
+        *({"name": env(name), "value": text} for name, text in texts.items()),
     ]
 
 
 def _backplane(requested: RequestedSettings) -> dict[str, Any]:
-    """The pod's own word wins over the cluster's, whichever of the two forms it has."""
+    """The pod's own setting wins over the cluster's, in either of its two forms."""
     secret = requested.text("backplane-secret")
     if secret and not requested.is_own("backplane"):
         source = {"secretKeyRef": {"name": secret, "key": "url"}}
-        return {"name": env.BACKPLANE, "valueFrom": source}
-    return {"name": env.BACKPLANE, "value": requested.text("backplane")}
+        return {"name": env("backplane"), "valueFrom": source}
+    return {"name": env("backplane"), "value": requested.text("backplane")}
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:

@@ -6,9 +6,12 @@ it are relative to the moment it was made, so that no clock needs to agree with 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tidegate.contract.kinds import integer, number, or_empty, switch
 from tidegate.contract.report import Plan, Report
+from tidegate.contract.settings import Problem, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +82,67 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How fast and how carefully streams may be moved."""
+    """How fast and how carefully streams may be moved: a DrainPolicy, or the cluster's default.
 
-    budget_per_s: float = 50.0
-    """Streams per second that the fleet may move, over all workloads."""
+    Each field is declared here once: as a field of the custom resource (`resource`, see
+    `rollout.resource`), as the operator's environment variable and as the chart's value.
+    """
 
-    steering: bool = True
-    """Whether the admit labels are written."""
+    budget_per_s: float = setting(
+        "50",
+        number(0.1, 1_000_000, "streams a second"),
+        "Streams per second that may be moved, over all selected workloads.",
+        resource="budgetPerSecond",
+    )
+    window_s: float | None = setting(
+        "",
+        or_empty(integer(1, 86_400, "seconds"), "the whole grace period"),
+        "A pod's drain is over this long after its deletion even where its grace period would "
+        "allow more, for nodes that leave early (spot). Unset means all of it.",
+        resource="windowSeconds",
+    )
+    reserve_s: float | None = setting(
+        "",
+        or_empty(integer(0, 3600, "seconds"), "as each sidecar keeps it"),
+        "The end of the grace period that a drain leaves alone, at most half of it. Unset leaves "
+        "it to each sidecar, which keeps it for its application.",
+        resource="reserveSeconds",
+    )
+    retry_ms: int = setting(
+        "750",  # one fixed value; jitter there only adds peaks
+        integer(1, 60_000, "milliseconds"),
+        "How long a client that is let go waits before it comes back.",
+        resource="retryMilliseconds",
+    )
+    steering: bool = setting(
+        "on",
+        switch(),
+        "Whether the operator decides which pods get new streams (label tidegate.dev/admit).",
+        resource="steering",
+    )
+    rebalance: bool = setting(
+        "on",
+        switch(),
+        "Whether pods give streams away to even out a fleet at rest.",
+        resource="rebalance",
+    )
+    flip_lag_s: float = setting(
+        "1.1",  # kube-proxy syncs once a second
+        number(0, 60, "seconds"),
+        "The longest a label change takes to reach every router.",
+        resource="flipLagMilliseconds",
+    )
+    flip_interval_s: float = setting(
+        "1.2",
+        number(0.1, 60, "seconds"),
+        "The least time between two batches of label changes.",
+        resource="flipIntervalMilliseconds",
+    )
 
-    rebalance: bool = True
-    """Whether pods shed streams to even out a fleet at rest."""
-
-    retry_ms: int = 750
-    """The one fixed `retry:` of a goodbye; jitter there only adds peaks."""
-
-    flip_lag_s: float = 1.1
-    """The longest a label change takes to reach every router (kube-proxy: one sync a second)."""
-
-    flip_interval_s: float = 1.2
-    """The least time between two batches of label changes."""
+    def problems(self) -> Iterator[Problem]:
+        """Nothing is left of the window."""
+        if self.window_s is not None and self.window_s <= (self.reserve_s or 0):
+            yield Problem("reserve_s", "must be less than {}", ("window_s",))
 
 
 @dataclass(frozen=True, slots=True)

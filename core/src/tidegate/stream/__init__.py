@@ -1,4 +1,4 @@
-"""What a stream is, without sockets: the log, audiences, resuming, and who may come in.
+"""What a stream is, without sockets: the log, audiences, resuming, and admission.
 
 The shell keeps a cursor per stream and asks this room what that stream lacks.
 """

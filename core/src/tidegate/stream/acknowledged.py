@@ -2,8 +2,8 @@
 
 Two tabs, a late request, a retry on another pod: acknowledgements arrive in any order. The one
 furthest in the log's present epoch is kept. An older epoch never replaces the present one; among
-strangers the newcomer is kept, because a client knows best where it stands, and a stream that goes
-on from there is told by a `gap` (`stream.resume`).
+strangers the newcomer is kept, because the client's position is the client's to choose, and a
+stream that resumes from it gets a `gap` (`stream.resume`).
 """
 
 from __future__ import annotations

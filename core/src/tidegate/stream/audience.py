@@ -126,7 +126,7 @@ class Audience(Generic[M]):
         self._pieces.clear()
 
     def clear(self, head: int) -> None:
-        """Forget the window: the log has started anew at `head`."""
+        """Forget the window: the log has started again at `head`."""
         self.head = self.reached = head
         self._seqs.clear()
         self._chunks.clear()

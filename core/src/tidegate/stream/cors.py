@@ -55,7 +55,7 @@ class CorsPolicy:
         return self._answers.get(origin, self._other_answers)
 
     def all_answers(self) -> Mapping[bytes, Headers]:
-        """The same for each listed origin, for whoever makes heads beforehand."""
+        """The same for each listed origin, for response heads that are made in advance."""
         return self._answers
 
     def preflight(self, origin: bytes, wanted_headers: bytes) -> Headers | None:

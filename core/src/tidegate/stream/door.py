@@ -1,14 +1,14 @@
 """The door: accept, refuse, bounce or defer a request, decided in one pure place.
 
 A stream can come in two ways: its connection is taken over right behind the HTTP parser, or it
-runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It says
-*defer* where a connection must not be taken over; the ordinary way never hears that.
+runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It returns
+*defer* where a connection must not be taken over; the ASGI way never gets that.
 
 * a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
-  dies for good on any other status (WHATWG 9.2.3, "fail the connection");
+  gives up on any other status (WHATWG 9.2.3, "fail the connection");
 * a stream that a client has named and that brings no cursor goes on from what was acknowledged:
-  that must be looked up, so whoever asks is told to *recall* it first;
+  that must be looked up, so the caller must *recall* it first;
 * otherwise the stream is **accepted**, with its first bytes and the position it starts at.
 """
 
@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.contract.stream_events import Gap, Shutdown, ShutdownReason
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import (
@@ -30,8 +31,8 @@ from tidegate.stream.requests import (
     Wanted,
     is_stream_path,
 )
-from tidegate.stream.resume import ReplayLimits, resume
-from tidegate.stream.retries import RetryPolicy
+from tidegate.stream.resume import resume
+from tidegate.stream.retries import assign
 from tidegate.wire.cursors import parse_cursor
 from tidegate.wire.encode import ConnectedEncoder, encode_gap, encode_shutdown
 from tidegate.wire.http import Headers
@@ -57,16 +58,6 @@ DeferReason = Literal[
 ]
 
 Way = Literal["takeover", "asgi"]
-
-
-@dataclass(frozen=True, slots=True)
-class DoorLimits:
-    """What one pod and one client may have: counts, and bytes of request head."""
-
-    max_streams: int = 100_000
-    max_streams_per_client: int = 16
-    max_topics_per_stream: int = 64
-    max_header_bytes: int = 16_384
 
 
 class PodView(NamedTuple):
@@ -159,25 +150,17 @@ Decision = Accept | Bounce | Refuse | Defer | Recall
 class Door:
     """Decides on stream requests for one pod.
 
-    `log` is only read. `pod_name` and `heartbeat_ms` are announced in `connected`.
+    `log` is only read. `pod_name` and the heartbeat are announced in `connected`.
     """
 
     def __init__(
-        self,
-        log: EventLog,
-        *,
-        pod_name: str,
-        heartbeat_ms: int,
-        limits: DoorLimits,
-        retries: RetryPolicy,
-        replays: ReplayLimits,
+        self, streams: StreamSettings, limits: Limits, log: EventLog, *, pod_name: str
     ) -> None:
         self._log = log
+        self._streams = streams
         self._limits = limits
         self._reader = RequestReader(limits.max_topics_per_stream)
-        self._connected = ConnectedEncoder(pod_name, heartbeat_ms)
-        self._retries = retries
-        self._replays = replays
+        self._connected = ConnectedEncoder(pod_name, round(streams.heartbeat_s * 1000))
 
     def decide(self, request: StreamRequest, pod: PodView, way: Way) -> Decision:
         """Decide on one request; `way` is how it would be served if accepted."""
@@ -234,8 +217,8 @@ class Door:
 
     def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool) -> Accept:
         cursor = parse_cursor(wanted.last_event_id)
-        start = resume(self._log, wanted.topics, wanted.client, cursor, self._replays)
-        retry = self._retries.assign(pod.arrivals, pod.streams)
+        start = resume(self._log, wanted.topics, wanted.client, cursor, self._streams)
+        retry = assign(self._streams, pod.arrivals, pod.streams)
         first = self._connected.encode(
             event_id=self._log.cursor(start.position),
             stream=pod.arrivals,

@@ -1,9 +1,14 @@
 """The event log: a bounded ring of encoded events, and an index from audience to positions.
 
+The bound in bytes counts everything that is kept for an event: its encoding, its place in the
+ring, one position in the index for every topic it is for, and the topics themselves. Where a small
+event is for many topics, that is most of it (10,000 events of 60 bytes for 500 topics each held
+450 MiB while only encodings were counted).
+
 Each event is encoded and framed as an HTTP chunk once, when it is appended; whatever is written
-later, live or replayed, is a join of those chunks. The index knows per topic, per client and for
-everybody which positions concern them, so that what a stream lacks is found by binary search and
-a merge, never by a scan.
+later, live or replayed, is a join of those chunks. The index holds the positions per topic, per
+client and of events for all, so that the events a stream lacks are found by binary search and a
+merge, never by a scan.
 
 Positions are the backplane's global sequence numbers. They only grow but need not be dense: what
 a position without an event means is for the backplane to know (`EventLog.advance`).
@@ -16,10 +21,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tidegate.contract.publish import To
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.stream.positions import Positions
 from tidegate.wire.cursors import Cursor, check_epoch
 from tidegate.wire.encode import encode_event
 from tidegate.wire.http import frame
+
+_DEFAULT = StreamSettings()
+
+
+EVENT_BYTES = 320
+"""What CPython keeps for an event beside its encoding and its topics: two dictionary and deque
+slots with their slack, a position, a record, a bytes header. `tests/stream/test_ring_memory.py`
+measures that the sum is no less than what the process grows by."""
+
+AUDIENCE_BYTES = 32
+"""The same for each topic of an event: a reference, and a position in a list that may be half
+empty."""
+
+INDEXED_BYTES = 360
+"""The same for a topic or client that the ring holds events of, beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,7 @@ class LogEntry:
 class Batch:
     """What to write next: framed `data` of `count` events, and where the cursor then stands.
 
-    `complete` says that nothing is lacking after it.
+    `complete`: nothing is lacking after it.
     """
 
     data: bytes
@@ -45,8 +66,19 @@ class Batch:
     complete: bool
 
 
+class _Indexed(Positions):
+    """The positions of one topic or client, and where they are indexed."""
+
+    __slots__ = ("index", "name")
+
+    def __init__(self, index: dict[str, _Indexed], name: str) -> None:
+        super().__init__()
+        self.index = index
+        self.name = name
+
+
 class EventLog:
-    """The ring, bounded by `max_events` and by `max_bytes` of encoded events.
+    """The ring, bounded by `max_events` and by `max_bytes` of all it keeps.
 
     `epoch` is 1 to 40 of ``0-9 A-Z a-z . _ -``; `position` is the position before the first event
     to come. `head` is the newest position known, `floor` the oldest from which a stream can go on
@@ -58,8 +90,8 @@ class EventLog:
         epoch: str,
         position: int = 0,
         *,
-        max_events: int = 10_000,
-        max_bytes: int = 16 << 20,
+        max_events: int = _DEFAULT.ring_events,
+        max_bytes: int = _DEFAULT.ring_bytes,
     ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -71,10 +103,10 @@ class EventLog:
         self.head = self.floor = position
         self.bytes = 0
         self._chunks: dict[int, bytes] = {}
-        self._order: deque[tuple[int, To]] = deque()
+        self._order: deque[tuple[int, tuple[_Indexed, ...]]] = deque()
         self._everyone = Positions()
-        self._topics: dict[str, Positions] = {}
-        self._clients: dict[str, Positions] = {}
+        self._topics: dict[str, _Indexed] = {}
+        self._clients: dict[str, _Indexed] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -95,16 +127,19 @@ class EventLog:
         chunk = frame(encode_event(entry.data, event=entry.event, event_id=event_id))
         self.head = entry.seq
         self._chunks[entry.seq] = chunk
-        self.bytes += len(chunk)
-        self._order.append((entry.seq, entry.to))
-        for positions in self._index(entry.to):
+        audiences = self._audiences(entry.to)
+        self.bytes += _event_bytes(chunk, audiences)
+        self._order.append((entry.seq, audiences))
+        if entry.to.everyone:
+            self._everyone.append(entry.seq)
+        for positions in audiences:
             positions.append(entry.seq)
         while len(self._order) > self._max_events or self.bytes > self._max_bytes:
             self._evict()
         return chunk
 
     def advance(self, seq: int) -> None:
-        """Note that the log has reached `seq` without an event for anybody."""
+        """Note that the log has reached `seq` without an event."""
         self.head = max(self.head, seq)
 
     def lacking(
@@ -171,32 +206,32 @@ class EventLog:
         if client is not None and (positions := self._clients.get(client)) is not None:
             yield positions
 
-    def _index(self, to: To) -> Iterator[Positions]:
-        if to.everyone:
-            yield self._everyone
+    def _audiences(self, to: To) -> tuple[_Indexed, ...]:
         if to.client is not None:
-            yield self._clients.setdefault(to.client, Positions())
-        for topic in to.topics:
-            yield self._topics.setdefault(topic, Positions())
+            return (self._indexed(self._clients, to.client),)
+        return tuple(self._indexed(self._topics, topic) for topic in dict.fromkeys(to.topics))
+
+    def _indexed(self, index: dict[str, _Indexed], name: str) -> _Indexed:
+        positions = index.get(name)
+        if positions is None:
+            positions = index[name] = _Indexed(index, name)
+            self.bytes += INDEXED_BYTES + len(name)
+        return positions
 
     def _evict(self) -> None:
-        seq, to = self._order.popleft()
+        seq, audiences = self._order.popleft()
         self.floor = seq
-        self.bytes -= len(self._chunks.pop(seq))
-        if to.everyone:
-            self._everyone.drop(seq)
-        if to.client is not None:
-            _drop(self._clients, to.client, seq)
-        for topic in to.topics:
-            _drop(self._topics, topic, seq)
+        self.bytes -= _event_bytes(self._chunks.pop(seq), audiences)
+        self._everyone.drop(seq)
+        for positions in audiences:
+            positions.drop(seq)
+            if not len(positions):
+                del positions.index[positions.name]
+                self.bytes -= INDEXED_BYTES + len(positions.name)
 
 
-def _drop(index: dict[str, Positions], name: str, seq: int) -> None:
-    positions = index.get(name)
-    if positions is not None:
-        positions.drop(seq)
-        if not len(positions):
-            del index[name]
+def _event_bytes(chunk: bytes, audiences: tuple[_Indexed, ...]) -> int:
+    return len(chunk) + EVENT_BYTES + AUDIENCE_BYTES * len(audiences)
 
 
 def _merged(sources: Iterable[list[int]]) -> list[int]:

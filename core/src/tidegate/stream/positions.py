@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-_COMPACT_AT = 64
+_COMPACT_AT = 8
+"""Short lists are most of them, and each may hold this many positions that nothing needs."""
 
 
 class Positions:

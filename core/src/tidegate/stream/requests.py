@@ -4,7 +4,7 @@ Two routes: ``/sse/subscribe/{client_id}?topic=…`` is a client's own channel p
 ``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters). With
 ``?stream=NAME`` a client names its stream, to acknowledge events of it (`contract.acknowledge`).
 
-What is made anew for every stream that comes is a named tuple, here and in `door`: a frozen
+Objects that are made for every new stream are named tuples, here and in `door`: a frozen
 dataclass takes twice as long to make.
 """
 
@@ -35,7 +35,7 @@ _EVENTS = PATH_EVENTS.encode()
 _MAX_FIELDS = 1024
 
 MAX_QUERIES = 1024
-"""How many queries a reader keeps; then it begins anew."""
+"""How many queries a reader keeps; then it starts again empty."""
 
 MAX_QUERY_BYTES_KEPT = 256
 """Longer ones are read each time."""
@@ -153,7 +153,7 @@ def _read_query(raw: bytes, max_topics: int) -> _Query:
 
 
 def read_acknowledge_target(path: bytes, query: bytes) -> StreamKey:
-    """Whose position an acknowledgement moves; raises `CallerError` that names the field."""
+    """The position that an acknowledgement moves; raises `CallerError` that names the field."""
     client = _client(path[len(_SUBSCRIBE) : -len(_ACKNOWLEDGE)])
     name = next((value for key, value in _query(query) if key == QUERY_STREAM), None)
     if name is None:

@@ -1,15 +1,15 @@
 """Where a stream goes on: replay from its cursor, live at the head, or behind a gap.
 
-Nothing is dropped in silence. Whatever cannot be replayed, because it has left the ring, exceeds
-the bound for one stream or belongs to another life of the log, is told as one `gap` with its
+Nothing is dropped silently. Events that cannot be replayed, because they have left the ring, exceed
+the bound for one stream or belong to another epoch of the log, are announced as one `gap` with its
 range and reason, and the stream goes on at the oldest position from which everything fits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap, GapReason
 from tidegate.stream.log import EventLog
 from tidegate.wire.cursors import Cursor, ForeignCursor
@@ -18,15 +18,6 @@ MAX_AHEAD_EVENTS = 100_000
 """How far a cursor may be ahead of this pod. A client comes from a pod that has read the shared
 log further; beyond this the id was made up or the log has lost its end, and waiting for it would
 be silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayLimits:
-    """The most that one stream gets replayed; `enabled` false honours no cursor at all."""
-
-    enabled: bool = True
-    max_events: int = 1000
-    max_bytes: int = 1 << 20
 
 
 class Resumption(NamedTuple):
@@ -41,22 +32,22 @@ def resume(
     topics: tuple[str, ...],
     client: str | None,
     cursor: Cursor | ForeignCursor | None,
-    limits: ReplayLimits,
+    settings: StreamSettings,
 ) -> Resumption:
     """Decide for a new stream that came with `cursor` (``None``: it has seen nothing)."""
     if cursor is None:
         return Resumption(log.head)
     if isinstance(cursor, ForeignCursor):
-        return _behind_gap(log, topics, client, cursor.text, log.floor, "foreign", limits)
+        return _behind_gap(log, topics, client, cursor.text, log.floor, "foreign", settings)
     if cursor.epoch != log.epoch:
-        return _behind_gap(log, topics, client, str(cursor), log.floor, "epoch", limits)
+        return _behind_gap(log, topics, client, str(cursor), log.floor, "epoch", settings)
     if cursor.seq > log.head + MAX_AHEAD_EVENTS:
-        return _behind_gap(log, topics, client, str(cursor), log.head, "foreign", limits)
+        return _behind_gap(log, topics, client, str(cursor), log.head, "foreign", settings)
     if cursor.seq >= log.head:
         return Resumption(cursor.seq)
     if cursor.seq < log.floor:
-        return _behind_gap(log, topics, client, str(cursor), log.floor, "expired", limits)
-    start = _start(log, topics, client, cursor.seq, limits)
+        return _behind_gap(log, topics, client, str(cursor), log.floor, "expired", settings)
+    start = _start(log, topics, client, cursor.seq, settings)
     if start == cursor.seq:
         return Resumption(start)
     return Resumption(start, Gap(str(cursor), log.cursor(start), "expired"))
@@ -67,13 +58,13 @@ def catch_up(
     topics: tuple[str, ...],
     client: str | None,
     position: int,
-    limits: ReplayLimits,
+    settings: StreamSettings,
 ) -> Resumption:
     """Decide for an open stream at `position` that was too slow: a gap if the ring has moved on."""
     if position >= log.floor:
         return Resumption(position)
     seen = log.cursor(position)
-    return _behind_gap(log, topics, client, seen, log.floor, "lagged", limits)
+    return _behind_gap(log, topics, client, seen, log.floor, "lagged", settings)
 
 
 def _behind_gap(
@@ -83,17 +74,25 @@ def _behind_gap(
     seen: str,
     oldest: int,
     reason: GapReason,
-    limits: ReplayLimits,
+    settings: StreamSettings,
 ) -> Resumption:
-    start = _start(log, topics, client, oldest, limits)
+    start = _start(log, topics, client, oldest, settings)
     return Resumption(start, Gap(seen, log.cursor(start), reason))
 
 
 def _start(
-    log: EventLog, topics: tuple[str, ...], client: str | None, oldest: int, limits: ReplayLimits
+    log: EventLog,
+    topics: tuple[str, ...],
+    client: str | None,
+    oldest: int,
+    settings: StreamSettings,
 ) -> int:
-    if not limits.enabled:
+    if not settings.replay:
         return log.head
     return log.newest_start(
-        topics, client, oldest, max_events=limits.max_events, max_bytes=limits.max_bytes
+        topics,
+        client,
+        oldest,
+        max_events=settings.replay_max_events,
+        max_bytes=settings.replay_max_bytes,
     )

@@ -1,7 +1,7 @@
 """Cursors: the ids a client resumes from, written ``<epoch>-<seq>``.
 
-The epoch names one life of the log, the sequence a position in it; a log that starts anew has a
-new epoch, so that old ids are recognised as such. Ids are at most 64 of ``0-9 A-Z a-z . _ -``:
+The epoch identifies the log, the sequence a position in it; a log that was reset has a new epoch,
+so that old ids are recognised as such. Ids are at most 64 of ``0-9 A-Z a-z . _ -``:
 short and safe enough for a CORS-safelisted ``Last-Event-ID`` request header (Fetch standard).
 """
 
@@ -41,7 +41,8 @@ class ForeignCursor:
 def parse_cursor(text: str | None) -> Cursor | ForeignCursor | None:
     """Read a ``Last-Event-ID``: a cursor, a foreign id, or ``None`` where there is none.
 
-    A malformed id is foreign, never an error: it came from a browser that cannot be told.
+    A malformed id is foreign, never an error: it came from a browser, which has no use for an
+    error.
     """
     if not text:
         return None

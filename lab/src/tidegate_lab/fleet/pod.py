@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from tidegate.contract import env
 from tidegate.contract.names import HEADER_POD_TOKEN, PATH_DRAIN_POD, PATH_READYZ
+from tidegate.contract.sidecar import env
 from tidegate_lab.broker import LOOPBACK
 from tidegate_lab.errors import LabError
 from tidegate_lab.processes import START_TIMEOUT_S, Process, ProcessGroup
@@ -107,13 +107,13 @@ class LocalPod:
         spec = self.spec
         variables = {
             **spec.environment,
-            env.HOST: LOOPBACK,
-            env.PUBLIC_PORT: "0",
-            env.ADMIN_PORT: "0",
-            env.PUBLISH_PORT: "0",
-            env.POD_NAME: spec.name,
-            env.POD_UID: spec.uid,
-            env.POD_TOKEN: spec.token,
+            env("host"): LOOPBACK,
+            env("public_port"): "0",
+            env("admin_port"): "0",
+            env("publish_port"): "0",
+            env("pod_name"): spec.name,
+            env("pod_uid"): spec.uid,
+            env("pod_token"): spec.token,
         }
         argv = [sys.executable, "-m", "tidegate_sidecar"]
         sidecar = await self.process_group.start(f"{spec.name}-sidecar", argv, variables)

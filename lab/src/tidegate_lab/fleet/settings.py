@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidegate.contract import env
 from tidegate.contract.names import MODE_STOCK, MODE_STOCK_SLEEP, MODE_TIDEGATE
+from tidegate.contract.sidecar import env
 
 STOCK_SLEEP_S = 5.0
 """The usual advice: a preStop sleep of five seconds."""
@@ -38,17 +38,17 @@ def sidecar_environment(settings: FleetSettings, operator_url: str | None) -> di
     Stock is the same sidecar with replay on that ends every stream without a goodbye at SIGTERM and
     assigns no `retry:`, so clients come back after their own 3 s.
     """
-    variables = {env.GRACE_S: f"{settings.grace_s:g}", env.LOG_LEVEL: "warning"}
+    variables = {env("grace_s"): f"{settings.grace_s:g}", env("log_level"): "warning"}
     if "replay" in settings.without:
-        variables[env.REPLAY] = "off"
+        variables[env("replay")] = "off"
     if settings.mode in (MODE_STOCK, MODE_STOCK_SLEEP):
-        variables[env.DRAIN] = "cut"
-        variables[env.RETRY] = "off"
+        variables[env("drain")] = "cut"
+        variables[env("retry")] = "off"
         if settings.mode == MODE_STOCK_SLEEP:
-            variables[env.PRESTOP_SLEEP_S] = f"{STOCK_SLEEP_S:g}"
+            variables[env("prestop_sleep_s")] = f"{STOCK_SLEEP_S:g}"
         return variables
     if operator_url is not None:
-        variables[env.OPERATOR_URL] = operator_url
+        variables[env("operator_url")] = operator_url
     if "drain" in settings.without:
-        variables[env.DRAIN] = "cut"
+        variables[env("drain")] = "cut"
     return variables

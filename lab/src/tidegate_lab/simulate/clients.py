@@ -78,7 +78,7 @@ class Clients:
             self._retry(client, retry_s)
         elif not pod.accept(client):
             self.bounced += 1
-            self._retry(client, pod.drain.policy.retry_ms / 1000)
+            self._retry(client, pod.drain.streams.retry_base_ms / 1000)
         else:
             self._open(client, pod)
 

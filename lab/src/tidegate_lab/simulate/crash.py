@@ -54,7 +54,7 @@ def _text(outcome: CrashOutcome, misses: list[str], settings: CrashSettings) -> 
         lines.append(f"  {key:20} {'never' if figure is None else format(figure, ','):>10}")
     lines += [f"Goal missed: {miss}" for miss in misses]
     if not settings.within_cap:
-        cap_s = settings.retries.max_spread_ms / 1000
+        cap_s = settings.retries.crash_spread_max_ms / 1000
         lines.append(f"Not judged: N/C is above {cap_s:g} s, the cap of the spread.")
     elif not misses:
         lines.append("Every goal is met.")

@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import CONNECTED, SHUTDOWN, Connected, Shutdown
 from tidegate.score.measures import peak_in_window, percentile
 from tidegate.stream.bucket import TokenBucket
-from tidegate.stream.retries import RetryPolicy
+from tidegate.stream.retries import assign, reassign
 from tidegate.wire.decode import Event
 from tidegate_client.actions import Action, Moment, Open
 from tidegate_client.connector import Connector
@@ -52,9 +53,9 @@ class CrashSettings:
     retold: bool = True
 
     @property
-    def retries(self) -> RetryPolicy:
+    def retries(self) -> StreamSettings:
         """How the pod assigns ``retry:``."""
-        return RetryPolicy(enabled=self.assigned, accept_rate_per_s=self.accept_rate_per_s)
+        return StreamSettings(retry=self.assigned, accept_rate_per_s=self.accept_rate_per_s)
 
     @property
     def least_s(self) -> float:
@@ -64,7 +65,7 @@ class CrashSettings:
     @property
     def within_cap(self) -> bool:
         """Whether the spread is as wide as it would have to be: the goals hold only there."""
-        return self.least_s * 1000 <= self.retries.max_spread_ms
+        return self.least_s * 1000 <= self.retries.crash_spread_max_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def simulate_crash(settings: CrashSettings) -> CrashOutcome:
     crash.run()
     back_s = [*crash.back_s, *[math.inf] * (settings.streams - len(crash.back_s))]
     blips_s = _blips_s(settings)
-    base_s = settings.retries.base_ms / 1000
+    base_s = settings.retries.retry_base_ms / 1000
     t99_s = _share(back_s, 0.99) - base_s
     return CrashOutcome(
         streams=settings.streams,
@@ -219,12 +220,12 @@ def connected_clients(settings: CrashSettings) -> list[Connector]:
         client = Connector(ClientSettings())
         client.connect(start)
         client.responded(1, 200, "text/event-stream", 0, start)
-        assigned = retries.assign(arrival, arrival)
+        assigned = assign(retries, arrival, arrival)
         spread_ms = assigned.spread_ms
         if assigned.retry_ms is not None:
             client.retry(1, assigned.retry_ms)
         client.event(1, _connected(spread_ms), start)
-        anew = retries.reassign(arrival, settings.streams, spread_ms)
+        anew = reassign(retries, arrival, settings.streams, spread_ms)
         if settings.retold and anew is not None and anew.retry_ms is not None:
             client.retry(1, anew.retry_ms)
         clients.append(client)

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from tidegate.drain.settings import DrainSettings
+from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import worth_sending
 from tidegate.rollout.plan import plan, plans_of
@@ -21,19 +22,17 @@ API_S = 0.02
 """How long a patch or an answer is under way."""
 
 
-def drain_policy(settings: Settings) -> DrainSettings:
-    """How the pods of this policy let go."""
+def new_drain(settings: Settings) -> Drain:
+    """The drain of one more pod of this policy."""
+    streams = StreamSettings(retry_base_ms=settings.retry_ms)
     if settings.policy in ("stock", "stock+sleep"):
         sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
-        return DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
-    return DrainSettings(
-        grace_s=settings.grace_s,
-        reserve_s=settings.reserve_s,
-        linger_s=settings.linger_s,
-        operator=settings.steered,
-        retry_ms=settings.retry_ms,
-        back_loaded=settings.back_loaded,
+        stock = DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
+        return Drain(stock, streams)
+    drain = DrainSettings(
+        grace_s=settings.grace_s, reserve_s=settings.reserve_s, linger_s=settings.linger_s
     )
+    return Drain(drain, streams, operator=settings.steered, back_loaded=settings.back_loaded)
 
 
 class SimulatedFleet:
@@ -56,7 +55,6 @@ class SimulatedFleet:
         self.service = Service(timeline, rng, settings.lag_s, lambda: self.pods)
         self._timeline = timeline
         self._events = PodEvents(released, self._gone)
-        self._drain = drain_policy(settings)
         self._policy = Policy(
             budget_per_s=settings.budget_per_s,
             retry_ms=settings.retry_ms,
@@ -116,7 +114,9 @@ class SimulatedFleet:
     def _create(self) -> SimulatedPod:
         self._created += 1
         name = f"{self.revision}-{self._created}"
-        pod = SimulatedPod(name, self.revision, self._drain, self._timeline, self._events)
+        pod = SimulatedPod(
+            name, self.revision, new_drain(self.settings), self._timeline, self._events
+        )
         self.pods.append(pod)
         if self.revision == "new":
             self.ever_new.add(name)

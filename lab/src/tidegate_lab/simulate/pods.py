@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.drain.drain import Drain
-from tidegate.drain.settings import DrainSettings
 from tidegate.rollout.snapshot import Pod
 from tidegate_lab.simulate.timeline import Timeline
 
@@ -33,7 +32,7 @@ class SimulatedPod:
     """One pod: what the API server shows of it, its streams, and its drain."""
 
     def __init__(
-        self, name: str, revision: str, drain: DrainSettings, timeline: Timeline, events: PodEvents
+        self, name: str, revision: str, drain: Drain, timeline: Timeline, events: PodEvents
     ) -> None:
         self.name = name
         self.revision = revision
@@ -45,7 +44,7 @@ class SimulatedPod:
         self.deletion_cost: int | None = None
         self.alive = True
         self.streams: dict[int, None] = {}
-        self.drain = Drain(drain)
+        self.drain = drain
         self._timeline = timeline
         self._events = events
         self._arrived = self._ended = 0
@@ -80,7 +79,7 @@ class SimulatedPod:
         now = self._timeline.now_s
         self.deleted_s = now
         self.drain.prestop(now)
-        self._timeline.after(self.drain.policy.grace_s, self._kill)
+        self._timeline.after(self.drain.settings.grace_s, self._kill)
         self._advance()
 
     def _advance(self) -> None:
@@ -189,7 +188,7 @@ class SimulatedPod:
         report, age_s = self.report(report_every_s)
         killed_in = None
         if self.deleted_s is not None:
-            killed_in = max(0.0, self.deleted_s + self.drain.policy.grace_s - now)
+            killed_in = max(0.0, self.deleted_s + self.drain.settings.grace_s - now)
         return Pod(
             uid=self.name,
             name=self.name,

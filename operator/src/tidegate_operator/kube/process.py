@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.settings import variable
 from tidegate_kubernetes.api import Access, ApiError, KubeApi
 from tidegate_kubernetes.kinds import Kind
 from tidegate_kubernetes.objects import Raw
@@ -29,7 +30,7 @@ from tidegate_operator.kube.election import Election, LeadershipLostError
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
 from tidegate_operator.kube.listeners import HEALTH_LIMITS, Condition, health_app, leader_only
-from tidegate_operator.kube.settings import Settings
+from tidegate_operator.kube.settings import OperatorSettings
 from tidegate_operator.kube.status.writer import StatusWriter
 from tidegate_operator.kube.tls.ca_rollout import spread
 from tidegate_operator.kube.tls.certificate_keeper import CertificateKeeper
@@ -53,7 +54,7 @@ log = logging.getLogger("tidegate.operator")
 class Backend:
     """Everything but the watches. Made and run on its own loop by `run`."""
 
-    def __init__(self, settings: Settings, access: Access) -> None:
+    def __init__(self, settings: OperatorSettings, access: Access) -> None:
         self._settings = settings
         self._access = access
         self._stop = asyncio.Event()
@@ -93,18 +94,18 @@ class Backend:
         self, api: KubeApi, client: Any, stack: contextlib.AsyncExitStack
     ) -> list[asyncio.Task[None]]:
         settings = self._settings
-        freshness = Freshness(api, self.store, settings.namespaces, time.monotonic)
-        identity = settings.pod_name or f"operator-{uuid.uuid4().hex[:10]}"
+        freshness = Freshness(api, self.store, settings.place.watched, time.monotonic)
+        identity = settings.place.pod_name or f"operator-{uuid.uuid4().hex[:10]}"
         election = Election(
             api,
             KubeApi(client, settings.lease.call_timeout_s),
             settings.lease,
-            settings.namespace,
+            settings.place.namespace,
             identity,
-            settings.pod_name,
+            settings.place.pod_name,
         )
         keeper = CertificateKeeper(
-            api, settings.certificates, settings.namespace, lambda: datetime.now(UTC)
+            api, settings.certificates, settings.place.namespace, lambda: datetime.now(UTC)
         )
         cluster = KubernetesCluster(
             self.store,
@@ -135,11 +136,11 @@ class Backend:
         serves: Callable[[], bool],
         stack: contextlib.AsyncExitStack,
     ) -> None:
-        settings = self._settings
+        settings, at = self._settings, self._settings.listening
 
         def problem() -> str | None:
             age_s = freshness.age_s()
-            stale = age_s > settings.stale_after_s
+            stale = age_s > settings.watches.stale_after_s
             return f"no word from a watch for {age_s:.0f} s" if stale else None
 
         self.meters.leading.set_function(lambda: float(serves()))
@@ -148,7 +149,7 @@ class Backend:
         below = raise_descriptor_limit().below_own
         health = Server(
             health_app(condition, self.meters),
-            bind(settings.host, settings.health_port, "TIDEGATE_HEALTH_PORT"),
+            bind(at.host, at.health_port, variable("health_port")),
             Port("health", HEALTH_LIMITS, time.monotonic, below),
         )
         number = await health.start()
@@ -156,8 +157,8 @@ class Backend:
         await keeper.load()
         reports = report_server(
             leader_only(report_app(cluster, self.book, self.meters), serves),
-            settings.host,
-            settings.report_port,
+            at.host,
+            at.report_port,
             keeper.context,
             below,
         )
@@ -209,7 +210,7 @@ async def _wait(event: asyncio.Event) -> None:
 class Watches:
     """kopf in a daemon thread of its own. `failure` is what ended it, if anything did."""
 
-    def __init__(self, settings: Settings, access: Access, backend: Backend) -> None:
+    def __init__(self, settings: OperatorSettings, access: Access, backend: Backend) -> None:
         self._settings = settings
         self._access = access
         self._backend = backend
@@ -240,10 +241,10 @@ class Watches:
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await watch(self._access, self._settings.namespaces, self._backend.inbox, self._stop)
+        await watch(self._access, self._settings.place.watched, self._backend.inbox, self._stop)
 
 
-async def run_operator(settings: Settings, access: Access) -> int:
+async def run_operator(settings: OperatorSettings, access: Access) -> int:
     """Run until a signal ends it (0), or until something ends that must not (1; 2: a setting)."""
     backend = Backend(settings, access)
     stop_on_signals(asyncio.get_running_loop(), backend.stop)

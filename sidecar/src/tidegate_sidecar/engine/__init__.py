@@ -12,7 +12,9 @@ it lacks. The busier the pod, the more events per write.
 How the rest of the sidecar uses it::
 
     log = EventLog(epoch="k3x", position=0, max_events=10_000, max_bytes=16 << 20)
-    engine = Engine(EngineSettings(), log, pod_name="web-1", clock=time.monotonic, loop=loop)
+    engine = Engine(
+        StreamSettings(), Limits(), log, pod_name="web-1", clock=time.monotonic, loop=loop
+    )
     engine.start()                                   # timers; `stop()` ends them
     await backplane.start(engine.reader)             # which appends, and waits for the streams
     engine.let_go(50, Goodbye("drain", 750, 5000))   # and the rest of the `Streams` port
@@ -42,6 +44,5 @@ from __future__ import annotations
 
 from tidegate_sidecar.engine.engine import Engine
 from tidegate_sidecar.engine.listener import tune_listener
-from tidegate_sidecar.engine.settings import EngineSettings
 
-__all__ = ["Engine", "EngineSettings", "tune_listener"]
+__all__ = ["Engine", "tune_listener"]

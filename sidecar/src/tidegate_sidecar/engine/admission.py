@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Accept, Decision, Door, PodView, Recall, Refuse, Way
 from tidegate.stream.door import headers_too_large as too_large
@@ -23,7 +24,6 @@ from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
 from tidegate_sidecar.engine.registry import Registry
-from tidegate_sidecar.engine.settings import EngineSettings
 from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
 from tidegate_sidecar.streams import Gate
 
@@ -38,7 +38,8 @@ class Admission:
 
     def __init__(
         self,
-        settings: EngineSettings,
+        streams: StreamSettings,
+        limits: Limits,
         log: EventLog,
         registry: Registry,
         delivery: Delivery,
@@ -50,11 +51,11 @@ class Admission:
         fail: Callable[[Stream], None],
         recall: Callable[[StreamKey], Awaitable[Recalled]],
     ) -> None:
-        retry_ms = settings.retry_base_ms if settings.assign_retry else 0
+        retry_ms = streams.retry_base_ms if streams.retry else 0
         self.gate = Gate(bounce_retry_ms=retry_ms)
-        self.max_header_bytes = settings.max_header_bytes
-        self.header_timeouts = HeaderTimeouts(settings.handshake_timeout_s)
-        self.cors = CorsPolicy(settings.cors_origins)
+        self.max_header_bytes = limits.max_header_bytes
+        self.header_timeouts = HeaderTimeouts(streams.header_timeout_s)
+        self.cors = CorsPolicy(streams.cors_origins)
         self.heads = HeadsByOrigin(self.cors)
         self.recall = recall
         self._log = log
@@ -64,14 +65,7 @@ class Admission:
         self._clock = clock
         self._host = host
         self._fail = fail
-        self._door = Door(
-            log,
-            pod_name=pod_name,
-            heartbeat_ms=round(settings.heartbeat_s * 1000),
-            limits=settings.door_limits,
-            retries=settings.retry_policy,
-            replays=settings.replay_limits,
-        )
+        self._door = Door(streams, limits, log, pod_name=pod_name)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
         """Ask the door and count its answer."""

@@ -13,11 +13,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
 from tidegate.stream.audience import Audience
 from tidegate.stream.bucket import TokenBucket
 from tidegate.stream.log import EventLog
-from tidegate.stream.resume import ReplayLimits, catch_up
+from tidegate.stream.resume import catch_up
 from tidegate.wire.encode import encode_gap
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.counters import Counters
@@ -48,22 +49,22 @@ class Delivery:
 
     def __init__(
         self,
+        settings: StreamSettings,
         log: EventLog,
         counters: Counters,
         *,
-        replay_limits: ReplayLimits,
-        replay_bytes_per_s: float,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
         fail: Callable[[Stream], None],
     ) -> None:
         self._log = log
         self._counters = counters
-        self._replay_limits = replay_limits
+        self._settings = settings
         self._clock = clock
         self._loop = loop
         self._fail = fail
-        self._bucket = TokenBucket(replay_bytes_per_s, replay_bytes_per_s * REPLAY_BURST_S, clock())
+        rate_per_s = settings.replay_bytes_per_s
+        self._bucket = TokenBucket(rate_per_s, rate_per_s * REPLAY_BURST_S, clock())
         self._passes: deque[Audience[Stream]] = deque()
         self._late: deque[Stream] = deque()
         self._replays: deque[Stream] = deque()
@@ -267,7 +268,7 @@ class Delivery:
             stream.audience.topics,
             stream.client,
             stream.cursor,
-            self._replay_limits,
+            self._settings,
         )
         # What the ring has dropped since a loss not told yet belongs to the same gap.
         stream.cursor = start.position

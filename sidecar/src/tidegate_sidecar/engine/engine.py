@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from starlette.types import ASGIApp
 
 from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled
@@ -26,7 +27,6 @@ from tidegate_sidecar.engine.housekeeping import Housekeeping
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.engine.registry import Registry
-from tidegate_sidecar.engine.settings import EngineSettings
 from tidegate_sidecar.engine.stream import Stream, final_cursor
 from tidegate_sidecar.streams import StreamInfo
 
@@ -41,7 +41,8 @@ class Engine:
 
     def __init__(
         self,
-        settings: EngineSettings,
+        streams: StreamSettings,
+        limits: Limits,
         log: EventLog,
         *,
         pod_name: str,
@@ -54,10 +55,9 @@ class Engine:
         self._counters = Counters()
         self._registry = Registry()
         self._delivery = Delivery(
+            streams,
             log,
             self._counters,
-            replay_limits=settings.replay_limits,
-            replay_bytes_per_s=settings.replay_bytes_per_s,
             clock=clock,
             loop=loop,
             fail=self._write_failed,
@@ -67,10 +67,10 @@ class Engine:
             self._registry,
             self._delivery,
             clock=clock,
-            close_timeout_s=settings.write_timeout_s,
+            close_timeout_s=streams.write_timeout_s,
         )
         self._housekeeping = Housekeeping(
-            settings,
+            streams,
             log,
             self._registry,
             self._counters,
@@ -81,7 +81,8 @@ class Engine:
         )
         self.reader = LogReader(log, self._registry, self._delivery, self._counters)
         self.admission = Admission(
-            settings,
+            streams,
+            limits,
             log,
             self._registry,
             self._delivery,

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tidegate.contract.sidecar import StreamSettings
 from tidegate.stream.log import EventLog
-from tidegate.stream.retries import RetryPolicy
+from tidegate.stream.retries import outgrown_ms, reassign
 from tidegate.wire.encode import HEARTBEAT, encode_cursor, encode_retry
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.registry import Ages, Registry
-from tidegate_sidecar.engine.settings import EngineSettings
 from tidegate_sidecar.engine.stream import Stream
 
 ROUNDS = 8
@@ -51,7 +51,7 @@ class Housekeeping:
 
     def __init__(
         self,
-        settings: EngineSettings,
+        settings: StreamSettings,
         log: EventLog,
         registry: Registry,
         counters: Counters,
@@ -68,7 +68,7 @@ class Housekeeping:
         self._loop = loop
         self._cut = cut
         self._chores = chores
-        self._retries: RetryPolicy = settings.retry_policy
+        self._settings = settings
         self._write_timeout_s = settings.write_timeout_s
         self._round_s = settings.heartbeat_s / ROUNDS
         self._idle_s = settings.heartbeat_s - self._round_s / 2
@@ -98,7 +98,7 @@ class Housekeeping:
         self._timer = self._loop.call_later(self._step_s, self._step)
         share = min(1.0, (now - self._stepped_s) / self._round_s)
         self._stepped_s = now
-        self._outgrown_ms = self._retries.outgrown_ms(self._registry.open.count)
+        self._outgrown_ms = outgrown_ms(self._settings, self._registry.open.count)
         for beat in self._beats:
             self._walk(beat, share, now)
         self._chores(now)
@@ -153,7 +153,7 @@ class Housekeeping:
 
     def _new_retry_ms(self, stream: Stream) -> int | None:
         streams = self._registry.open.count
-        retry = self._retries.reassign(stream.number, streams, stream.spread_ms)
+        retry = reassign(self._settings, stream.number, streams, stream.spread_ms)
         if retry is None:
             return None
         stream.spread_ms = retry.spread_ms

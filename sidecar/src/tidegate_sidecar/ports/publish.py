@@ -1,23 +1,25 @@
 """The publish port (loopback only): events come in, and the application looks at its clients.
 
-Several events in one request (NDJSON) are appended side by side and answered line by line in
-order: a wrong line does not touch its neighbours.
+Several events in one request (NDJSON) are appended side by side and answered line by line in order:
+a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and read in
+slices between which the loop turns, so that probes and streams do not wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tidegate.contract import names
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
-from tidegate.contract.publish import Publish
+from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.drain.decision import Goodbye
 from tidegate_process.http import make_app, read_body, unavailable
 from tidegate_sidecar.backplane.port import Backplane
@@ -29,12 +31,17 @@ NDJSON: Final = "application/x-ndjson"
 BATCH_BYTES: Final = 16 * 2**20
 """An NDJSON body: large enough that its request costs nothing, small enough to hold in memory."""
 
+MAX_BATCH_LINES: Final = 10_000
+"""Lines in one NDJSON body: each costs a task and an answer, however short it is."""
+
 _AT_ONCE: Final = 1000
 """Lines of one batch on their way to the backplane together."""
 
+_SLICE: Final = 50
+"""Lines begun per turn of the loop: a few milliseconds where every one of them is wrong."""
+
 _JSON_GROWTH: Final = 6
-"""JSON may write one byte of data as six (``\\u0001``); with room for the other fields."""
-_OTHER_FIELDS_BYTES: Final = 64 * 1024
+"""JSON may write one byte of data as six (``\\u0001``)."""
 
 END_DEADLINE_MS: Final = 5000
 """How long a handover may take after `DELETE /clients/{id}`."""
@@ -72,7 +79,7 @@ class PublishPort:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == NDJSON:
             return await self._publish_lines(await read_body(request, BATCH_BYTES))
-        limit = self._max_event_bytes * _JSON_GROWTH + _OTHER_FIELDS_BYTES
+        limit = self._max_event_bytes * _JSON_GROWTH + MAX_ADDRESS_BYTES
         document = await self._publish_one(await read_body(request, limit))
         return JSONResponse(document, status_code=202)
 
@@ -83,29 +90,49 @@ class PublishPort:
         return {"id": position.to_id()}
 
     async def _publish_lines(self, body: bytes) -> Response:
+        if body.count(b"\n") > MAX_BATCH_LINES:
+            detail = f"at most {MAX_BATCH_LINES} lines in a body; send the rest in another request"
+            raise CallerError("too_many_lines", detail, status=413)
         lines = [line for line in body.split(b"\n") if line.strip()]
         if not lines:
             raise CallerError("empty_batch", "at least one line is needed")
-        results: list[tuple[int, dict[str, Any]]] = []
-        for start in range(0, len(lines), _AT_ONCE):
-            chunk = lines[start : start + _AT_ONCE]
-            results += await asyncio.gather(*(self._line(line) for line in chunk))
         # The status is the best any line got: a client that looks only at it learns whether
         # anything was accepted, and the lines say the rest.
-        status = min(status for status, _ in results)
+        status = 503
+        answered: list[bytes] = []
+        for start in range(0, len(lines), _AT_ONCE):
+            for line_status, answer in await self._at_once(lines[start : start + _AT_ONCE]):
+                status = min(status, line_status)
+                answered.append(answer)
         headers = {"Retry-After": "1"} if status == 503 else None
-        text = "".join(json.dumps(document) + "\n" for _, document in results)
-        return Response(text, status_code=status, media_type=NDJSON, headers=headers)
+        return StreamingResponse(
+            _in_pieces(answered), status_code=status, media_type=NDJSON, headers=headers
+        )
 
-    async def _line(self, line: bytes) -> tuple[int, dict[str, Any]]:
+    async def _at_once(self, lines: list[bytes]) -> list[tuple[int, bytes]]:
+        tasks: list[asyncio.Task[tuple[int, bytes]]] = []
         try:
-            return 202, await self._publish_one(line)
+            for start in range(0, len(lines), _SLICE):
+                tasks += [
+                    asyncio.create_task(self._line(at)) for at in lines[start : start + _SLICE]
+                ]
+                await asyncio.sleep(0)
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _line(self, line: bytes) -> tuple[int, bytes]:
+        document: dict[str, Any]
+        try:
+            status, document = 202, await self._publish_one(line)
         except CallerError as error:
             self._refused(error.code)
-            return error.status, error.to_json()
+            status, document = error.status, error.to_json()
         except BackplaneUnavailableError as error:
             self._refused("unavailable")
-            return 503, unavailable(error).to_json()
+            status, document = 503, unavailable(error).to_json()
+        return status, json.dumps(document).encode() + b"\n"
 
     async def clients(self, _: Request) -> Response:
         """How many streams each client has here, and how many there are without a client."""
@@ -143,3 +170,8 @@ def _client_id(request: Request) -> str:
     if not names.is_client_id(client):
         raise CallerError("bad_client", "must be 1 to 128 of 0-9 A-Z a-z . _ : @ ~ -", "client_id")
     return client
+
+
+async def _in_pieces(lines: list[bytes]) -> AsyncIterator[bytes]:
+    for start in range(0, len(lines), _AT_ONCE):
+        yield b"".join(lines[start : start + _AT_ONCE])

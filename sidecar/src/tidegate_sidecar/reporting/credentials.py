@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tidegate.contract import env
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.sidecar import env
 
 READ_AGAIN_S: Final = 60.0
 """How old a token may get here; far less than what is left of it when it is renewed."""
@@ -32,7 +32,7 @@ class TokenFile:
             self._token = self._read()
         except (OSError, ValueError) as error:
             detail = f"cannot be read: {error}"
-            raise SettingsError(env.OPERATOR_TOKEN_FILE, detail) from None
+            raise SettingsError(env("operator_token_file"), detail) from None
 
     def __call__(self) -> str:
         """The token."""
@@ -62,4 +62,4 @@ def trust(ca_file: str | None) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(env.OPERATOR_CA_FILE, f"cannot be used: {error}") from None
+        raise SettingsError(env("operator_ca_file"), f"cannot be used: {error}") from None

@@ -7,9 +7,9 @@ from typing import Any
 
 import tidegate
 from tidegate.contract.report import DEGRADED_BACKPLANE, Report
+from tidegate.contract.sidecar import SidecarSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.port import Backplane
-from tidegate_sidecar.settings import Settings
 from tidegate_sidecar.streams import Streams
 
 
@@ -18,7 +18,7 @@ class Pod:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SidecarSettings,
         drain: Drain,
         streams: Streams,
         backplane: Backplane,
@@ -51,7 +51,7 @@ class Pod:
         return {
             **self._report().to_json(),
             "pod": self._settings.identity.pod_name,
-            "drain": drain.policy.mode,
+            "drain": drain.settings.mode,
             "refusing": streams.gate.refusing,
             "closing": streams.gate.closing,
             "admitted": drain.orders.admitted,

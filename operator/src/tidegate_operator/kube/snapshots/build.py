@@ -21,6 +21,7 @@ from typing import Final
 
 from tidegate.contract.errors import DocumentError
 from tidegate.contract.names import LABEL_ADMIT
+from tidegate.rollout.resource import policy_of
 from tidegate.rollout.snapshot import Pod, Policy, Snapshot, Workload
 from tidegate_kubernetes.objects import (
     LABEL_CONTROLLER_REVISION,
@@ -33,7 +34,7 @@ from tidegate_kubernetes.objects import (
 from tidegate_operator.cluster import Scope
 from tidegate_operator.kube.snapshots import steerable
 from tidegate_operator.kube.snapshots.keys import WorkloadKey
-from tidegate_operator.kube.snapshots.policies import DrainRules, policy_for, rules_of
+from tidegate_operator.kube.snapshots.policies import policy_for
 from tidegate_operator.kube.snapshots.service_peers import ServicePeer, with_refusals
 from tidegate_operator.kube.snapshots.uninjected import uninjected_workloads
 from tidegate_operator.kube.watched.store import Store
@@ -71,7 +72,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     neighbours: list[ServicePeer] = []
     policies: dict[str, PolicyObject] = {}
     invalid: dict[str, str] = {}
-    rules_by_scope: dict[str, DrainRules] = {}
+    rules_by_scope: dict[str, Policy] = {}
     for key in sorted(groups, key=str):
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
@@ -92,7 +93,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
                 policy=scope if policy is not None else "default",
                 services=services,
                 log=_log(groups[key]),
-                steered=rules.policy.steering,
+                steered=rules.steering,
             )
         )
     bare = uninjected_workloads(known.workloads, known.policies, groups, now_s)
@@ -103,7 +104,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
         scopes[neighbour.scope].append(workload if steered else _left_alone(workload, store.pods))
     return World(
         scopes=tuple(
-            Scope(name, rules_by_scope[name].policy, Snapshot(tuple(found)))
+            Scope(name, rules_by_scope[name], Snapshot(tuple(found)))
             for name, found in sorted(scopes.items())
         ),
         keys={str(key): key for key in (*groups, *bare)},
@@ -157,13 +158,13 @@ def _scope_name(policy: PolicyObject | None, fleet: str) -> str:
     return f"policy/{policy.meta.namespace}/{policy.meta.name}"
 
 
-def _rules(policy: PolicyObject | None, default: Policy) -> tuple[DrainRules, str | None]:
+def _rules(policy: PolicyObject | None, default: Policy) -> tuple[Policy, str | None]:
     if policy is None:
-        return DrainRules(default), None
+        return default, None
     try:
-        return rules_of(policy.spec, default), None
+        return policy_of(policy.spec, default), None
     except DocumentError as error:
-        return DrainRules(default), str(error)
+        return default, str(error)
 
 
 class _Known:
@@ -231,7 +232,7 @@ class _Known:
         pods: Sequence[PodObject],
         labels: Mapping[str, str],
         stream_service: str | None,
-        rules: DrainRules,
+        rules: Policy,
         now_s: float,
     ) -> Workload:
         """One workload as the planner takes it."""
@@ -239,7 +240,7 @@ class _Known:
         services = self._services[key.namespace]
         refusal = (
             steerable.refusal(known, services, pods, key.namespace, labels)
-            if rules.policy.steering
+            if rules.steering
             else None
         )
         min_ready_s = known.min_ready_s if known else 0.0
@@ -282,7 +283,7 @@ def _revision_of(pod: PodObject) -> str:
     return template_hash(labels) or labels.get(LABEL_CONTROLLER_REVISION, "")
 
 
-def _pod(pod: PodObject, min_ready_s: float, rules: DrainRules, now_s: float) -> Pod:
+def _pod(pod: PodObject, min_ready_s: float, rules: Policy, now_s: float) -> Pod:
     deleting = pod.kill_s is not None
     ready = pod.ready and not deleting
     ready_for_s = now_s - (pod.ready_since_s or now_s)
@@ -299,7 +300,7 @@ def _pod(pod: PodObject, min_ready_s: float, rules: DrainRules, now_s: float) ->
     )
 
 
-def _deadline_in_s(pod: PodObject, rules: DrainRules, now_s: float) -> float | None:
+def _deadline_in_s(pod: PodObject, rules: Policy, now_s: float) -> float | None:
     """Seconds until a deleted pod must be empty: the kill, or what the policy puts before it."""
     if pod.kill_s is None or pod.deleted_s is None:
         return None

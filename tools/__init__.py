@@ -1,0 +1,1 @@
+"""Tools of the checkout: pinned helm and kubectl, a cache, and the generator of files."""
