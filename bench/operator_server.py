@@ -26,9 +26,8 @@ from tidegate_operator.kube.identity import Identities
 from tidegate_operator.kube.watched.store import Store
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
-from tidegate_operator.report_api import report_app
+from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import ReportBook
-from tidegate_operator.serving import ReportServer
 
 WORKLOADS = 100
 PODS_EACH = 10
@@ -138,7 +137,7 @@ async def serve() -> None:
     )
     reconciler = Reconciler(cluster, book, time.monotonic, meters)
     store.on_change = reconciler.nudge
-    server = ReportServer(report_app(cluster, book, meters), "127.0.0.1")
+    server = report_server(report_app(cluster, book, meters), "127.0.0.1")
     port = await server.start()
     running = asyncio.create_task(reconciler.run())
     _say({"port": port, "pods": pods})

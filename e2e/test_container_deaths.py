@@ -72,7 +72,7 @@ async def test_a_sidecar_that_dies_loses_no_event(
         stage = seen.stage
         pod = busiest(stage)
         broken = stage.load.progress.streams[pod]
-        await kill(kubectl, stage, pod, "tidegate_sidecar")
+        await kill(kubectl, stage, pod, "tidegate sidecar")
         await until_restarted(stage, pod, 1)
         await until_everybody_is_back(stage)
         pod = busiest(stage)
@@ -100,7 +100,7 @@ async def test_an_application_that_streams_by_itself_takes_its_streams_along(
         shared_processes=True,
         backplane=BACKPLANE,
     )
-    run = await _killed(kubectl, workload, "tidegate_sidecar")
+    run = await _killed(kubectl, workload, "tidegate sidecar")
     show("(f) an application that streams by itself is killed", [run])
     assert run.scorecard.moves_per_client
     assert run.scorecard.cut_without_goodbye
@@ -118,7 +118,7 @@ async def test_without_replay_a_sidecar_that_dies_loses_events(
         shared_processes=True,
         annotations={f"{KEY_PREFIX}replay": "off"},
     )
-    run = await _killed(kubectl, workload, "tidegate_sidecar")
+    run = await _killed(kubectl, workload, "tidegate sidecar")
     show("(f) the sidecar is killed, and does not replay", [run])
     assert run.scorecard.lost
     assert missed([run], UNHARMED) != []

@@ -53,5 +53,5 @@ def test_neither_runs_as_root_or_through_a_shell(builder: ImageBuilder) -> None:
         user = str(config["User"]).partition(":")[0]
         assert user.isdigit()
         assert int(user) > 0
-        assert config["Entrypoint"][:2] == ["python", "-m"]  # type: ignore[index]
+        assert config["Entrypoint"][0] == "tidegate"  # type: ignore[index]
         assert not any("editable" in path for path in image.paths())

@@ -8,14 +8,16 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 from tidegate import __version__
 from tidegate.contract.command import ENTRY_POINT_GROUP, Command
 from tidegate.contract.errors import MissingToolError
-from tidegate_cli.main import main, run
+from tidegate_cli.main import install_line, main, run
 
+CHECKOUT = Path(__file__).parents[2]
 MODULE = "tidegate_cli_test_commands"
 Capture = pytest.CaptureFixture[str]
 Make = Callable[[Callable[[argparse.Namespace], int]], list[EntryPoint]]
@@ -62,9 +64,47 @@ def test_a_missing_extra_says_the_line_that_installs_it(command: Make, capsys: C
     missing = ModuleNotFoundError("No module named 'rich'", name="rich")
     lab = [EntryPoint("demo", "tidegate_lab.nowhere:COMMAND", ENTRY_POINT_GROUP)]
     assert run(["work"], command(raising(missing))) == 2
-    assert "rich is not installed: pip install 'tidegate[" in capsys.readouterr().err
+    assert "rich is not installed: " in capsys.readouterr().err
     assert run(["demo"], lab) == 2
-    assert "pip install 'tidegate[lab]'" in capsys.readouterr().err
+    assert f"-m pip install -e '{CHECKOUT}[lab]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("tidegate_injector", "operator"), ("tidegate_operator", "operator"), ("tidegate_lab", "lab")],
+)
+def test_an_extra_may_have_another_name_than_the_package(
+    package: str, extra: str, capsys: Capture
+) -> None:
+    assert run(["x"], [EntryPoint("x", f"{package}.nowhere:COMMAND", ENTRY_POINT_GROUP)]) == 2
+    assert f"[{extra}]" in capsys.readouterr().err
+
+
+def test_outside_a_checkout_the_release_is_named() -> None:
+    assert install_line("lab", None).endswith("-m pip install 'tidegate[lab]'")
+
+
+def test_a_mistyped_command_is_told_from_an_argument(command: Make, capsys: Capture) -> None:
+    assert run(["wrok", "work"], command(lambda _: 0)) == 2
+    assert "'wrok' is not a command; did you mean work?" in capsys.readouterr().err
+    assert run(["zzz"], command(lambda _: 0)) == 2
+    assert "there are work" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["help", "work"], ["work", "--help"]])
+def test_the_help_of_one_command(argv: list[str], command: Make, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(argv, command(lambda _: 0))
+    assert end.value.code == 0
+    assert "--status" in capsys.readouterr().out
+
+
+def test_every_program_is_a_command_with_a_version(capsys: Capture) -> None:
+    for name in ("sidecar", "operator", "injector", "readmit", "demo", "simulate"):
+        with pytest.raises(SystemExit) as end:
+            main([name, "--version"])
+        assert end.value.code == 0
+        assert capsys.readouterr().out == f"tidegate {__version__}\n"
 
 
 def test_help_lists_also_what_cannot_be_loaded(command: Make, capsys: Capture) -> None:

@@ -17,9 +17,8 @@ from operator_shell.fakes import FakeCluster, pod, report
 from tidegate.contract.errors import SettingsError
 from tidegate.contract.report import Plan
 from tidegate_operator.meters import Meters
-from tidegate_operator.report_api import report_app
+from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import PodDecision, ReportBook
-from tidegate_operator.serving import ReportServer
 
 TOKEN = {"Authorization": "Bearer token-a"}
 
@@ -37,7 +36,7 @@ def meters() -> Meters:
 @pytest.fixture
 async def http(book: ReportBook, meters: Meters) -> AsyncIterator[httpx2.AsyncClient]:
     cluster = FakeCluster([pod("a")])
-    server = ReportServer(report_app(cluster, book, meters), "127.0.0.1")
+    server = report_server(report_app(cluster, book, meters), "127.0.0.1")
     port = await server.start()
     try:
         async with httpx2.AsyncClient(
@@ -69,7 +68,7 @@ async def test_a_report_is_held_until_there_is_a_decision(
         (TOKEN, {**report("a").to_json(), "streams": -1}, 400, "bad_report", "streams"),
         (TOKEN, {**report("a").to_json(), "schema": 99}, 400, "bad_report", "schema"),
         (TOKEN, [1], 400, "bad_report", None),
-        (TOKEN, {"x": "y" * 70_000}, 413, "too_large", None),
+        (TOKEN, {"x": "y" * 70_000}, 413, "body_too_large", None),
     ],
 )
 async def test_what_is_refused(
@@ -110,11 +109,11 @@ async def test_a_sidecar_that_hangs_up_frees_its_place(
 
 async def test_a_port_in_use_is_said_in_one_line(book: ReportBook) -> None:
     app = report_app(FakeCluster([]), book, Meters())
-    first = ReportServer(app, "127.0.0.1")
+    first = report_server(app, "127.0.0.1")
     port = await first.start()
     try:
         with pytest.raises(SettingsError, match=str(port)):
-            await ReportServer(app, "127.0.0.1", port).start()
+            await report_server(app, "127.0.0.1", port).start()
     finally:
         await first.stop()
 
@@ -129,7 +128,7 @@ async def test_a_sidecar_that_hangs_up_in_mid_report_leaves_no_traceback(
     await writer.drain()
     writer.close()
     refused = meters.registry.get_sample_value
-    reason = {"reason": "hung_up"}
+    reason = {"reason": "incomplete_body"}
     await until(lambda: refused("tidegate_operator_reports_refused_total", reason) == 1)
     assert [r for r in caplog.records if r.exc_info] == []
 
@@ -139,7 +138,7 @@ async def test_it_listens_on_ipv6_and_speaks_tls(book: ReportBook, tmp_path: Pat
     authority.write(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    server = ReportServer(report_app(FakeCluster([]), book, Meters()), "::1", context=context)
+    server = report_server(report_app(FakeCluster([]), book, Meters()), "::1", tls=context)
     port = await server.start()
     try:
         async with authority.client() as client:

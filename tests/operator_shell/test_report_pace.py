@@ -14,9 +14,8 @@ from operator_shell.fakes import FakeCluster, pod, report
 
 from tidegate.contract.report import ROLLING_REPORT_S, Answer, Report
 from tidegate_operator.meters import Meters
-from tidegate_operator.report_api import report_app
+from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import PodDecision, ReportBook
-from tidegate_operator.serving import ReportServer
 from tidegate_sidecar.reporting.reporter import Reporter
 
 MEASURED_S = 2.0
@@ -60,7 +59,7 @@ class Sidecar:
 async def talking(per_s: float) -> AsyncIterator[Sidecar]:
     """A pod in a rollout, as many arrivals a second, and an operator without news for it."""
     book = ReportBook(time.monotonic)
-    server = ReportServer(report_app(FakeCluster([pod("a")]), book, Meters()), "127.0.0.1")
+    server = report_server(report_app(FakeCluster([pod("a")]), book, Meters()), "127.0.0.1")
     port = await server.start()
     sidecar: Any = Sidecar(per_s)
     reporter = Reporter(

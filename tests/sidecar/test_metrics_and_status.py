@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 from kit.fake_streams import BrokenBackplane, FakeStreams
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidegate.contract.report import Report
@@ -32,7 +33,10 @@ def test_every_metric_has_help_a_prefix_and_parses(parts):
     _, _, metrics, _ = parts
     metrics.published()
     metrics.refused("publish", "bad_json")
-    families = {f.name: f for f in text_string_to_metric_families(metrics.render().decode())}
+    families = {
+        f.name: f
+        for f in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    }
     ours = {name for name in families if name.startswith("tidegate_")}
     assert {
         "tidegate_streams", "tidegate_streams_ended", "tidegate_pod_state", "tidegate_published",

@@ -11,9 +11,8 @@ from tidegate_lab.fleet.cluster import LocalCluster
 from tidegate_lab.fleet.fleet import Fleet
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
-from tidegate_operator.report_api import report_app
+from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import ReportBook
-from tidegate_operator.serving import ReportServer
 
 
 class LabOperator:
@@ -23,7 +22,7 @@ class LabOperator:
         self.cluster = LocalCluster(fleet, policy)
         self._book = ReportBook(time.monotonic)
         meters = Meters()
-        self._server = ReportServer(report_app(self.cluster, self._book, meters), LOOPBACK)
+        self._server = report_server(report_app(self.cluster, self._book, meters), LOOPBACK)
         self._reconciler = Reconciler(self.cluster, self._book, time.monotonic, meters)
         self._deciding: asyncio.Task[None] | None = None
         fleet.on_change(self._reconciler.nudge)

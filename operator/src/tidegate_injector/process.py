@@ -8,69 +8,82 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import signal
 import socket
-from collections.abc import Iterator
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Final, TextIO
 
-import uvicorn
-from starlette.applications import Starlette
-
-from tidegate.contract.errors import SettingsError
 from tidegate.contract.settings import variable
 from tidegate.injection.settings import InjectionSettings
-from tidegate_injector.apps import health_app, webhook_app
+from tidegate_injector.apps import HEALTH_LIMITS, WEBHOOK_LIMITS, health_app, webhook_app
 from tidegate_injector.certificates import CHECK_MISSING_EVERY_S, CertificateFolder
 from tidegate_injector.meters import Meters
 from tidegate_injector.settings import InjectorSettings
+from tidegate_process.descriptors import raise_descriptor_limit
+from tidegate_process.ports import Port, PortMetrics
+from tidegate_process.serving import Server, announce, bind
+from tidegate_process.signals import stop_on_signals
+
+FINISH_S: Final = 10
+"""How long reviews that have begun may take at the end; the API server gives up after 10 s."""
 
 _log = logging.getLogger("tidegate.injector")
 
 
 class Injector:
-    """The process; `run` serves until SIGTERM or SIGINT."""
+    """The process; `run` serves until a signal ends it."""
 
     def __init__(self, settings: InjectorSettings) -> None:
         self._settings = settings
         self._meters = Meters()
         self._certificates = CertificateFolder(Path(settings.serving.certificate_dir), self._meters)
         self._serving = False
+        below = raise_descriptor_limit().below_own
+        self._health = Port("health", HEALTH_LIMITS, time.monotonic, below)
+        self._webhook = Port("webhook", WEBHOOK_LIMITS, time.monotonic, below)
+        self._meters.registry.register(PortMetrics((self._health, self._webhook)))
 
-    async def run(self, announce: TextIO) -> None:
-        """Serve. Writes one JSON line with the ports to `announce` when the webhook listens.
+    async def run(self, output: TextIO | None) -> None:
+        """Serve. Writes one JSON line with the ports to `output` when the webhook listens.
 
         Raises `SettingsError` for a port that is taken.
         """
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop_on_signals(asyncio.get_running_loop(), stop.set)
         at = self._settings.serving
         with contextlib.ExitStack() as stack:
-            health = _bind(stack, at.host, at.health_port, variable("health_port"))
-            webhook = _bind(stack, at.host, at.webhook_port, variable("webhook_port"))
+            health, webhook = (
+                stack.enter_context(contextlib.closing(bind(at.host, number, variable(name))))
+                for number, name in (
+                    (at.health_port, "health_port"),
+                    (at.webhook_port, "webhook_port"),
+                )
+            )
             watching = asyncio.create_task(self._certificates.watch())
             try:
-                await self._serve(stop, health, webhook, announce)
+                await self._serve(stop, health, webhook, output)
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def _serve(
-        self, stop: asyncio.Event, health: socket.socket, webhook: socket.socket, announce: TextIO
+        self,
+        stop: asyncio.Event,
+        health: socket.socket,
+        webhook: socket.socket,
+        output: TextIO | None,
     ) -> None:
-        async with _serving(health_app(lambda: self._serving, self._meters), health):
+        async with Server(health_app(lambda: self._serving, self._meters), health, self._health):
             if not await self._certificate_or(stop):
                 return
             app = webhook_app(self._injection, self._meters)
-            async with _serving(
-                app, webhook, ssl_context_factory=lambda *_: self._certificates.context
+            async with Server(
+                app, webhook, self._webhook, tls=self._certificates.context, finish_s=FINISH_S
             ):
                 self._serving = True
-                _announce(announce, health, webhook)
+                announce(output, health=health, webhook=webhook)
                 await stop.wait()
                 self._serving = False
                 _log.info("stopping", extra={"in_s": self._settings.serving.stop_delay_s})
@@ -88,56 +101,3 @@ class Injector:
                 await asyncio.wait_for(stop.wait(), CHECK_MISSING_EVERY_S)
                 return False
         return True
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _serving(app: Starlette, listener: socket.socket, **tls: Any) -> Any:
-    """Serve inside the block; at its end finish the requests that have begun."""
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        **tls,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            if task.done():
-                task.result()
-                raise RuntimeError("the server ended before it had started")
-            await asyncio.sleep(0)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-def _bind(stack: contextlib.ExitStack, host: str, port: int, name: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = stack.enter_context(contextlib.closing(socket.socket(family, socket.SOCK_STREAM)))
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        detail = f"cannot listen on {host} port {port}: {error.strerror or error}"
-        raise SettingsError(name, detail) from None
-    return listener
-
-
-def _announce(announce: TextIO, health: socket.socket, webhook: socket.socket) -> None:
-    ports = {"health": health.getsockname()[1], "webhook": webhook.getsockname()[1]}
-    announce.write(json.dumps({"event": "listening", **ports}) + "\n")
-    announce.flush()

@@ -42,7 +42,7 @@ ACTION_TIMEOUT_S = 2.0
 
 Target = tuple[str, str, str]
 Planner = Callable[[Snapshot, Policy, float, Memory], Decision]
-log = logging.getLogger(__name__)
+log = logging.getLogger("tidegate.reconcile")
 
 
 class Reconciler:

@@ -1,11 +1,13 @@
-"""The ground floor of every Tidegate process: the sidecar, the operator and the injector.
+"""The ground floor of every Tidegate program: the sidecar, the operator and the injector.
 
 It stands between the core, which has no IO, and the programs, which share no code with each other.
 
 - `environ`: the typed settings from environment variables
-- `logs`: one log record a line, as JSON or as text
-- `serving`: listening sockets and uvicorn inside a loop that belongs to the program
-- `limits`: bounds of a connection in bytes, time and number
-- `http`: JSON errors, bounded bodies, health pages
-- `signals`: the signals that end a process, and those that must not
+- `logs`: one log record a line, as JSON or as text, and never a flood
+- `signals`: those that end a program with a goodbye, and those that must not end it
+- `descriptors`: how many connections the system's limit allows
+- `ports`: one port's connections, bounded in number and time, and counted
+- `protocol`: uvicorn's HTTP protocol inside those bounds
+- `serving`: listening sockets, and uvicorn in a loop that belongs to the program
+- `http`: errors as JSON, bounded bodies, health pages
 """

@@ -1,20 +1,20 @@
-"""``python -m tidegate_sidecar``: the same as ``tidegate sidecar``."""
+"""``python -m tidegate_sidecar``: the same as ``tidegate sidecar``, for older manifests."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from tidegate_sidecar.command import COMMAND
+from tidegate_process.signals import end_at_once
 
 
 def main() -> int:
-    """Run the sidecar's command alone."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tidegate_sidecar", description=COMMAND.description, epilog=COMMAND.epilog
-    )
-    COMMAND.add_arguments(parser)
-    return COMMAND.run(parser.parse_args())
+    """Run the sidecar; returns the exit status."""
+    end_at_once()
+    # Imported here: a signal that comes while this is loaded must have a handler.
+    from tidegate_process.program import run_alone
+    from tidegate_sidecar.command import COMMAND
+
+    return run_alone("sidecar", COMMAND)
 
 
 if __name__ == "__main__":

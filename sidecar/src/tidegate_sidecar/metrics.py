@@ -13,13 +13,13 @@ from prometheus_client import (
     Counter,
     GCCollector,
     ProcessCollector,
-    generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tidegate.contract.report import POD_STATES
 from tidegate.drain.drain import Drain
+from tidegate_process.ports import Port, PortMetrics
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.streams import Streams
 
@@ -94,9 +94,12 @@ class _Parts(Collector):
 class Metrics:
     """The registry, and the counters of the HTTP ports and the reporter."""
 
-    def __init__(self, drain: Drain, streams: Streams, backplane: Backplane) -> None:
+    def __init__(
+        self, drain: Drain, streams: Streams, backplane: Backplane, ports: Iterable[Port] = ()
+    ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Parts(drain, streams, backplane))
+        self.registry.register(PortMetrics(ports))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._published = Counter(
@@ -123,10 +126,6 @@ class Metrics:
     def reported(self, result: str) -> None:
         """A report was answered, superseded or failed."""
         self._reports.labels(result).inc()
-
-    def render(self) -> bytes:
-        """The text format."""
-        return generate_latest(self.registry)
 
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:

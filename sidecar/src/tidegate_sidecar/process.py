@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TextIO
 
+from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
+from tidegate_process.descriptors import Descriptors
+from tidegate_process.ports import Port, PortLimits
+from tidegate_process.protocol import within_descriptors
+from tidegate_process.serving import Server, announce, bind
+from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, tune_listener
@@ -32,15 +37,18 @@ from tidegate_sidecar.ports.publish import PublishPort
 from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
-from tidegate_sidecar.servers import QuietServer, bind, make_server, until_started
 
 PUBLISH_HOST: Final = "127.0.0.1"
 """Only the pod's own containers may publish."""
 
-PUBLISH_KEEP_ALIVE_S: Final = 75
-"""The application keeps its connection between events."""
+PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75)
+"""The application keeps its connections between events, and has a pool of them."""
 
-OTHER_KEEP_ALIVE_S: Final = 5
+ADMIN_LIMITS: Final = PortLimits(
+    connections=64,
+    kept=32,
+    kept_paths=frozenset(path.encode() for path in (PATH_LIVEZ, PATH_READYZ, PATH_DRAIN_POD)),
+)
 
 LEAVE_LIMIT_S: Final = 0.5
 """How long leaving the backplane may take; what was acknowledged is safe already."""
@@ -52,20 +60,22 @@ _log = logging.getLogger("tidegate.process")
 
 
 class Sidecar:
-    """The process. `run` serves until SIGTERM or SIGINT and returns the exit status."""
+    """The process. `run` serves until a signal ends it and returns the exit status."""
 
-    def __init__(self, settings: SidecarSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: SidecarSettings, descriptors: Descriptors) -> None:
+        self._asked = settings.limits.max_streams
+        self._settings = _within(settings, descriptors)
+        self._descriptors = descriptors
 
-    async def run(self, announce: TextIO) -> int:
-        """Serve. Writes one JSON line with the ports to `announce` once all of them listen.
+    async def run(self, output: TextIO | None) -> int:
+        """Serve. Writes one JSON line with the ports to `output` once all of them listen.
 
         Raises `SettingsError` for a port that is taken.
         """
         with contextlib.ExitStack() as stack:
             sockets = self._bind(stack)
             self._build()
-            return await self._serve(sockets, announce)
+            return await self._serve(sockets, output)
 
     def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
         at = self._settings.listening
@@ -81,6 +91,12 @@ class Sidecar:
     def _build(self) -> None:
         settings, clock = self._settings, time.monotonic
         loop = asyncio.get_running_loop()
+        below = self._descriptors
+        self._ports = (
+            Port("public", PortLimits(), clock, below.below_public),
+            Port("admin", ADMIN_LIMITS, clock, below.below_own),
+            Port("publish", PUBLISH_LIMITS, clock, below.below_own),
+        )
         streams = settings.streams
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
@@ -98,12 +114,13 @@ class Sidecar:
         self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
-        self._metrics = Metrics(self._drain, self._engine, self._backplane)
+        self._metrics = Metrics(self._drain, self._engine, self._backplane, self._ports)
         self._pod = Pod(settings, self._drain, self._engine, self._backplane, clock)
         self._reporter = self._make_reporter()
 
-    def _servers(self) -> list[QuietServer]:
+    def _servers(self, sockets: list[socket.socket]) -> list[Server]:
         settings = self._settings
+        ports = self._ports
         acknowledge = AcknowledgePort(self._acknowledgements, self._metrics).app()
         public = make_public_app(
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
@@ -118,29 +135,26 @@ class Sidecar:
         publish = PublishPort(
             self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
         )
-        # h11 bounds the size of a request's head by itself; the admin port is not worth speed.
+        protocol = within_descriptors(self._engine.protocol_class(), ports[0])
         return [
-            make_server(public, self._engine.protocol_class(), keep_alive_s=OTHER_KEEP_ALIVE_S),
-            make_server(admin.app(), "h11", keep_alive_s=OTHER_KEEP_ALIVE_S),
-            make_server(publish.app(), "httptools", keep_alive_s=PUBLISH_KEEP_ALIVE_S),
+            Server(public, sockets[0], ports[0], protocol=protocol),
+            Server(admin.app(), sockets[1], ports[1]),
+            Server(publish.app(), sockets[2], ports[2]),
         ]
 
-    async def _serve(self, sockets: list[socket.socket], announce: TextIO) -> int:
+    async def _serve(self, sockets: list[socket.socket], output: TextIO | None) -> int:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        servers = self._servers()
-        serving = [
-            asyncio.create_task(server.serve(sockets=[listener]))
-            for server, listener in zip(servers, sockets, strict=True)
-        ]
+        stop_on_signals(asyncio.get_running_loop(), stop.set)
+        servers = self._servers(sockets)
         self._engine.start()
-        await until_started(servers, serving)
-        _announce(announce, sockets)
+        for server in servers:
+            await server.start()
+        public, admin, publish = sockets
+        announce(output, public=public, admin=admin, publish=publish)
+        self._warn_of_few_descriptors()
         await self._backplane.start(self._engine.reader)
         reporting = self._report()
-        ended = asyncio.gather(*serving)
+        ended = asyncio.gather(*(server.ended() for server in servers))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -148,6 +162,15 @@ class Sidecar:
             _log.error("a server ended by itself")
         await self._end(servers, ended, reporting)
         return 0 if stop.is_set() else 1
+
+    def _warn_of_few_descriptors(self) -> None:
+        most = self._settings.limits.max_streams
+        if most < self._asked:
+            _log.warning(
+                "%s is %d, but the system's limit of %d file descriptors allows %d streams; beyond "
+                "that they are bounced (raise the limit, ulimit -n)",
+                *(env("max_streams"), self._asked, self._descriptors.limit, most),
+            )
 
     def _make_reporter(self) -> Reporter | None:
         operator = self._settings.operator
@@ -174,7 +197,7 @@ class Sidecar:
 
     async def _end(
         self,
-        servers: list[QuietServer],
+        servers: list[Server],
         ended: asyncio.Future[Any],
         reporting: asyncio.Task[None] | None,
     ) -> None:
@@ -186,9 +209,7 @@ class Sidecar:
             _log.warning("ended %d streams whose clients did not read", aborted)
         if reporting is not None:
             reporting.cancel()
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(ended, return_exceptions=True)
+        await asyncio.gather(ended, *(server.stop() for server in servers), return_exceptions=True)
         self._drainer.stop()
         self._engine.stop()
         await self._acknowledgements.stop()
@@ -206,17 +227,18 @@ def _tell_of_death(task: asyncio.Task[None]) -> None:
         _log.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
-def _announce(announce: TextIO, sockets: list[socket.socket]) -> None:
-    public, admin, publish = (listener.getsockname()[1] for listener in sockets)
-    line = {"event": "listening", "public": public, "admin": admin, "publish": publish}
-    announce.write(json.dumps(line) + "\n")
-    announce.flush()
+def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSettings:
+    """`settings` with no more streams than there are descriptors for."""
+    limits, most = settings.limits, descriptors.for_streams
+    if limits.max_streams <= most:
+        return settings
+    return replace(settings, limits=replace(limits, max_streams=most))
 
 
-def run_sidecar(settings: SidecarSettings) -> int:
+def run_sidecar(settings: SidecarSettings, descriptors: Descriptors) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Sidecar(settings).run(sys.stdout))
+        return runner.run(Sidecar(settings, descriptors).run(sys.stdout))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

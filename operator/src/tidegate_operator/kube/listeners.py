@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidegate.contract.names import PATH_LIVEZ, PATH_METRICS, PATH_READYZ
+from tidegate.contract.errors import CallerError
+from tidegate.contract.names import PATH_LIVEZ, PATH_READYZ
 from tidegate_operator.meters import Meters
+from tidegate_process.http import error_response, health_routes, make_app
+from tidegate_process.ports import PortLimits
 
-PATH_SYNCEDZ = "/syncedz"
+PATH_SYNCEDZ: Final = "/syncedz"
+
+_PROBES: Final = (PATH_LIVEZ, PATH_READYZ, PATH_SYNCEDZ)
+
+HEALTH_LIMITS: Final = PortLimits(
+    connections=64, kept=32, kept_paths=frozenset(path.encode() for path in _PROBES)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +37,25 @@ class Condition:
     synced: Callable[[], bool]
 
 
-def leader_only(app: Starlette, serves: Callable[[], bool]) -> Starlette:
+def leader_only(app: ASGIApp, serves: Callable[[], bool]) -> ASGIApp:
     """`app` while this replica serves; else a refusal that also ends the connection.
 
     A connection kept open would bring the pod back to this same replica past the Service.
     """
+    error = CallerError("not_leading", "another replica leads", status=503)
+    refusal = error_response(error, {"Connection": "close", "Retry-After": "1"})
 
     async def gate(scope: Scope, receive: Receive, send: Send) -> None:
-        if serves():
-            await app(scope, receive, send)
-            return
-        refusal = JSONResponse(
-            {"error": "not_leading", "detail": "another replica leads", "field": None},
-            status_code=503,
-            headers={"Connection": "close", "Retry-After": "1"},
-        )
-        await refusal(scope, receive, send)
+        await (app if serves() else refusal)(scope, receive, send)
 
-    gated: ASGIApp = gate
-    return Starlette(routes=[Mount("/", gated)])
+    return gate
 
 
-def health_app(condition: Condition, meters: Meters) -> Starlette:
+def health_app(condition: Condition, meters: Meters) -> ASGIApp:
     """``/livez``, ``/readyz``, ``/syncedz`` and ``/metrics``."""
-
-    async def livez(_: Request) -> Response:
-        return _answer(condition.problem())
-
-    async def readyz(_: Request) -> Response:
-        return _answer(None if condition.leads() else "another replica leads")
-
-    async def syncedz(_: Request) -> Response:
-        return _answer(None if condition.synced() else "still listing")
-
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    return Starlette(
-        routes=[
-            Route(PATH_LIVEZ, livez),
-            Route(PATH_READYZ, readyz),
-            Route(PATH_SYNCEDZ, syncedz),
-            Route(PATH_METRICS, metrics),
-        ]
-    )
-
-
-def _answer(problem: str | None) -> Response:
-    if problem is None:
-        return PlainTextResponse("ok\n")
-    return PlainTextResponse(f"{problem}\n", status_code=503)
+    pages = {
+        PATH_LIVEZ: condition.problem,
+        PATH_READYZ: lambda: None if condition.leads() else "another replica leads",
+        PATH_SYNCEDZ: lambda: None if condition.synced() else "still listing",
+    }
+    return make_app(health_routes(pages, meters.registry), lambda _: None)

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import signal
 import threading
 import time
 import uuid
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.contract.errors import SettingsError
+from tidegate.contract.settings import variable
 from tidegate_kubernetes.api import Access, ApiError, KubeApi
 from tidegate_kubernetes.kinds import Kind
 from tidegate_kubernetes.objects import Raw
@@ -29,7 +29,7 @@ from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.election import Election, LeadershipLostError
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
-from tidegate_operator.kube.listeners import Condition, health_app, leader_only
+from tidegate_operator.kube.listeners import HEALTH_LIMITS, Condition, health_app, leader_only
 from tidegate_operator.kube.settings import OperatorSettings
 from tidegate_operator.kube.status.writer import StatusWriter
 from tidegate_operator.kube.tls.ca_rollout import spread
@@ -39,9 +39,12 @@ from tidegate_operator.kube.watched.store import Store
 from tidegate_operator.kube.watched.watching import watch
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
-from tidegate_operator.report_api import report_app
+from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import ReportBook
-from tidegate_operator.serving import ReportServer
+from tidegate_process.descriptors import raise_descriptor_limit
+from tidegate_process.ports import Port, PortMetrics
+from tidegate_process.serving import Server, bind
+from tidegate_process.signals import stop_on_signals
 
 STOP_WITHIN_S: Final = 5.0
 KOPF_STOPS_WITHIN_S: Final = 2.0
@@ -143,21 +146,24 @@ class Backend:
         self.meters.leading.set_function(lambda: float(serves()))
         self.meters.watch_age_seconds.set_function(freshness.age_s)
         condition = Condition(problem, serves, freshness.synced.is_set)
-        health = ReportServer(
+        below = raise_descriptor_limit().below_own
+        health = Server(
             health_app(condition, self.meters),
-            at.host,
-            at.health_port,
+            bind(at.host, at.health_port, variable("health_port")),
+            Port("health", HEALTH_LIMITS, time.monotonic, below),
         )
-        port = await health.start()
+        number = await health.start()
         stack.push_async_callback(health.stop)
         await keeper.load()
-        reports = ReportServer(
+        reports = report_server(
             leader_only(report_app(cluster, self.book, self.meters), serves),
             at.host,
             at.report_port,
             keeper.context,
+            below,
         )
-        log.info("probes on port %d, reports on port %d", port, await reports.start())
+        self.meters.registry.register(PortMetrics((health.port, reports.port)))
+        log.info("probes on port %d, reports on port %d", number, await reports.start())
         stack.push_async_callback(reports.stop)
         stack.callback(self.book.close)
 
@@ -239,11 +245,9 @@ class Watches:
 
 
 async def run_operator(settings: OperatorSettings, access: Access) -> int:
-    """Run until SIGTERM or SIGINT (0), or until something ends that must not (1; 2: a setting)."""
+    """Run until a signal ends it (0), or until something ends that must not (1; 2: a setting)."""
     backend = Backend(settings, access)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, backend.stop)
+    stop_on_signals(asyncio.get_running_loop(), backend.stop)
     watches = Watches(settings, access, backend)
     watches.start()
     failure: BaseException | None = None

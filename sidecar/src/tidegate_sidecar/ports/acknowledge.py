@@ -30,10 +30,10 @@ from tidegate.stream.acknowledged import advances, check_acknowledged
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, read_acknowledge_target
 from tidegate.wire.cursors import Cursor
+from tidegate_process.http import make_app, read_body
 from tidegate_sidecar.asgi import raw_path
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports import responses as answers
 
 MAX_HELD: Final = 10_000
 """Acknowledgements held by a pod at a time; beyond that they are asked to come again (503)."""
@@ -150,7 +150,7 @@ class AcknowledgePort:
 
     def app(self) -> Starlette:
         """The ASGI application; the paths that are its own are told by whoever routes to it."""
-        return answers.make_app(
+        return make_app(
             [Route("/{path:path}", self.acknowledge, methods=["POST"])],
             lambda error: self._metrics.refused("public", error),
         )
@@ -159,6 +159,6 @@ class AcknowledgePort:
         """Keep one position; 204."""
         path, query = raw_path(request.scope), request.scope.get("query_string", b"")
         key = read_acknowledge_target(path, query)
-        body = await answers.read_body(request, MAX_ACKNOWLEDGE_BYTES, BODY_LIMIT_S)
+        body = await read_body(request, MAX_ACKNOWLEDGE_BYTES, BODY_LIMIT_S)
         await self._acknowledgements.keep(key, read_acknowledgement(body))
         return Response(status_code=204, headers={"cache-control": "no-store"})

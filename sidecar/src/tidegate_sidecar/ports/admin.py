@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import hmac
 
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tidegate.contract import names
 from tidegate.contract.errors import CallerError
+from tidegate_process.http import health_routes, make_app
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports import responses as answers
 from tidegate_sidecar.reporting.report import Pod
 
 
@@ -38,11 +37,12 @@ class AdminPort:
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        return answers.make_app(
+        return make_app(
             [
-                Route(names.PATH_LIVEZ, self.livez),
-                Route(names.PATH_READYZ, self.readyz),
-                Route(names.PATH_METRICS, self.metrics),
+                *health_routes(
+                    {names.PATH_LIVEZ: lambda: None, names.PATH_READYZ: self.not_ready},
+                    self._metrics.registry,
+                ),
                 Route(names.PATH_STATUS, self.status),
                 Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
             ],
@@ -52,21 +52,12 @@ class AdminPort:
     def _refused(self, error: str) -> None:
         self._metrics.refused("admin", error)
 
-    async def livez(self, _: Request) -> Response:
-        """The loop turns."""
-        return PlainTextResponse("ok\n")
-
-    async def readyz(self, _: Request) -> Response:
-        """Whether the ring was ever filled, and if not, what keeps it empty."""
+    def not_ready(self) -> str | None:
+        """``None`` once the ring was filled, else what keeps it empty."""
         if self._reader.is_filled:
-            return PlainTextResponse("ok\n")
+            return None
         problem = self._pod.problem()
-        why = "" if problem is None else f": {problem}"
-        return PlainTextResponse(f"the ring is not filled yet{why}\n", status_code=503)
-
-    async def metrics(self, _: Request) -> Response:
-        """Prometheus' text format."""
-        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        return "the ring is not filled yet" + ("" if problem is None else f": {problem}")
 
     async def status(self, _: Request) -> Response:
         """What the next report would say, and more."""

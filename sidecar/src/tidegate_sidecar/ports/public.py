@@ -16,10 +16,10 @@ from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.door import Refuse
 from tidegate.stream.requests import is_acknowledge_path
+from tidegate_process.http import make_app
 from tidegate_sidecar.asgi import raw_path
 from tidegate_sidecar.cross_origin import cross_origin
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports import responses as answers
 
 _SUBSCRIBE = names.PATH_SUBSCRIBE.partition("{")[0]
 _WORDS = (
@@ -45,7 +45,7 @@ def make_public_app(
         metrics.refused("public", error.code)
         return Refuse(error)
 
-    words = answers.make_app([Route("/", root)], lambda error: metrics.refused("public", error))
+    words = make_app([Route("/", root)], lambda error: metrics.refused("public", error))
     # A page that has mistaken the path must be able to read that, or it would try for ever.
     rest = cross_origin(words, cors, refuse)
     acknowledgements = cross_origin(acknowledge, cors, refuse)

@@ -21,9 +21,9 @@ from tidegate.contract import names
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.drain.decision import Goodbye
+from tidegate_process.http import make_app, read_body, unavailable
 from tidegate_sidecar.backplane.port import Backplane
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports import responses as answers
 from tidegate_sidecar.streams import Streams
 
 NDJSON: Final = "application/x-ndjson"
@@ -61,7 +61,7 @@ class PublishPort:
     def app(self) -> Starlette:
         """The ASGI application."""
         one = f"{names.PATH_CLIENTS}/{{client_id:path}}"
-        return answers.make_app(
+        return make_app(
             [
                 Route(names.PATH_PUBLISH, self.publish, methods=["POST"]),
                 Route(names.PATH_CLIENTS, self.clients, methods=["GET"]),
@@ -78,9 +78,9 @@ class PublishPort:
         """One event as JSON, or several as NDJSON; 202 with the id or ids."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == NDJSON:
-            return await self._publish_lines(await answers.read_body(request, BATCH_BYTES))
+            return await self._publish_lines(await read_body(request, BATCH_BYTES))
         limit = self._max_event_bytes * _JSON_GROWTH + MAX_ADDRESS_BYTES
-        document = await self._publish_one(await answers.read_body(request, limit))
+        document = await self._publish_one(await read_body(request, limit))
         return JSONResponse(document, status_code=202)
 
     async def _publish_one(self, body: bytes) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class PublishPort:
             status, document = error.status, error.to_json()
         except BackplaneUnavailableError as error:
             self._refused("unavailable")
-            status, document = 503, answers.unavailable_json(error)
+            status, document = 503, unavailable(error).to_json()
         return status, json.dumps(document).encode() + b"\n"
 
     async def clients(self, _: Request) -> Response:

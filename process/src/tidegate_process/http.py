@@ -1,0 +1,154 @@
+"""HTTP as every port of ours answers it: errors as JSON, bounded bodies, health pages.
+
+An error is ``{"error", "detail", "field"}`` with the same code on every port: `CallerError` as it
+says, 503 ``unavailable`` with ``Retry-After`` where trying again helps, 404, 405, and 500
+``internal`` where the fault is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from tidegate.contract.errors import BackplaneUnavailableError, CallerError
+from tidegate.contract.names import PATH_METRICS
+
+BODY_S: Final = 30.0
+"""How long a request's body may take where its reader says nothing else."""
+
+CountRefusal = Callable[[str], None]
+"""Counts a refusal by its error code."""
+
+_Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
+
+_WORDS = {
+    404: ("not_found", "nothing is served here"),
+    405: ("bad_method", "not by this method"),
+}
+
+
+def error_response(error: CallerError, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a caller's mistake."""
+    return JSONResponse(error.to_json(), status_code=error.status, headers=headers)
+
+
+def unavailable(error: BackplaneUnavailableError) -> CallerError:
+    """The 503 that says that nothing was accepted and when to try again."""
+    detail = f"{error}; try again in {error.retry_after_s:g} s"
+    return CallerError("unavailable", detail, status=503)
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """The header for it, in whole seconds (RFC 9110, section 10.2.3)."""
+    return {"Retry-After": str(math.ceil(seconds))}
+
+
+async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application for a request that its port has no place for (see `ports`)."""
+    error = CallerError("busy", "this port has too many requests at a time", status=503)
+    response = error_response(error, {**retry_after(1), "Connection": "close"})
+    await response(scope, receive, send)
+
+
+def make_app(routes: Sequence[BaseRoute], refused: CountRefusal) -> Starlette:
+    """A starlette application whose every error is JSON and counted, and that never redirects."""
+
+    def caller(_: Request, error: Exception) -> Response:
+        assert isinstance(error, CallerError)
+        refused(error.code)
+        return error_response(error)
+
+    def away(_: Request, error: Exception) -> Response:
+        assert isinstance(error, BackplaneUnavailableError)
+        refused("unavailable")
+        return error_response(unavailable(error), retry_after(error.retry_after_s))
+
+    def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, detail = _WORDS.get(error.status_code, ("bad_request", str(error.detail)))
+        refused(code)
+        return error_response(CallerError(code, detail, status=error.status_code), error.headers)
+
+    def internal(_: Request, __: Exception) -> Response:
+        refused("internal")
+        return error_response(CallerError("internal", "the fault is ours; see the log", status=500))
+
+    handlers: Mapping[Any, _Handler] = {
+        CallerError: caller,
+        BackplaneUnavailableError: away,
+        HTTPException: http,
+        Exception: internal,
+    }
+    app = Starlette(routes=list(routes), exception_handlers=handlers)
+    app.router.redirect_slashes = False  # it would send callers to the Host that they name
+    return app
+
+
+def health_routes(
+    conditions: Mapping[str, Callable[[], str | None]], registry: CollectorRegistry
+) -> list[Route]:
+    """A page for each of `conditions` by its path (``None``: ok; else 503 with the problem), and
+    `/metrics`.
+    """
+
+    def page(problem: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(_: Request) -> Response:
+            found = problem()
+            status = 200 if found is None else 503
+            return PlainTextResponse(f"{found or 'ok'}\n", status_code=status)
+
+        return answer
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    pages = [Route(path, page(problem)) for path, problem in conditions.items()]
+    return [*pages, Route(PATH_METRICS, metrics)]
+
+
+async def read_body(request: Request, limit: int, limit_s: float = BODY_S) -> bytes:
+    """The request's body of at most `limit` bytes, within `limit_s`.
+
+    Raises `CallerError`: 413 ``body_too_large``, 408 ``slow_body``, 400 ``incomplete_body``.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            return await _read_up_to(request, limit)
+    except ClientDisconnect:
+        raise CallerError("incomplete_body", "the body did not come whole") from None
+    except TimeoutError:
+        detail = f"the body must come within {limit_s:g} s"
+        raise CallerError("slow_body", detail, status=408) from None
+
+
+async def read_json(request: Request, limit: int, limit_s: float = BODY_S) -> object:
+    """The same as a JSON value; raises `CallerError` ``bad_json`` in addition."""
+    body = await read_body(request, limit, limit_s)
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise CallerError("bad_json", f"not JSON: {error}") from None
+    return value
+
+
+async def _read_up_to(request: Request, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise CallerError("body_too_large", f"at most {limit} bytes", status=413)
+        parts.append(part)
+    return b"".join(parts)

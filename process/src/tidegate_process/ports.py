@@ -1,0 +1,199 @@
+"""One port's connections, held within bounds in number and time, and counted.
+
+A connection is *idle* until the head of a request is complete and again after the answer, else
+*busy*. A full port ends the connection that has been idle the longest, so that one that opens
+connections and sends nothing cannot keep others out. The last places are kept for probes and hooks
+(`PortLimits.kept_paths`): another request that needs one of them gets 503. Busy is bounded in time:
+a request must come and its answer must be read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tidegate_process.logs import LIMITED
+
+TICK_S: Final = 0.25
+"""How often time-outs are looked for; each comes up to so much later."""
+
+_log = logging.getLogger(LIMITED)
+
+
+@dataclass(frozen=True, slots=True)
+class PortLimits:
+    """The bounds of one port. Times are in seconds.
+
+    `head_s`: from the connection's start, or a request's first byte, to the end of its head.
+    `request_s`: from there to the end of its body. `write_s`: how long a peer may read nothing.
+    `keep_alive_s`: how long a connection may wait for its next request.
+    `kept_paths`: of requests that may use the last `kept` of `connections`. Without `connections`
+    the port has a protocol of its own that keeps its bounds.
+    """
+
+    connections: int = 0
+    head_bytes: int = 16 * 1024
+    head_s: float = 10.0
+    request_s: float = 60.0
+    write_s: float = 30.0
+    keep_alive_s: int = 5
+    kept: int = 0
+    kept_paths: frozenset[bytes] = frozenset()
+
+
+class Connection(Protocol):
+    """What a port needs of a connection; `end` closes it with what it has not sent yet dropped."""
+
+    def end(self) -> None:
+        """Close the connection at once."""
+
+
+class TimeLimit:
+    """Connections in the order in which the same span of time ends for them."""
+
+    def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
+        self._limit_s = limit_s
+        self._clock = clock
+        self._due: dict[Connection, float] = {}
+
+    def begin(self, connection: Connection) -> None:
+        """The time runs from now on, or from the first of several calls."""
+        if connection not in self._due:
+            self._due[connection] = self._clock() + self._limit_s
+
+    def done(self, connection: Connection) -> None:
+        """In time, or gone."""
+        self._due.pop(connection, None)
+
+    def late(self) -> list[Connection]:
+        """Take out those whose time is over."""
+        now, late = self._clock(), []
+        for connection, due_s in self._due.items():
+            if due_s > now:
+                break
+            late.append(connection)
+        for connection in late:
+            del self._due[connection]
+        return late
+
+
+class Port:
+    """The connections of the port `name`; `refused` counts, by reason, what was ended or denied.
+
+    A connection whose descriptor is `descriptors_below` or above makes the port full, too.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: PortLimits,
+        clock: Callable[[], float],
+        descriptors_below: int | None = None,
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.refused: Counter[str] = Counter()
+        self.heads = TimeLimit(limits.head_s, clock)
+        self.requests = TimeLimit(limits.request_s, clock)
+        self.writes = TimeLimit(limits.write_s, clock)
+        self._descriptors_below = descriptors_below
+        self._idle: dict[Connection, None] = {}
+        self._busy: set[Connection] = set()
+
+    @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return len(self._idle) + len(self._busy)
+
+    def opened(self, connection: Connection, descriptor: int) -> None:
+        """Enter a new connection; on a full port the one that is idle the longest goes."""
+        self._idle[connection] = None
+        self.heads.begin(connection)
+        if self.is_short(descriptor):
+            self._make_room("descriptors")
+        elif self.count > self.limits.connections:
+            self._make_room("connections")
+
+    def is_short(self, descriptor: int) -> bool:
+        """Whether the process has too few descriptors left for one with this number; logged."""
+        below = self._descriptors_below
+        if below is None or descriptor < below:
+            return False
+        _log.warning(
+            "out of file descriptors: connections are refused (raise the limit, ulimit -n)",
+            extra={"port": self.name},
+        )
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self._idle.pop(connection, None)
+        self._busy.discard(connection)
+        for limit in (self.heads, self.requests, self.writes):
+            limit.done(connection)
+
+    def begin(self, connection: Connection, path: bytes) -> bool:
+        """A request's head is complete; false where there is no place for it now."""
+        self.heads.done(connection)
+        self.requests.begin(connection)
+        self._idle.pop(connection, None)
+        self._busy.add(connection)
+        limits = self.limits
+        if path in limits.kept_paths or len(self._busy) <= limits.connections - limits.kept:
+            return True
+        self.refused["busy"] += 1
+        return False
+
+    def answered(self, connection: Connection) -> None:
+        """The answer is written; the connection waits for the next request."""
+        if connection in self._busy:
+            self._busy.remove(connection)
+            self._idle[connection] = None
+
+    def expire(self) -> None:
+        """End the connections whose time is over; call it every `TICK_S`."""
+        for reason, limit in (
+            ("slow_head", self.heads),
+            ("slow_body", self.requests),
+            ("unread_answer", self.writes),
+        ):
+            for connection in limit.late():
+                self.refused[reason] += 1
+                connection.end()
+
+    def _make_room(self, reason: str) -> None:
+        self.refused[reason] += 1
+        oldest = next(iter(self._idle))
+        self.closed(oldest)
+        oldest.end()
+
+
+class PortMetrics(Collector):
+    """The ports' connections and refusals for `/metrics`."""
+
+    def __init__(self, ports: Iterable[Port]) -> None:
+        self._ports = tuple(ports)
+
+    def collect(self) -> Iterable[Metric]:
+        """Both families."""
+        connections = GaugeMetricFamily(
+            "tidegate_port_connections", "Open connections, by port.", labels=["port"]
+        )
+        refused = CounterMetricFamily(
+            "tidegate_port_refused",
+            "Connections ended and requests denied to keep a port within its bounds, by reason.",
+            labels=["port", "reason"],
+        )
+        for port in self._ports:
+            if port.limits.connections:
+                connections.add_metric([port.name], port.count)
+            for reason, count in port.refused.items():
+                refused.add_metric([port.name, reason], count)
+        yield connections
+        yield refused

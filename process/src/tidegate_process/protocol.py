@@ -1,0 +1,143 @@
+"""uvicorn's HTTP protocol with the bounds of a `Port` around it.
+
+uvicorn bounds how long a kept connection may be silent, and nothing else: not a head's bytes, not
+the time of a head, a body or an unread answer, not the number of connections. This class tells a
+`Port` where a connection stands, and answers in JSON what does not reach the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tidegate.contract.errors import CallerError
+from tidegate_process.http import busy
+from tidegate_process.ports import Port
+
+_HEADER_REST = len(": \r\n")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection of `port`, which a subclass sets."""
+
+    port: Port
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._serves = self.app
+        self._head_bytes = 0
+        self._in_head = True
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Enter the connection."""
+        super().connection_made(transport)
+        self.port.opened(self, descriptor(transport))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.port.closed(self)
+        super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Close the connection at once; the application sees a disconnect."""
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; a head may not take longer or grow larger than the port allows."""
+        if self._refused:
+            return
+        if self._in_head:
+            self.port.heads.begin(self)
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self.port.limits.head_bytes:
+            self._refuse_head()
+
+    def on_headers_complete(self) -> None:
+        """Let the request in, or answer 503 where the port has no place for it."""
+        self._in_head = False
+        if self._refused:
+            return
+        size = len(self.url) + sum(len(n) + len(v) + _HEADER_REST for n, v in self.headers)
+        if size > self.port.limits.head_bytes:
+            self._refuse_head()
+            return
+        has_place = self.port.begin(self, self.url.partition(b"?")[0])
+        self.app = self._serves if has_place else busy
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a request's body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is here; what follows is another head."""
+        self._in_head = True
+        self._head_bytes = 0
+        self.port.requests.done(self)
+        if not self._refused:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is written; a request that waits behind it begins, and stays busy."""
+        if not self.pipeline:
+            self.port.answered(self)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """The peer does not read what is written."""
+        self.port.writes.begin(self)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read enough."""
+        self.port.writes.done(self)
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        if not self._refused:
+            self._refuse(CallerError("bad_request", msg), "not_http")
+
+    def _refuse_head(self) -> None:
+        limit = self.port.limits.head_bytes
+        error = CallerError("headers_too_large", f"at most {limit} bytes", "headers", status=431)
+        self._refuse(error, "large_head")
+
+    def _refuse(self, error: CallerError, reason: str) -> None:
+        self._refused = True
+        self.port.refused[reason] += 1
+        self._unset_keepalive_if_required()
+        if self.cycle is None or self.cycle.response_complete:
+            body = json.dumps(error.to_json()).encode()
+            head = (
+                b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            )
+            self.transport.write(STATUS_LINE[error.status] + head % len(body) + body)
+        self.transport.close()
+
+
+def within_descriptors(protocol: type[asyncio.Protocol], port: Port) -> type[asyncio.Protocol]:
+    """`protocol`, but a new connection is ended while the process is short of descriptors."""
+
+    class Guarded(protocol):  # type: ignore[misc, valid-type]
+        __slots__ = ()
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            if port.is_short(descriptor(transport)):
+                port.refused["descriptors"] += 1
+                transport.abort()
+
+    return Guarded
+
+
+def descriptor(transport: asyncio.Transport) -> int:
+    """The number of the connection's file descriptor; 0 where it has none any more."""
+    own = transport.get_extra_info("socket")
+    return 0 if own is None else max(0, own.fileno())

@@ -1,0 +1,172 @@
+"""uvicorn inside a loop that belongs to the program, with its signals and its end.
+
+uvicorn would take SIGTERM for itself and stop listening at once. Here a server never touches a
+signal, and ends when its owner says so, which is after everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tidegate.contract.errors import SettingsError
+from tidegate_process.ports import TICK_S, Port
+from tidegate_process.protocol import BoundedProtocol
+
+BACKLOG: Final = 4096
+"""Connections the kernel holds while the loop is busy; a restarted pod gets a fleet's worth."""
+
+TLS_HANDSHAKE_S: Final = 5.0
+"""How long a TLS handshake may take; asyncio's own limit is a minute."""
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; raises `SettingsError` that names `setting`. Port 0 is any free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, because asyncio sets TCP_NODELAY only on sockets that say so; without it answers
+    # in two parts wait 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Listening now and not only when uvicorn starts shows a taken port at once, also one that
+        # another process has bound with SO_REUSEADDR.
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        detail = f"cannot listen on {host} port {port}: {error.strerror or error}"
+        raise SettingsError(setting, detail) from None
+    return listener
+
+
+def announce(stream: TextIO | None, **listeners: socket.socket) -> None:
+    """Write one JSON line with the ports to `stream`: everything listens now.
+
+    A stream that is closed, or whose reader has gone, is no reason to end.
+    """
+    ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
+    if stream is None:
+        return
+    try:
+        stream.write(json.dumps({"event": "listening", **ports}) + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            # The interpreter flushes what is left at its end, and would fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Server(uvicorn.Server):
+    """An application on one listening socket, within the bounds of `port`.
+
+    ``async with Server(app, listener, port):`` serves inside the block. At its end, requests that
+    have begun get `finish_s` to be answered. `protocol` replaces the bounded one; `tls` may load
+    another certificate later, which counts for new connections.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        port: Port,
+        *,
+        protocol: type[asyncio.Protocol] | None = None,
+        tls: ssl.SSLContext | None = None,
+        finish_s: int = 1,
+    ) -> None:
+        bound = type("PortProtocol", (BoundedProtocol,), {"port": port})
+        config = uvicorn.Config(
+            app,
+            http=protocol or bound,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=port.limits.keep_alive_s,
+            timeout_graceful_shutdown=finish_s,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self.port = port
+        self._tls = tls
+        self._listening = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> int:
+        """Serve; returns the port's number once it accepts."""
+        number: int = self._listener.getsockname()[1]
+        serving = asyncio.create_task(self.serve(), name=f"{self.port.name} port")
+        listening = asyncio.create_task(self._listening.wait())
+        self._tasks = [serving, asyncio.create_task(self._expire())]
+        await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not self._listening.is_set():
+            listening.cancel()
+            serving.result()
+            raise RuntimeError("the server ended before it had started")
+        return number
+
+    async def ended(self) -> None:
+        """Return once the server has ended, by `stop` or by itself; raises what it ended with."""
+        await asyncio.shield(self._tasks[0])
+
+    async def stop(self) -> None:
+        """Accept no more, let requests finish, and end."""
+        self.should_exit = True
+        serving, expiring = self._tasks
+        try:
+            await asyncio.gather(serving, return_exceptions=True)
+        finally:
+            expiring.cancel()
+            self._listener.close()
+
+    async def __aenter__(self) -> Server:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; uvicorn's own has no time limit for a TLS handshake."""
+
+        def protocol() -> asyncio.Protocol:
+            return self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state={}
+            )
+
+        limit_s = None if self._tls is None else TLS_HANDSHAKE_S
+        server = await asyncio.get_running_loop().create_server(
+            protocol,
+            sock=self._listener,
+            ssl=self._tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=limit_s,
+        )
+        self.servers = [server]
+        self.started = True
+        self._listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: the program's own handlers stay."""
+        yield
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.port.expire()
