@@ -18,7 +18,7 @@ from kit.node_tools import PACKAGE
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CSP = "default-src 'none'; script-src 'self'; connect-src 'self'"
 _PAGE = '<!doctype html><script type="module" src="/page/page.js"></script>'
-_PATIENCE_S = 15
+_PATIENCE_S = 60
 
 
 @contextlib.asynccontextmanager
