@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+from kit.system_programs import INSTALL, missing_packages
 from kit.virtual_time import VirtualLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -28,6 +29,15 @@ settings.load_profile("any-machine")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: run on an event loop whose time jumps")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last line says what only root can set up, and what that costs."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    wanting = sum(INSTALL in str(report.longrepr) for report in skipped)
+    if wanting:
+        command = f"{INSTALL} {' '.join(missing_packages())}"
+        terminalreporter.write_line(f"{wanting} tests need what only root can install: {command}")
 
 
 def pytest_asyncio_loop_factories(
