@@ -31,13 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: run on an event loop whose time jumps")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last line says what only root can set up, and what that costs."""
-    skipped = terminalreporter.stats.get("skipped", [])
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The very last line says what only root can set up, and what that costs."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
     wanting = sum(INSTALL in str(report.longrepr) for report in skipped)
     if wanting:
         command = f"{INSTALL} {' '.join(missing_packages())}"
-        terminalreporter.write_line(f"{wanting} tests need what only root can install: {command}")
+        reporter.write_line(f"{wanting} tests need what only root can install: {command}")
 
 
 def pytest_asyncio_loop_factories(
