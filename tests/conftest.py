@@ -33,8 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The very last line says what only root can set up, and what that costs."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
     wanting = sum(INSTALL in str(report.longrepr) for report in skipped)
     if wanting:
         command = f"{INSTALL} {' '.join(missing_packages())}"
