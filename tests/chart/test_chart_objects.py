@@ -99,7 +99,8 @@ def test_the_programs_take_the_settings_they_are_given(case: str) -> None:
 
 
 def test_every_field_of_the_default_policy_reaches_the_operator() -> None:
-    fields = ("budgetPerSecond=7", "windowSeconds=60", "reserveSeconds=9", "retryMilliseconds=5")
+    fields: tuple[str, ...] = ("budgetPerSecond=7", "windowSeconds=60", "reserveSeconds=9")
+    fields += ("retryMilliseconds=5",)
     fields += ("steering=false", "rebalance=false", "flipLagMilliseconds=250")
     fields += ("flipIntervalMilliseconds=300",)
     given = render(*(f"operator.defaultPolicy.{field}" for field in fields))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,12 +16,10 @@ from kit.browsers import until_true
 from kit.forwarding import pass_on
 from kit.node_tools import PACKAGE
 from kit.sidecar_process import SidecarProcess
+from kit.system_programs import require
 
-playwright_api = pytest.importorskip(
-    "playwright.async_api", reason="no playwright: install the dependency group browser"
-)
+playwright_api = pytest.importorskip("playwright.async_api", reason="no playwright: run make test")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = '<!doctype html><script type="module" src="/page/page.js"></script>'
 SCRIPT = """
 import {SseClient} from './index.js'
@@ -53,7 +50,6 @@ NO_WAY = ["error 0 true TypeError"] * 2
 
 pytestmark = [
     pytest.mark.usefixtures("built"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
 
 
@@ -142,7 +138,7 @@ async def browser(stream_origin: str) -> AsyncIterator[Any]:
     """A browser that holds a cookie for the streams' host."""
     async with playwright_api.async_playwright() as playwright:
         started = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=require("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         context = await started.new_context()
         cookie = {"name": "session", "value": "s1", "url": stream_origin, "sameSite": "Lax"}

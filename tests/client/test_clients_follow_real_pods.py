@@ -94,7 +94,7 @@ async def followed_by_typescript(runtime: str, url: str) -> AsyncIterator[list[R
     finally:
         process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), 30)
         if process.returncode is None:
             process.kill()
             await process.wait()

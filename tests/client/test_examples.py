@@ -42,7 +42,7 @@ async def test_the_node_example_prints_what_is_published() -> None:
             await pod.until_streams(1)
             identifier = (await pod.publish("hello", {"topics": ["news"]})).json()["id"]
             assert process.stdout is not None
-            line = await asyncio.wait_for(process.stdout.readline(), 15)
+            line = await asyncio.wait_for(process.stdout.readline(), 60)
             assert line.decode().split() == [identifier, "message", "hello"]
         finally:
             process.kill()
@@ -94,7 +94,7 @@ async def test_the_fastapi_consumer_serves_what_is_published() -> None:
             await pod.until_streams(1)
             await pod.publish("hello", {"topics": ["news"]})
             seen: dict[str, Any] = {}
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while seen.get("events") != ["hello"]:
                     seen = (await http.get("/latest")).json()
                     await asyncio.sleep(0.02)
@@ -110,7 +110,7 @@ async def test_the_fastapi_consumer_ends_cleanly_where_its_stream_was_refused() 
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(transport=transport, base_url="http://app") as http,
-            asyncio.timeout(15),
+            asyncio.timeout(60),
         ):
             seen: dict[str, Any] = {}
             while seen.get("stream") != "refused":

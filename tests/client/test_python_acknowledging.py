@@ -16,6 +16,8 @@ from kit.waiting import until
 from tidegate.contract.errors import SettingsError
 from tidegate_client import AcknowledgingSseClient, Settings
 
+pytestmark = pytest.mark.virtual_time
+
 URL = "http://pod/sse/subscribe/42?stream=orders&topic=a"
 FAST = Settings(initial_delay_ms=10)
 

@@ -24,7 +24,7 @@ FAST = Settings(initial_delay_ms=10)
 
 async def take(client: SseClient, count: int) -> list[str]:
     ids: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(ids) < count:
             ids.append((await anext(client)).id)
     return ids

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import uvicorn
@@ -264,9 +264,14 @@ class FakeTransport:
 
 
 class Bench:
-    """An engine without a server, on a clock of its own."""
+    """An engine without a server, on `clock`, else on one that only `now` moves."""
 
-    def __init__(self, streams: StreamSettings = StreamSettings(), **ring: int) -> None:
+    def __init__(
+        self,
+        streams: StreamSettings = StreamSettings(),
+        clock: Callable[[], float] | None = None,
+        **ring: int,
+    ) -> None:
         self.now = 0.0
         self.log = EventLog("e", **ring)
         self.engine = Engine(
@@ -274,7 +279,7 @@ class Bench:
             Limits(),
             self.log,
             pod_name="web-1",
-            clock=lambda: self.now,
+            clock=clock or (lambda: self.now),
             loop=asyncio.get_running_loop(),
         )
 

@@ -10,6 +10,7 @@
 - `fake_streams`: stand-ins for the ports the sidecar's shell is written against
 - `recorder`: a backplane's reader that remembers
 - `nats_server`: a real NATS server
+- `system_programs`: what only root can install
 - `authority`: a certificate authority
 - `pod_corpus`: pods to inject, and what an injection made of them
 - `node_tools`, `runtimes`, `browsers`: Node, Deno, Bun and Chromium for the TypeScript client

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import Publish
 from tidegate.drain.decision import Goodbye
-from tidegate_sidecar.backplane.port import Position
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.port import Position, Reader
 from tidegate_sidecar.streams import Gate, StreamInfo
 
 
@@ -60,9 +63,21 @@ class BrokenBackplane:
     problem = None
     canary_delay_s = None
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.counters = {"unavailable": 3}
-        self.error = error
+        self.error = error or BackplaneUnavailableError("away")
+
+    async def start(self, reader: Reader) -> None:
+        raise self.error
 
     async def append(self, publish: Publish) -> Position:
         raise self.error
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+        raise self.error
+
+    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+        raise self.error
+
+    async def stop(self) -> None:
+        """Nothing was started."""

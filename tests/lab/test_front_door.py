@@ -18,6 +18,8 @@ from tidegate_lab.door import (
     keep_in_sync,
 )
 
+pytestmark = pytest.mark.virtual_time
+
 A, B, C = (Endpoint(name, "127.0.0.1", port) for name, port in (("a", 1), ("b", 2), ("c", 3)))
 
 

@@ -30,7 +30,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def gone(pids: list[int], within_s: float = 10.0) -> bool:
+def gone(pids: list[int], within_s: float = 30.0) -> bool:
     until_s = time.monotonic() + within_s
     while any(alive(pid) for pid in pids):
         if time.monotonic() > until_s:
@@ -138,13 +138,13 @@ async def test_a_demo_that_is_stopped_leaves_nothing(
         cwd=tmp_path,
     )
     assert demo.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while b"calm" not in await demo.stderr.readline():
             assert demo.returncode is None
     children = children_of(demo.pid)
     assert len(children) >= 4  # broker, load process, sidecar, app
     demo.send_signal(number)
-    _, said = await asyncio.wait_for(demo.communicate(), 20)
+    _, said = await asyncio.wait_for(demo.communicate(), 60)
     assert demo.returncode == status
     assert b"Traceback" not in said
     assert gone(children)

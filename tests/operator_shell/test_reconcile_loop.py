@@ -28,6 +28,8 @@ from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import MIN_INTERVAL_S, Reconciler, phases
 from tidegate_operator.reports import ReportBook
 
+pytestmark = pytest.mark.virtual_time
+
 
 class Script:
     """A planner that says what it is told to, and remembers what it saw."""

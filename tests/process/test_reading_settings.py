@@ -65,7 +65,7 @@ def test_without_an_environment_the_declared_defaults_hold() -> None:
 
 @pytest.mark.parametrize("row", rows(SidecarSettings), ids=lambda row: row.name)
 def test_what_is_set_is_what_is_read(row: Any) -> None:
-    samples = ("7", "300", "1048576", "off", "/a/file", "web-1", "http://o:1")
+    samples: tuple[str, ...] = ("7", "300", "1048576", "off", "/a/file", "web-1", "http://o:1")
     samples += ("https://shop.example", "nats://n:4222", "cut", "debug")
     text = next(text for text in samples if text != row.default and row.kind.accepts(text))
     text = "1048576" if row.name == "ring_bytes" else text
@@ -96,7 +96,9 @@ def test_what_is_set_is_what_is_read(row: Any) -> None:
 )
 def test_a_bad_value_names_the_variable_and_what_is_allowed(name: str, bad: str) -> None:
     (row,) = [row for row in rows(SidecarSettings) if row.variable == f"TIDEGATE_{name}"]
-    assert refusal(**{name: bad}).startswith(f"{row.variable}: must be {row.kind.allowed}")
+    assert refusal(SidecarSettings, **{name: bad}).startswith(
+        f"{row.variable}: must be {row.kind.allowed}"
+    )
 
 
 def test_all_bad_values_are_reported_at_once() -> None:

@@ -15,11 +15,11 @@ from proxies.programs import haproxy, nginx
 
 from tidegate.wire.decode import Comment, Decoder, Event, Item
 
-AT_ONCE_S = 1.0
-"""Far more than loopback needs, far less than any buffer or timeout of a proxy."""
+AT_ONCE_S = 10.0
+"""Far more than a busy machine needs, far less than any buffer or timeout of a proxy."""
 
-UNDELAYED_S = 0.1
-"""What the quickest of several takes even on a busy machine; HAProxy's coalescing takes 0.2 s."""
+ADDED_S = 0.1
+"""The most that a proxy adds to the quickest of several events; HAProxy's coalescing adds 0.2 s."""
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +76,7 @@ class Through:
     async def until_event(self, text: str) -> float:
         """Read until the text has come; returns how long that took."""
         start_s = time.monotonic()
-        await asyncio.wait_for(self.raw.until(text.encode()), 10)
+        await self.raw.until(text.encode())
         return time.monotonic() - start_s
 
     async def until_over(self) -> bytes:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-import pytest
 from kit.ports import accepts, free_port
+from kit.system_programs import require
 
 DOCS = Path(__file__).parents[2] / "docs" / "proxies"
 START_LIMIT_S = 10.0
@@ -49,21 +48,12 @@ server {
 """What one writes who knows nothing of streams, on an nginx before 1.29.7."""
 
 
-def require(name: str, package: str) -> str:
-    """The program's path, or skip the test with the line that installs it."""
-    # Debian keeps both in a directory that only root's PATH has.
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        pytest.skip(f"no {name}: apt-get install --no-install-recommends {package}")
-    return found
-
-
 @contextlib.asynccontextmanager
 async def nginx(
     folder: Path, values: Mapping[str, str], settings: str = "", template: str = ""
 ) -> AsyncIterator[int]:
     """Run nginx on `template` (empty: the documented file); `settings` stand around it."""
-    program = require("nginx", "nginx-light")
+    program = require("nginx")
     port = free_port()
     text = template or (DOCS / "nginx.conf").read_text()
     _write_nginx(folder, text, {**values, "LISTEN": f"127.0.0.1:{port}"}, settings)
@@ -81,7 +71,7 @@ def _write_nginx(folder: Path, text: str, values: Mapping[str, str], settings: s
 @contextlib.asynccontextmanager
 async def haproxy(values: Mapping[str, str]) -> AsyncIterator[int]:
     """Run HAProxy on the documented file, whose places are its own variables."""
-    program = require("haproxy", "haproxy")
+    program = require("haproxy")
     port = free_port()
     filled = {**values, "LISTEN": f"127.0.0.1:{port}"}
     async with _running([program, "-db", "-f", str(DOCS / "haproxy.cfg")], filled, port):

