@@ -10,9 +10,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from operator_kube.fake_api import FakeApi
-from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tidegate.contract.errors import DocumentError, SettingsError, TidegateError
 from tidegate.contract.kube import API_GROUP, API_VERSION, KIND_DRAIN_POLICY, PLURAL_DRAIN_POLICY
@@ -94,7 +94,7 @@ def test_every_field_of_the_crd_is_read_and_wrong_ones_are_named() -> None:
             policy_of({field: -1 if schema["type"] != "string" else "Sometimes"}, Policy())
 
 
-async def asked(app: Starlette, path: str) -> httpx2.Response:
+async def asked(app: ASGIApp, path: str) -> httpx2.Response:
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://operator") as client:
         return await client.get(path)
