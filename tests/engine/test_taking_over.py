@@ -26,10 +26,9 @@ OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
         b"GET /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
         b"GET /events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
         b"GET /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /events HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         b"\r\n\r\n" + GET,
     ],
-    ids=["expect", "body", "chunked body", "upgrade", "leading blank lines"],
+    ids=["expect", "body", "chunked body", "leading blank lines"],
 )
 def test_what_is_unsafe_streams_the_ordinary_way(run: Run, request_bytes: bytes) -> None:
     async def main() -> None:

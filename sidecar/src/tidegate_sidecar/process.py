@@ -25,6 +25,7 @@ from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.plain_http import PlainHttpProtocol
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.ports.public import make_public_app
@@ -75,7 +76,7 @@ class Sidecar:
             (PUBLISH_HOST, at.publish_port, env("publish_port")),
         )
         sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
-        tune_listener(sockets[0])
+        tune_listener(sockets[0], self._settings.streams.write_timeout_s)
         return sockets
 
     def _build(self) -> None:
@@ -122,7 +123,7 @@ class Sidecar:
         return [
             make_server(public, self._engine.protocol_class(), keep_alive_s=OTHER_KEEP_ALIVE_S),
             make_server(admin.app(), "h11", keep_alive_s=OTHER_KEEP_ALIVE_S),
-            make_server(publish.app(), "httptools", keep_alive_s=PUBLISH_KEEP_ALIVE_S),
+            make_server(publish.app(), PlainHttpProtocol, keep_alive_s=PUBLISH_KEEP_ALIVE_S),
         ]
 
     async def _serve(self, sockets: list[socket.socket], announce: TextIO) -> int:

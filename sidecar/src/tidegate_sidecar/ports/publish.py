@@ -1,8 +1,8 @@
 """The publish port (loopback only): events come in, and the application looks at its clients.
 
 Several events in one request (NDJSON) are appended side by side and answered line by line in
-order: a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and read
-in slices between which the loop turns, so that probes and streams do not wait for it.
+order: a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and
+read in slices between which the loop turns, so that probes and streams do not wait for it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tidegate_sidecar.ports import responses as answers
 from tidegate_sidecar.streams import Streams
 
 NDJSON: Final = "application/x-ndjson"
+_NDJSON_KINDS: Final = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
 BATCH_BYTES: Final = 16 * 2**20
 """An NDJSON body: large enough that its request costs nothing, small enough to hold in memory."""
@@ -77,7 +78,7 @@ class PublishPort:
     async def publish(self, request: Request) -> Response:
         """One event as JSON, or several as NDJSON; 202 with the id or ids."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == NDJSON:
+        if kind in _NDJSON_KINDS:
             return await self._publish_lines(await answers.read_body(request, BATCH_BYTES))
         limit = self._max_event_bytes * _JSON_GROWTH + MAX_ADDRESS_BYTES
         document = await self._publish_one(await answers.read_body(request, limit))
