@@ -30,8 +30,11 @@ from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
 from tidegate_sidecar.streams import Gate
 
-PROBE_EVERY_S = 1.0
-"""How often a stream at its client's limit is written to, to see whether it is still read."""
+PROBE_HOLDS_S = 10.0
+"""How long after a bounce a client at its limit may take to come again and find an answer."""
+
+MAX_PROBED = 1024
+"""Clients at their limit that are remembered; forgotten ones are written to once more."""
 
 _HEARTBEAT = frame(HEARTBEAT)
 
@@ -73,6 +76,7 @@ class Admission:
         self._clock = clock
         self._host = host
         self._cut = cut
+        self._probed: dict[str, float] = {}
         self._door = Door(streams, limits, log, pod_name=pod_name)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
@@ -98,17 +102,21 @@ class Admission:
         return self.decide(recall.answered(await self.recall(recall.key)), way)
 
     def _liveness_of(self, client: str) -> Liveness:
-        """Look at the streams of `client`, and write to those that it may have left in silence.
+        """Look at the streams of `client`; to find out, each is written to at its first attempt.
 
-        A heartbeat is enough: by its next attempt the client's kernel has acknowledged it or not.
+        A heartbeat is enough: by the client's next attempt, after a bounce's `retry:`, its kernel
+        has acknowledged it or not.
         """
-        found: Counter[str] = Counter()
-        now = self._clock()
-        for stream in self._registry.clients.get(client, ()):
-            peer = liveness(stream.transport)
-            found[peer] += 1
-            if peer == "unsure" and now - stream.last_write_s >= PROBE_EVERY_S:
+        streams, now = self._registry.clients.get(client, ()), self._clock()
+        probed_s = self._probed.get(client)
+        if probed_s is None or now - probed_s > PROBE_HOLDS_S + self.gate.bounce_retry_ms / 1000:
+            if len(self._probed) >= MAX_PROBED:
+                self._probed.clear()
+            self._probed[client] = now
+            for stream in streams:
                 self._probe(stream, now)
+            return Liveness(0, len(streams))
+        found = Counter(liveness(stream.transport) for stream in streams)
         return Liveness(found["live"], found["unsure"])
 
     def _probe(self, stream: Stream, now: float) -> None:

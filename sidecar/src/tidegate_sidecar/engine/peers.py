@@ -13,12 +13,9 @@ from typing import Final, Literal
 
 from tidegate_sidecar.engine.stream import StreamTransport
 
-LATELY_MS: Final = 5000
-"""An acknowledgement this recent, with nothing in flight, shows that the client is there."""
-
 SILENT_MS: Final = 1000
 RETRANSMITS: Final = 2
-"""No acknowledgement for this long although bytes in flight were sent again so often: it is not."""
+"""No acknowledgement for so long although bytes in flight were sent again so often: it is gone."""
 
 Liveness = Literal["live", "silent", "unsure"]
 
@@ -27,10 +24,9 @@ _TCP_INFO: Final = struct.Struct("=8B13I")
 
 
 def liveness(transport: StreamTransport) -> Liveness:
-    """Whether the client at the other end acknowledges bytes.
+    """Whether the client at the other end has acknowledged what it was sent; send something first.
 
-    `unsure`: nothing was sent lately; send something and ask again. Where the kernel cannot be
-    asked, `live`.
+    `unsure`: it has not yet. Where the kernel cannot be asked, `live`.
     """
     sock = transport.get_extra_info("socket")
     if sock is None or not hasattr(socket, "TCP_INFO"):
@@ -42,7 +38,7 @@ def liveness(transport: StreamTransport) -> Liveness:
         return "live"
     retransmits, unacked, last_ack_ms = fields[2], fields[12], fields[20]
     if not unacked:
-        return "live" if last_ack_ms <= LATELY_MS else "unsure"
+        return "live"
     if retransmits >= RETRANSMITS and last_ack_ms >= SILENT_MS:
         return "silent"
     return "unsure"
