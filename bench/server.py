@@ -93,7 +93,7 @@ async def _main() -> None:
     )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    tune_listener(listener)
+    tune_listener(listener, 60.0)
     publisher = Publisher(engine)
     engine.start()
     await serve(

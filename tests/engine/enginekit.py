@@ -187,7 +187,7 @@ async def serving(
 
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    tune_listener(listener)
+    tune_listener(listener, streams.write_timeout_s)
     server = await loop.create_server(protocol, sock=listener)
     engine.start()
     served = Served(engine, log, listener.getsockname()[1], state.connections)
@@ -246,6 +246,7 @@ class FakeTransport:
 
     def __init__(self) -> None:
         self.written = b""
+        self.buffered = 0
         self.fails = self.closed = self.aborted = False
 
     def write(self, data: bytes) -> None:
@@ -260,7 +261,10 @@ class FakeTransport:
         self.aborted = True
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.buffered
+
+    def get_extra_info(self, name: str) -> Any:
+        return None
 
 
 class Bench:
@@ -269,6 +273,7 @@ class Bench:
     def __init__(
         self,
         streams: StreamSettings = StreamSettings(),
+        limits: Limits = Limits(),
         clock: Callable[[], float] | None = None,
         **ring: int,
     ) -> None:
@@ -276,7 +281,7 @@ class Bench:
         self.log = EventLog("e", **ring)
         self.engine = Engine(
             streams,
-            Limits(),
+            limits,
             self.log,
             pod_name="web-1",
             clock=clock or (lambda: self.now),

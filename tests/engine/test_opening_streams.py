@@ -101,6 +101,9 @@ def test_the_callers_mistakes(
         limits = Limits(max_header_bytes=2000, max_streams_per_client=1)
         async with serving(limits=limits, way=way) as served:
             await served.stream("/sse/subscribe/full")
+            bounced = await served.get("/sse/subscribe/full")
+            await until(lambda: bounced.ended)
+            assert (bounced.status, len(bounced.of("shutdown"))) == (200, 1), "its stream is probed"
             client = await served.get(target, headers=headers)
             await until(lambda: client.ended)
             assert client.status == status

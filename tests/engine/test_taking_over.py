@@ -11,6 +11,7 @@ from kit.waiting import until
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from tidegate.contract.publish import To
 from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate_sidecar.engine.http_protocol import HttpProtocol
 
@@ -26,10 +27,9 @@ OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
         b"GET /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
         b"GET /events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
         b"GET /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /events HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         b"\r\n\r\n" + GET,
     ],
-    ids=["expect", "body", "chunked body", "upgrade", "leading blank lines"],
+    ids=["expect", "body", "chunked body", "leading blank lines"],
 )
 def test_what_is_unsafe_streams_the_ordinary_way(run: Run, request_bytes: bytes) -> None:
     async def main() -> None:
@@ -292,5 +292,30 @@ def test_many_at_once_all_get_in(run: Run) -> None:
             served.publish("x")
             await until(lambda: all(client.data == ["x"] for client in clients))
             assert served.engine.counters["deferred"] == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_whole_url_as_target_is_the_same_request(run: Run, version: str) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = await served.get("http://pod.example:80/events?topic=a", version=version)
+            await client.connected()
+            assert ("transfer-encoding: chunked" in client.head) == (version == "1.1")
+            served.publish("x", To(topics=("a",)))
+            await until(lambda: client.data == ["x"])
+            assert served.engine.counters["deferred"] == 0
+
+    run(main())
+
+
+def test_blanks_around_a_cursor_are_no_part_of_it(run: Run, way: str) -> None:
+    async def main() -> None:
+        async with serving(way=way) as served:
+            served.publish("1")
+            served.publish("2")
+            client = await served.stream("/events", headers="Last-Event-ID: \t e-1 \t \r\n")
+            await until(lambda: client.data == ["2"])
 
     run(main())

@@ -90,7 +90,7 @@ async def test_one_event_is_answered_with_its_id(port: Port, log: Log) -> None:
         (b'{"to":"all","data":"","event":"a\\nb"}', 400, "bad_event", "event"),
         (b'{"to":"all","data":"","key":"a\\u0000"}', 400, "bad_key", "key"),
         (b'{"to":"all","data":"%s"}' % (b"x" * 101), 413, "event_too_large", "data"),
-        (b" " * 70_000, 413, "body_too_large", None),
+        (b" " * 140_000, 413, "body_too_large", None),
     ],
     ids=lambda v: str(v)[:24],
 )

@@ -16,6 +16,7 @@ from tidegate.stream.door import (
     Bounce,
     Decision,
     Door,
+    Liveness,
     PodView,
     Recall,
     Refuse,
@@ -32,7 +33,9 @@ from tidegate.wire.cursors import Cursor
 from tidegate.wire.decode import Decoder, Event, Item
 
 NAMED = "/sse/subscribe/42?stream=orders"
-POD = PodView(None, 1000, streams=1, arrivals=1, streams_of=lambda _: 0)
+POD = PodView(
+    None, 1000, streams=1, arrivals=1, streams_of=lambda _: 0, liveness_of=lambda _: Liveness(0, 0)
+)
 GET = StreamRequest("GET", "1.1", b"/events", b"")
 
 

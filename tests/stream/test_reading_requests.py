@@ -27,6 +27,11 @@ def outcome(reader: RequestReader, request: StreamRequest) -> Wanted | tuple[str
         return error.code, error.field
 
 
+def read(target: str) -> Wanted:
+    path, _, query = target.encode().partition(b"?")
+    return RequestReader(max_topics=2).read(StreamRequest("GET", "1.1", path, query))
+
+
 QUERIES = st.lists(
     st.sampled_from(
         [b"topic=a", b"topic=b%2Fc", b"topic=", b"handover=1", b"handover=0", b"last_event_id=e-3",
@@ -61,3 +66,27 @@ def test_few_and_short_queries_are_kept() -> None:
     with pytest.raises(CallerError):
         reader.read(ask(b"topic="))
     assert len(reader._queries) == before
+
+
+@pytest.mark.parametrize("key", ["last_event_id", "lastEventId", "Last-Event-ID"])
+def test_a_cursor_in_the_query_goes_by_several_names(key: str) -> None:
+    assert read(f"/events?topic=a&{key}=e-5").last_event_id == "e-5"
+
+
+@pytest.mark.parametrize("key", ["topic[]", "topic%5B%5D", "topics", "topics[]"])
+def test_a_misspelt_topic_is_refused_with_the_right_key(key: str) -> None:
+    with pytest.raises(CallerError, match=r"\?topic=a&topic=b") as caught:
+        read(f"/events?{key}=a")
+    assert caught.value.field == key.replace("%5B%5D", "[]")
+
+
+def test_other_unknown_keys_are_cache_busters() -> None:
+    assert read("/events?topic=a&_=1&t=2").topics == ("a",)
+
+
+@pytest.mark.parametrize("client", [".", "..", "%2e", "%2E%2e"])
+def test_a_step_in_a_path_is_no_client(client: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        read(f"/sse/subscribe/{client}")
+    assert caught.value.code == "bad_client"
+    assert read("/sse/subscribe/...").client == "..."

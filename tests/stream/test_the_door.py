@@ -12,6 +12,7 @@ from tidegate.stream.door import (
     Decision,
     Defer,
     Door,
+    Liveness,
     PodView,
     Refuse,
 )
@@ -19,7 +20,14 @@ from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item
 
-POD = PodView(None, 1000, streams=3000, arrivals=31, streams_of=lambda client: 0)
+POD = PodView(
+    None,
+    1000,
+    streams=3000,
+    arrivals=31,
+    streams_of=lambda client: 0,
+    liveness_of=lambda client: Liveness(0, 0),
+)
 GET = StreamRequest("GET", "1.1", b"/events", b"")
 
 
@@ -144,7 +152,9 @@ def test_the_callers_mistakes(
 
 
 def test_a_client_has_a_limit_of_its_own(door: Door) -> None:
-    pod = POD._replace(streams_of=lambda client: 2 if client == "42" else 0)
+    pod = POD._replace(
+        streams_of=lambda client: 2 if client == "42" else 0, liveness_of=lambda _: Liveness(2, 0)
+    )
     decision = ask(door, "/sse/subscribe/42", pod)
     assert isinstance(decision, Refuse)
     assert (decision.status, decision.error.code) == (429, "too_many_streams")
@@ -180,7 +190,6 @@ def test_a_wrong_request_is_wrong_in_any_state(door: Door) -> None:
         ({"method": "POST"}, "method"),
         ({"http_version": "2"}, "http_version"),
         ({"has_body": True}, "body"),
-        ({"upgrades": True}, "upgrade"),
         ({"expects": True}, "expect"),
         ({"pipelined": True}, "pipelined"),
         ({"response_unfinished": True}, "response_unfinished"),
@@ -219,3 +228,24 @@ def test_the_headers_of_a_stream() -> None:
         b"x-accel-buffering": b"no",
         b"connection": b"close",
     }
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (Liveness(live=2, unsure=0), Refuse),
+        (Liveness(live=2, unsure=1), Refuse),
+        (Liveness(live=1, unsure=1), Bounce),
+        (Liveness(live=0, unsure=2), Bounce),
+        (Liveness(live=1, unsure=0), Accept),
+        (Liveness(live=0, unsure=0), Accept),
+    ],
+)
+def test_only_streams_that_are_still_read_count_against_the_limit(
+    door: Door, found: Liveness, kind: type
+) -> None:
+    pod = POD._replace(streams_of=lambda _: 2, liveness_of=lambda _: found)
+    decision = ask(door, "/sse/subscribe/42", pod)
+    assert isinstance(decision, kind)
+    if isinstance(decision, Bounce):
+        assert decision.reason == "overloaded"

@@ -7,7 +7,8 @@ It stands between the core, which has no IO, and the programs, which share no co
 - `signals`: those that end a program with a goodbye, and those that must not end it
 - `descriptors`: how many connections the system's limit allows
 - `ports`: one port's connections, bounded in number and time, and counted
-- `protocol`: uvicorn's HTTP protocol inside those bounds
+- `plain_http`: uvicorn's HTTP protocol, which ignores offered upgrades
+- `protocol`: the same inside the bounds of a port
 - `serving`: listening sockets, and uvicorn in a loop that belongs to the program
 - `http`: errors as JSON, bounded bodies, health pages
 """

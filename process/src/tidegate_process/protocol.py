@@ -11,16 +11,17 @@ import asyncio
 import json
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tidegate.contract.errors import CallerError
 from tidegate_process.http import busy
+from tidegate_process.plain_http import PlainHttpProtocol
 from tidegate_process.ports import Port
 
 _HEADER_REST = len(": \r\n")
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PlainHttpProtocol):
     """One connection of `port`, which a subclass sets."""
 
     port: Port
@@ -59,6 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request in, or answer 503 where the port has no place for it."""
+        if self.offers_upgrade:
+            return
         self._in_head = False
         if self._refused:
             return
@@ -77,6 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here; what follows is another head."""
+        if self.offers_upgrade:
+            return
         self._in_head = True
         self._head_bytes = 0
         self.port.requests.done(self)

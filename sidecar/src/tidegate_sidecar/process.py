@@ -85,7 +85,7 @@ class Sidecar:
             (PUBLISH_HOST, at.publish_port, env("publish_port")),
         )
         sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
-        tune_listener(sockets[0])
+        tune_listener(sockets[0], self._settings.streams.write_timeout_s)
         return sockets
 
     def _build(self) -> None:

@@ -31,6 +31,9 @@ PATH_REPORT = "/v1/report"
 QUERY_TOPIC = "topic"
 QUERY_HANDOVER = "handover"
 QUERY_LAST_EVENT_ID = "last_event_id"
+QUERY_LAST_EVENT_ID_ALIASES = ("lastEventId", "Last-Event-ID")
+"""As polyfills of EventSource spell it that cannot set a header (Yaffle's), and the header."""
+
 QUERY_STREAM = "stream"
 
 HEADER_POD_TOKEN = "X-Tidegate-Token"  # noqa: S105 - the header's name
@@ -52,8 +55,11 @@ _STREAM_NAME = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 def is_client_id(text: str) -> bool:
-    """Whether `text` may name a client: 1 to 128 of ``0-9 A-Z a-z . _ : @ ~ -``, no slash."""
-    return _NAME.fullmatch(text) is not None and "/" not in text
+    """Whether `text` may name a client: 1 to 128 of ``0-9 A-Z a-z . _ : @ ~ -``, no slash.
+
+    Not ``.`` and ``..``: clients and proxies resolve these as steps in a path (RFC 3986, 5.2.4).
+    """
+    return _NAME.fullmatch(text) is not None and "/" not in text and text not in (".", "..")
 
 
 def is_topic(text: str) -> bool:

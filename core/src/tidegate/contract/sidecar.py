@@ -334,6 +334,11 @@ class Limits:
         "Streams per client id and pod: a browser opens up to 6 per origin, people use several.",
         annotation=True,
     )
+    max_pending_bytes: int = setting(
+        str(64 * _MIB),
+        integer(64 * 1024, 64 * _GIB, "bytes"),
+        "Bytes held for clients that do not read, in all; above it the slowest are ended.",
+    )
     max_topics_per_stream: int = setting(
         "64",
         integer(1, 10_000, "topics"),

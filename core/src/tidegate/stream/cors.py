@@ -80,7 +80,7 @@ class CorsPolicy:
 def header_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
     """The value of a header (name in lower case) that stands exactly once, else nothing."""
     values = [value for known, value in headers if known == name]
-    return values[0] if len(values) == 1 else b""
+    return values[0].strip(b" \t") if len(values) == 1 else b""
 
 
 def _allow(origin: bytes, *, credentials: bool) -> Headers:

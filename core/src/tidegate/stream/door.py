@@ -50,7 +50,6 @@ DeferReason = Literal[
     "method",
     "http_version",
     "body",
-    "upgrade",
     "expect",
     "pipelined",
     "response_unfinished",
@@ -60,10 +59,21 @@ DeferReason = Literal[
 Way = Literal["takeover", "asgi"]
 
 
+class Liveness(NamedTuple):
+    """Of a client's open streams, how many acknowledge bytes, and how many may or may not.
+
+    The rest are silent: their client has vanished, and a time-out will end them.
+    """
+
+    live: int
+    unsure: int
+
+
 class PodView(NamedTuple):
     """The pod at this moment: why it refuses (``None``: it does not), and what it holds.
 
-    `arrivals` numbers the newcomer; `streams_of` counts the open streams of a client.
+    `arrivals` numbers the newcomer; `streams_of` counts the open streams of a client, and
+    `liveness_of` looks at each of them.
     """
 
     refusing: ShutdownReason | None
@@ -71,6 +81,7 @@ class PodView(NamedTuple):
     streams: int
     arrivals: int
     streams_of: Callable[[str], int]
+    liveness_of: Callable[[str], Liveness]
 
 
 class Accept(NamedTuple):
@@ -176,7 +187,8 @@ class Door:
             headers_only = request.method == "HEAD"
             if (bounced := self._pod_refuses(pod)) is not None:
                 return _bounce(bounced, pod.bounce_retry_ms, headers_only)
-            self._check_client(wanted, pod)
+            if self._may_be_at_limit(wanted, pod):
+                return _bounce("overloaded", pod.bounce_retry_ms, headers_only)
         except CallerError as error:
             return Refuse(error)
         if wanted.key is None or wanted.last_event_id is not None or headers_only:
@@ -204,11 +216,23 @@ class Door:
         if request.method not in ("GET", "HEAD"):
             raise CallerError("bad_method", "a stream is asked for by GET", "method", status=405)
 
-    def _check_client(self, wanted: Wanted, pod: PodView) -> None:
+    def _may_be_at_limit(self, wanted: Wanted, pod: PodView) -> bool:
+        """Whether it is not known yet if the client holds all the streams it may have.
+
+        Only streams that acknowledge bytes count: a client that lost its connections without a
+        word would be refused for its own ghosts, and a 429 is the end of a native EventSource.
+        Ending its oldest stream instead would need a way to keep that one from coming back, or
+        two tabs would chase each other. While it is not known, the client is sent away for a
+        moment. Raises `CallerError` where its live streams are too many.
+        """
         limit = self._limits.max_streams_per_client
-        if wanted.client is not None and pod.streams_of(wanted.client) >= limit:
+        if wanted.client is None or pod.streams_of(wanted.client) < limit:
+            return False
+        found = pod.liveness_of(wanted.client)
+        if found.live >= limit:
             detail = f"at most {limit} streams per client"
             raise CallerError("too_many_streams", detail, "client_id", status=429)
+        return found.live + found.unsure >= limit
 
     def _pod_refuses(self, pod: PodView) -> ShutdownReason | None:
         if pod.refusing is not None:
@@ -249,7 +273,6 @@ def _unsafe(request: StreamRequest) -> DeferReason | None:
         return "http_version"
     checks: tuple[tuple[bool, DeferReason], ...] = (
         (request.has_body, "body"),
-        (request.upgrades, "upgrade"),
         (request.expects, "expect"),
         (request.pipelined, "pipelined"),
         (request.response_unfinished, "response_unfinished"),

@@ -93,8 +93,8 @@ class EventLog:
         max_events: int = _DEFAULT.ring_events,
         max_bytes: int = _DEFAULT.ring_bytes,
     ) -> None:
-        self._max_events = max_events
-        self._max_bytes = max_bytes
+        self.max_events = max_events
+        self.max_bytes = max_bytes
         self.reset(epoch, position)
 
     def reset(self, epoch: str, position: int = 0) -> None:
@@ -134,13 +134,26 @@ class EventLog:
             self._everyone.append(entry.seq)
         for positions in audiences:
             positions.append(entry.seq)
-        while len(self._order) > self._max_events or self.bytes > self._max_bytes:
+        while len(self._order) > self.max_events or self.bytes > self.max_bytes:
             self._evict()
         return chunk
 
     def advance(self, seq: int) -> None:
         """Note that the log has reached `seq` without an event."""
         self.head = max(self.head, seq)
+
+    def floor_after(self, count: int, size: int) -> int:
+        """The floor once `count` more events, of `size` bytes together, have been appended."""
+        events = len(self._order) + count - self.max_events
+        excess = self.bytes + size - self.max_bytes
+        floor = self.floor
+        for seq, audiences in self._order:
+            if events <= 0 and excess <= 0:
+                break
+            floor = seq
+            events -= 1
+            excess -= _event_bytes(self._chunks[seq], audiences)
+        return floor
 
     def lacking(
         self,

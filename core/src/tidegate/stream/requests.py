@@ -1,7 +1,8 @@
 """What a client asks for: the stream request, read from path, query and headers.
 
 Two routes: ``/sse/subscribe/{client_id}?topic=…`` is a client's own channel plus topics,
-``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters). With
+``/events?topic=a&topic=b`` has no client. Unknown query keys are ignored (cache busters), but for
+misspelt topics. With
 ``?stream=NAME`` a client names its stream, to acknowledge events of it (`contract.acknowledge`).
 
 Objects that are made for every new stream are named tuples, here and in `door`: a frozen
@@ -22,6 +23,7 @@ from tidegate.contract.names import (
     PATH_SUBSCRIBE,
     QUERY_HANDOVER,
     QUERY_LAST_EVENT_ID,
+    QUERY_LAST_EVENT_ID_ALIASES,
     QUERY_STREAM,
     QUERY_TOPIC,
     is_client_id,
@@ -33,6 +35,10 @@ _SUBSCRIBE = PATH_SUBSCRIBE.partition("{")[0].encode()
 _ACKNOWLEDGE = PATH_ACKNOWLEDGE.rpartition("}")[2].encode()
 _EVENTS = PATH_EVENTS.encode()
 _MAX_FIELDS = 1024
+_LAST_EVENT_ID = (QUERY_LAST_EVENT_ID, *QUERY_LAST_EVENT_ID_ALIASES)
+_NOT_TOPIC = frozenset({f"{QUERY_TOPIC}[]", f"{QUERY_TOPIC}s", f"{QUERY_TOPIC}s[]"})
+"""How frameworks write lists. Ignored as other unknown keys are, they would be a stream that never
+gets an event."""
 
 MAX_QUERIES = 1024
 """How many queries a reader keeps; then it starts again empty."""
@@ -67,7 +73,6 @@ class StreamRequest(NamedTuple):
     last_event_id: bytes = b""
     header_bytes: int = 0
     has_body: bool = False
-    upgrades: bool = False
     expects: bool = False
     pipelined: bool = False
     response_unfinished: bool = False
@@ -136,6 +141,10 @@ class RequestReader:
 
 def _read_query(raw: bytes, max_topics: int) -> _Query:
     fields = _query(raw)
+    mistaken = next((key for key, _ in fields if key in _NOT_TOPIC), None)
+    if mistaken is not None:
+        detail = f"write ?{QUERY_TOPIC}=a&{QUERY_TOPIC}=b, one for each topic"
+        raise CallerError("unknown_field", detail, mistaken)
     topics = {value for key, value in fields if key == QUERY_TOPIC}
     if not all(map(is_topic, topics)):
         detail = "must be 1 to 128 of 0-9 A-Z a-z . _ : @ ~ - /"
@@ -147,7 +156,7 @@ def _read_query(raw: bytes, max_topics: int) -> _Query:
     return _Query(
         topics=tuple(sorted(topics)),
         handover=(QUERY_HANDOVER, "1") in fields,
-        last_event_id=first.get(QUERY_LAST_EVENT_ID) or None,
+        last_event_id=next(filter(None, map(first.get, _LAST_EVENT_ID)), None),
         stream=first.get(QUERY_STREAM),
     )
 

@@ -8,31 +8,42 @@ entered in the registry and gets its first bytes. They know this module and not 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.stream.cors import CorsPolicy
-from tidegate.stream.door import Accept, Decision, Door, PodView, Recall, Refuse, Way
+from tidegate.stream.door import Accept, Decision, Door, Liveness, PodView, Recall, Refuse, Way
 from tidegate.stream.door import headers_too_large as too_large
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, StreamRequest
+from tidegate.wire.encode import HEARTBEAT
 from tidegate.wire.http import frame
 from tidegate_sidecar.engine.answers import HeadsByOrigin
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
+from tidegate_sidecar.engine.peers import liveness
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
 from tidegate_sidecar.streams import Gate
+
+PROBE_HOLDS_S = 10.0
+"""How long after a bounce a client at its limit may take to come again and find an answer."""
+
+MAX_PROBED = 1024
+"""Clients at their limit that are remembered; forgotten ones are written to once more."""
+
+_HEARTBEAT = frame(HEARTBEAT)
 
 
 class Admission:
     """Lets streams in; what happens to one afterwards is reported to `host`.
 
     `gate` is read at every request; whoever decides about the pod sets it. `recall` looks up what
-    a client has acknowledged. `fail` ends a stream whose transport has raised. `clock` gives
+    a client has acknowledged. `cut` ends a stream whose transport has raised. `clock` gives
     monotonic seconds.
     """
 
@@ -48,7 +59,7 @@ class Admission:
         pod_name: str,
         clock: Callable[[], float],
         host: Host,
-        fail: Callable[[Stream], None],
+        cut: Callable[[Stream, str], None],
         recall: Callable[[StreamKey], Awaitable[Recalled]],
     ) -> None:
         retry_ms = streams.retry_base_ms if streams.retry else 0
@@ -64,7 +75,8 @@ class Admission:
         self._counters = counters
         self._clock = clock
         self._host = host
-        self._fail = fail
+        self._cut = cut
+        self._probed: dict[str, float] = {}
         self._door = Door(streams, limits, log, pod_name=pod_name)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
@@ -76,6 +88,7 @@ class Admission:
             streams=registry.open.count,
             arrivals=registry.arrived_total,
             streams_of=registry.streams_of,
+            liveness_of=self._liveness_of,
         )
         decision = self._door.decide(request, pod, way)
         self._counters.decided(decision)
@@ -87,6 +100,32 @@ class Admission:
         The pod may refuse by then. Raises whatever the store's reader raises.
         """
         return self.decide(recall.answered(await self.recall(recall.key)), way)
+
+    def _liveness_of(self, client: str) -> Liveness:
+        """Look at the streams of `client`; to find out, each is written to at its first attempt.
+
+        A heartbeat is enough: by the client's next attempt, after a bounce's `retry:`, its kernel
+        has acknowledged it or not.
+        """
+        streams, now = self._registry.clients.get(client, ()), self._clock()
+        probed_s = self._probed.get(client)
+        if probed_s is None or now - probed_s > PROBE_HOLDS_S + self.gate.bounce_retry_ms / 1000:
+            if len(self._probed) >= MAX_PROBED:
+                self._probed.clear()
+            self._probed[client] = now
+            for stream in streams:
+                self._probe(stream, now)
+            return Liveness(0, len(streams))
+        found = Counter(liveness(stream.transport) for stream in streams)
+        return Liveness(found["live"], found["unsure"])
+
+    def _probe(self, stream: Stream, now: float) -> None:
+        stream.last_write_s = now
+        self._counters.heartbeats += 1
+        try:
+            stream.transport.write(_HEARTBEAT)
+        except Exception:  # noqa: BLE001 - found dead by the next heartbeat
+            self._counters.failed_writes += 1
 
     def refuse(self, error: CallerError) -> Refuse:
         """A refusal that was found before the door, counted."""
@@ -123,4 +162,4 @@ class Admission:
         try:
             stream.transport.write(data)
         except Exception:  # noqa: BLE001 - one stream's error ends that stream only
-            self._fail(stream)
+            self._cut(stream, "error")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from tidegate.stream.cors import CorsPolicy, header_value
 from tidegate.stream.door import STREAM_HEADERS, Bounce, Refuse
@@ -83,3 +84,7 @@ class UnframingTransport:
     def get_write_buffer_size(self) -> int:
         """Bytes not yet taken by the socket."""
         return self._transport.get_write_buffer_size()
+
+    def get_extra_info(self, name: str) -> Any:
+        """The connection's own."""
+        return self._transport.get_extra_info(name)

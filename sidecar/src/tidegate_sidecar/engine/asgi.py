@@ -8,7 +8,7 @@ chunks, go through ASGI's ``send``; the web server frames them again as it must.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +17,7 @@ from tidegate.stream.requests import StreamRequest
 from tidegate.wire.http import unframe
 from tidegate_sidecar.asgi import raw_path, respond, start_response
 from tidegate_sidecar.engine.admission import Admission
-from tidegate_sidecar.engine.request_headers import ABORT, stream_request
+from tidegate_sidecar.engine.request_headers import CONNECTION, stream_request
 from tidegate_sidecar.engine.stream import Stream
 
 _REQUEST_LINE_REST = len("  HTTP/1.1\r\n\r\n")
@@ -30,9 +30,9 @@ class ResponseTransport:
     Whatever is written pauses the stream until `serve` has sent it, so at most one write waits.
     """
 
-    def __init__(self, abort: Callable[[], None] | None) -> None:
+    def __init__(self, below: asyncio.Transport | None) -> None:
         self.stream: Stream | None = None
-        self._abort = abort
+        self._below = below
         self._chunks: list[bytes] = []
         self._size = 0
         self._paused = False
@@ -59,12 +59,16 @@ class ResponseTransport:
     def abort(self) -> None:
         """Stop at once, without the end of the response."""
         self.aborted.set()
-        if self._abort is not None:
-            self._abort()
+        if self._below is not None:
+            self._below.abort()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes not yet given to the web server."""
-        return self._size
+        """Bytes not yet given to the web server, and those it has not got rid of."""
+        return self._size + (0 if self._below is None else self._below.get_write_buffer_size())
+
+    def get_extra_info(self, name: str) -> Any:
+        """The connection's own, where it is known."""
+        return None if self._below is None else self._below.get_extra_info(name)
 
     async def serve(self, send: Send) -> None:
         """Send what is written until the stream is closed."""
@@ -75,6 +79,9 @@ class ResponseTransport:
             body = unframe(b"".join(chunks))
             if body:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+                # A server waits for its socket before it takes more: so this one returns when
+                # what was sent has left, and the stream counts as stalled until then.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
             self._size -= sum(map(len, chunks))
             if self._closing and not self._chunks:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -99,8 +106,8 @@ class AsgiStreams:
         if isinstance(decision, Recall):
             decision = await self._admission.decide_recalled(decision, "asgi")
         if isinstance(decision, Accept) and not decision.headers_only:
-            abort = scope.get("extensions", {}).get(ABORT, {}).get("call")
-            await self._stream(decision, ResponseTransport(abort), receive, send)
+            below = scope.get("extensions", {}).get(CONNECTION, {}).get("transport")
+            await self._stream(decision, ResponseTransport(below), receive, send)
         elif isinstance(decision, Accept | Bounce):
             body = decision.body if isinstance(decision, Bounce) else b""
             await respond(send, 200, STREAM_HEADERS, b"" if decision.headers_only else body)

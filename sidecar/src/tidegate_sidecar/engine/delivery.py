@@ -21,6 +21,7 @@ from tidegate.stream.log import EventLog
 from tidegate.stream.resume import catch_up
 from tidegate.wire.encode import encode_gap
 from tidegate.wire.http import frame
+from tidegate_sidecar.engine.backlog import Backlog
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.stream import Queue, Stream
@@ -40,12 +41,23 @@ LATE_BYTES = 64 * 1024
 LATE_EVENTS = 512
 """The same in events."""
 
+PATIENCE_S = 0.1
+"""A stalled stream that has taken nothing for this long is not waited for."""
+
+READERS_S = 1.0
+"""The longest that the log waits for streams that read, at a time."""
+
+_POLL_S = 0.005
+
 REPLAY_BURST_S = 0.25
 """How much of a second's replay budget may be spent at once."""
 
 
 class Delivery:
-    """Serves streams; `fail` ends one whose transport has raised, and only that one."""
+    """Serves streams; `cut` ends one at once, for a cause: its transport has raised (``error``), or
+    all streams together hold more than `max_pending_bytes` and it is among the slowest
+    (``backlog``).
+    """
 
     def __init__(
         self,
@@ -53,16 +65,18 @@ class Delivery:
         log: EventLog,
         counters: Counters,
         *,
+        max_pending_bytes: int,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
-        fail: Callable[[Stream], None],
+        cut: Callable[[Stream, str], None],
     ) -> None:
         self._log = log
         self._counters = counters
         self._settings = settings
         self._clock = clock
         self._loop = loop
-        self._fail = fail
+        self._cut = cut
+        self.backlog = Backlog(max_pending_bytes)
         rate_per_s = settings.replay_bytes_per_s
         self._bucket = TokenBucket(rate_per_s, rate_per_s * REPLAY_BURST_S, clock())
         self._passes: deque[Audience[Stream]] = deque()
@@ -87,6 +101,35 @@ class Delivery:
             stream.queue = Queue.LATE
             self._late.append(stream)
             self._kick()
+
+    def stalled(self, stream: Stream) -> None:
+        """The socket of `stream` is full: no pass comes to it until it drains."""
+        stream.live = False
+        self._counters.stalls += 1
+        self.backlog.begin(stream, self._clock())
+        if self.backlog.is_over:
+            self._kick()
+
+    def flowing(self, stream: Stream) -> None:
+        """The socket of `stream` has drained."""
+        self.backlog.end(stream)
+        if stream.phase is Phase.OPEN:
+            self.late(stream)
+
+    async def wait_for_readers(self, start: int, floor: int) -> None:
+        """Wait for streams that would lack something below `floor` and are reading.
+
+        Those are streams that had everything up to `start` and have taken bytes within
+        `PATIENCE_S`. What a client misses because it does not read is its own gap; that others
+        wait for it is bounded by `PATIENCE_S` for each stall, and by `READERS_S` altogether.
+        """
+        end = self._clock() + READERS_S
+        while (now := self._clock()) < end:
+            lacking = (s for s in self.backlog if start <= s.cursor < floor)
+            if not any(self.backlog.stalled_s(s, now) < PATIENCE_S for s in lacking):
+                return
+            await asyncio.sleep(_POLL_S)
+            await self.idle()
 
     def newcomer(self, stream: Stream, now: float) -> bytes:
         """What a new `stream` gets with its first bytes; the rest follows at replay speed."""
@@ -145,6 +188,7 @@ class Delivery:
                 self._wake_waiters()
 
     def _deliver(self, now: float) -> None:
+        self._relieve(now)
         budget = SLICE
         while budget > 0 and self._passes:
             audience = self._passes[0]
@@ -155,6 +199,12 @@ class Delivery:
         for _ in range(min(len(self._late), LATE_SLICE)):
             self._attend(self._late.popleft(), now)
         self._replay(now)
+        self._relieve(now)
+
+    def _relieve(self, now: float) -> None:
+        for stream in self.backlog.excess(now):
+            self.backlog.end(stream)
+            self._cut(stream, "backlog")
 
     def _visit(self, audience: Audience[Stream], budget: int, now: float) -> int:
         """Go on with the pass over `audience`; returns how many streams were visited."""
@@ -294,7 +344,7 @@ class Delivery:
 
     def _failed(self, stream: Stream) -> None:
         self._counters.failed_writes += 1
-        self._fail(stream)
+        self._cut(stream, "error")
 
     def _wake_waiters(self) -> None:
         for waiter in self._idle_waiters:

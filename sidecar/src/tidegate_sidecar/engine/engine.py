@@ -60,7 +60,8 @@ class Engine:
             self._counters,
             clock=clock,
             loop=loop,
-            fail=self._write_failed,
+            max_pending_bytes=limits.max_pending_bytes,
+            cut=self._cut,
         )
         self._closer = Closer(
             log,
@@ -74,6 +75,7 @@ class Engine:
             log,
             self._registry,
             self._counters,
+            self._delivery.backlog,
             clock=clock,
             loop=loop,
             cut=self._closer.cut,
@@ -90,7 +92,7 @@ class Engine:
             pod_name=pod_name,
             clock=clock,
             host=self,
-            fail=self._write_failed,
+            cut=self._cut,
             recall=recall or _nothing_kept,
         )
         self.gate = self.admission.gate
@@ -201,24 +203,21 @@ class Engine:
 
     def stalled(self, stream: Stream) -> None:
         """The socket is full: no pass comes to this stream until it drains."""
-        stream.live = False
-        stream.stall = (stream.transport.get_write_buffer_size(), self._clock())
-        self._counters.stalls += 1
+        self._delivery.stalled(stream)
 
     def flowing(self, stream: Stream) -> None:
         """The socket has drained."""
-        stream.stall = None
-        if stream.phase is Phase.OPEN:
-            self._delivery.late(stream)
+        self._delivery.flowing(stream)
 
     def lost(self, stream: Stream, error: Exception | None) -> None:
         """The connection is gone."""
+        self._delivery.backlog.end(stream)
         self._registry.gone(stream, _cause(error))
 
     # Within
 
-    def _write_failed(self, stream: Stream) -> None:
-        self._closer.cut(stream, "error")
+    def _cut(self, stream: Stream, cause: str) -> None:
+        self._closer.cut(stream, cause)
 
     def _chores(self, now: float) -> None:
         self._counters.handshake_timeouts += self.admission.header_timeouts.expire(now)

@@ -109,7 +109,7 @@ def _plain_request(
     if head is None:
         return None
     request = stream_request("GET", "1.1", head.url, head.headers, len(data))
-    if not is_stream_path(request.path) or request.has_body or request.upgrades or request.expects:
+    if not is_stream_path(request.path) or request.has_body or request.expects:
         return None
     return request, head.headers
 
@@ -124,6 +124,8 @@ def _whole_head(data: bytes, max_bytes: int) -> _Head | None:
     parser = httptools.HttpRequestParser(head)
     try:
         parser.feed_data(data)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+    except httptools.HttpParserUpgrade:
+        pass  # an offer, which is ignored; the head is complete
+    except httptools.HttpParserError:
         return None
     return head if head.complete and parser.get_http_version() == "1.1" else None

@@ -16,6 +16,7 @@ from tidegate.stream.log import EventLog
 from tidegate.stream.retries import outgrown_ms, reassign
 from tidegate.wire.encode import HEARTBEAT, encode_cursor, encode_retry
 from tidegate.wire.http import frame
+from tidegate_sidecar.engine.backlog import Backlog
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.registry import Ages, Registry
@@ -55,6 +56,7 @@ class Housekeeping:
         log: EventLog,
         registry: Registry,
         counters: Counters,
+        backlog: Backlog,
         *,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
@@ -64,6 +66,7 @@ class Housekeeping:
         self._log = log
         self._registry = registry
         self._counters = counters
+        self._backlog = backlog
         self._clock = clock
         self._loop = loop
         self._cut = cut
@@ -113,7 +116,8 @@ class Housekeeping:
 
     def _look_at(self, stream: Stream, rounds: int, now: float) -> None:
         if stream.stall is not None:
-            self._check_progress(stream, stream.stall, now)
+            if self._backlog.stalled_s(stream, now) >= self._write_timeout_s:
+                self._cut(stream, "slow")
         elif stream.live and self._cursor_is_due(stream, rounds):
             self._tell_cursor(stream, now)
         elif stream.live and stream.spread_ms < self._outgrown_ms:
@@ -121,13 +125,6 @@ class Housekeeping:
         elif now - stream.last_write_s >= self._idle_s:
             self._counters.heartbeats += 1
             self._write(stream, _HEARTBEAT, now)
-
-    def _check_progress(self, stream: Stream, stall: tuple[int, float], now: float) -> None:
-        size = stream.transport.get_write_buffer_size()
-        if size < stall[0]:
-            stream.stall = (size, now)
-        elif now - stall[1] >= self._write_timeout_s:
-            self._cut(stream, "slow")
 
     def _cursor_is_due(self, stream: Stream, rounds: int) -> bool:
         """Once in so many rounds, a different one for each stream."""

@@ -4,8 +4,8 @@ It has the connections that `FastPathProtocol` did not answer on their first byt
 stream, what came in pieces, and what follows on a kept connection. It is uvicorn's own httptools
 protocol with one question added: once a request's head is complete, the door decides. A
 connection that is accepted changes its protocol to a slim `Stream` before any task or request
-object is made for it, and never comes back. It must be entirely ours for that: GET, no body, no
-upgrade, nothing pipelined, no response unfinished, nothing buffered; whatever is not goes on as
+object is made for it, and never comes back. It must be entirely ours for that: GET, no body,
+nothing pipelined, no response unfinished, nothing buffered; whatever is not goes on as
 if this module did not exist.
 
 Two limits of the request head, which httptools does not have, are kept here for all requests: its
@@ -17,17 +17,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from tidegate.contract.errors import CallerError
 from tidegate.stream.door import Decision, Defer
 from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_process.plain_http import PlainHttpProtocol
 from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.handoff import Handoff
-from tidegate_sidecar.engine.request_headers import ABORT, HEAD_END, stream_request
+from tidegate_sidecar.engine.request_headers import (
+    CONNECTION,
+    HEAD_END,
+    origin_form,
+    stream_request,
+)
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(PlainHttpProtocol):
     """One connection until it becomes a stream or closes; a subclass sets `admission`."""
 
     admission: Admission
@@ -81,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Ask the door, and take the connection over or let the request go on."""
-        if self._left:
+        if self._left or self.offers_upgrade:
             return
         self._reading_head = False
         self.admission.header_timeouts.done(self.transport)
@@ -98,7 +102,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """An ordinary request is complete; what follows is another head."""
-        if self._left:
+        if self._left or self.offers_upgrade:
             return
         self._reading_head = True
         self._message_ended = True
@@ -107,7 +111,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _decide(self) -> Decision:
         too_large = len(self._head) > self.admission.max_header_bytes
-        if not too_large and not is_stream_path(self.url.partition(b"?")[0]):
+        if not too_large and not is_stream_path(origin_form(self.url).partition(b"?")[0]):
             return Defer("not_a_stream")
         request = self._request()
         if too_large and not request.response_unfinished and not request.write_buffer_used:
@@ -115,7 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
         decision = self.admission.decide(request, "takeover")
         if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
-            detail = "an HTTP/1.0 stream request must stand alone: GET, no body, no upgrade"
+            detail = "an HTTP/1.0 stream request must stand alone: GET, no body"
             return self.admission.refuse(CallerError("bad_request", detail, decision.reason))
         return decision
 
@@ -134,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _go_on(self) -> None:
         # Without it a peer that does not read could hold its connection for ever: closing waits.
-        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        self.scope["extensions"] = {CONNECTION: {"transport": self.transport}}
         super().on_headers_complete()
         if self.admission.gate.closing and self.cycle is not None:
             self.cycle.keep_alive = False

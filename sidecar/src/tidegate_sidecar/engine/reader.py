@@ -11,7 +11,7 @@ from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import GapReason
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine.counters import Counters
-from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.delivery import LATE_BYTES, LATE_EVENTS, Delivery
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import final_cursor
 
@@ -58,11 +58,36 @@ class LogReader:
 
         Returns when the streams have it, so that no reader outruns them.
         """
-        for entry in entries:
-            self.append(entry)
+        if self.is_filled:
+            await self._append_in_pieces(entries)
+        else:
+            for entry in entries:
+                self.append(entry)
         self._log.advance(position)
         if self.is_filled:
             await self.caught_up()
+
+    async def _append_in_pieces(self, entries: Sequence[LogEntry]) -> None:
+        """Serve the streams before what they lack is dropped: a batch may be larger than the ring.
+
+        A piece is at most half of the ring, and no more than one stream is served at once.
+        """
+        log = self._log
+        most_events = max(1, min(LATE_EVENTS, log.max_events // 2))
+        most_bytes = min(LATE_BYTES, log.max_bytes // 2)
+        start, count, size = log.head, 0, 0
+        for entry in entries:
+            if count and (count >= most_events or size + len(entry.data) > most_bytes):
+                await self.caught_up()
+                if len(self._delivery.backlog):
+                    floor = log.floor_after(most_events, most_bytes)
+                    await self._delivery.wait_for_readers(start, floor)
+                count = size = 0
+            before = log.head
+            self.append(entry)
+            if log.head != before:
+                count += 1
+                size += len(entry.data)
 
     async def caught_up(self) -> None:
         """Wait until everything appended is delivered, to those that take it.

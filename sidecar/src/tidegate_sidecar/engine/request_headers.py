@@ -10,10 +10,18 @@ from tidegate.stream.requests import StreamRequest
 
 HEAD_END: Final = b"\r\n\r\n"
 
-ABORT: Final = "tidegate.abort"
-"""ASGI extension of our own protocol: ``call`` ends the connection below a response at once."""
+CONNECTION: Final = "tidegate.connection"
+"""ASGI extension of our own protocol: ``transport`` is the connection below a response."""
 
 _LAST_EVENT_ID: Final = HEADER_LAST_EVENT_ID.lower().encode()
+
+
+def origin_form(target: bytes) -> bytes:
+    """Path and query of a request target that may be a whole URL (RFC 9112, 3.2.2)."""
+    if target.startswith(b"/"):
+        return target
+    _, found, rest = target.partition(b"://")
+    return b"/" + rest.partition(b"/")[2] if found else target
 
 
 def stream_request(
@@ -29,21 +37,20 @@ def stream_request(
 ) -> StreamRequest:
     """The request with this `target` (path and query) and `headers` (names in lower case).
 
-    Of several cursors the last one counts. `header_bytes` is the size of the whole head; the flags
-    are facts of the connection that forbid to take it over, see `StreamRequest`.
+    Of several cursors the last one counts. An offered upgrade is ignored (RFC 9110, 7.8).
+    `header_bytes` is the size of the whole head; the flags are facts of the connection that forbid
+    to take it over, see `StreamRequest`.
     """
     last_event_id = b""
-    has_body = upgrades = expects = False
+    has_body = expects = False
     for name, value in headers:
         if name == _LAST_EVENT_ID:
-            last_event_id = value
+            last_event_id = value.strip(b" \t")
         elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
             has_body = True
-        elif name == b"upgrade":
-            upgrades = True
         elif name == b"expect":
             expects = True
-    path, _, query = target.partition(b"?")
+    path, _, query = origin_form(target).partition(b"?")
     return StreamRequest(
         method,
         http_version,
@@ -52,7 +59,6 @@ def stream_request(
         last_event_id,
         header_bytes,
         has_body,
-        upgrades,
         expects,
         pipelined,
         response_unfinished,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.stream_events import GapReason
@@ -39,6 +39,9 @@ class StreamTransport(Protocol):
 
     def get_write_buffer_size(self) -> int:
         """Bytes not yet taken by the socket."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """What is known of the connection; ``socket`` where it has one of its own."""
 
 
 class Host(Protocol):

@@ -27,6 +27,7 @@ from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.streams import Streams
 
 NDJSON: Final = "application/x-ndjson"
+_NDJSON_KINDS: Final = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
 BATCH_BYTES: Final = 16 * 2**20
 """An NDJSON body: large enough that its request costs nothing, small enough to hold in memory."""
@@ -77,7 +78,7 @@ class PublishPort:
     async def publish(self, request: Request) -> Response:
         """One event as JSON, or several as NDJSON; 202 with the id or ids."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == NDJSON:
+        if kind in _NDJSON_KINDS:
             return await self._publish_lines(await read_body(request, BATCH_BYTES))
         limit = self._max_event_bytes * _JSON_GROWTH + MAX_ADDRESS_BYTES
         document = await self._publish_one(await read_body(request, limit))
