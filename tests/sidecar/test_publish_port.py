@@ -15,6 +15,7 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.publish import MAX_ADDRESS_BYTES
 from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.memory.log import MemoryBackplane
@@ -90,7 +91,7 @@ async def test_one_event_is_answered_with_its_id(port: Port, log: Log) -> None:
         (b'{"to":"all","data":"","event":"a\\nb"}', 400, "bad_event", "event"),
         (b'{"to":"all","data":"","key":"a\\u0000"}', 400, "bad_key", "key"),
         (b'{"to":"all","data":"%s"}' % (b"x" * 101), 413, "event_too_large", "data"),
-        (b" " * 140_000, 413, "body_too_large", None),
+        (b" " * (MAX_ADDRESS_BYTES + 1000), 413, "body_too_large", None),
     ],
     ids=lambda v: str(v)[:24],
 )
