@@ -64,9 +64,9 @@ test('a URL must name its stream', () => {
   for (const url of ['/events', '/sse/subscribe/42', '/s/42?stream=', '/s/42?stream=a%20b']) {
     assert.throws(() => new AcknowledgingSseClient(url), {name: 'RangeError', message: /stream=NAME/})
   }
-  assert.throws(() => client('/s/42?stream=a', {acknowledgeEveryMs: -1}), /acknowledgeEveryMs/)
-  const made = client('/sse/subscribe/42/?stream=a.b-c_1', {handover: true})
-  assert.equal(made.acknowledgeUrl, '/sse/subscribe/42/ack?stream=a.b-c_1&handover=1')
+  assert.throws(() => client('http://p/s/42?stream=a', {acknowledgeEveryMs: -1}), /acknowledgeEveryMs/)
+  const made = client('http://p/sse/subscribe/42/?stream=a.b-c_1#x', {handover: true})
+  assert.equal(made.acknowledgeUrl, 'http://p/sse/subscribe/42/ack?stream=a.b-c_1')
 })
 
 test('where a stream begins is acknowledged, and then what a listener has handled', async () => {
