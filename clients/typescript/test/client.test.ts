@@ -336,11 +336,11 @@ test('a slow loop makes the reading stop, and loses nothing', async () => {
     write()
   }
   const server = await served(answer)
-  const sse = client(server, {idleTimeoutMs: 200})
+  const sse = client(server, {idleTimeoutMs: 1000})
   let seen = 0
   for await (const {lastEventId} of sse) {
     assert.equal(lastEventId, `e-${++seen}`)
-    if (seen === 1) await new Promise((resolve) => setTimeout(resolve, 400))
+    if (seen === 1) await new Promise((resolve) => setTimeout(resolve, 1500))
     if (seen === total) break
   }
   assert.equal(server.requests.length, 1, 'our own slowness is not the silence of the server')
