@@ -11,28 +11,10 @@
  */
 import {CLOSED, CONNECTING, OPEN} from './actions.js'
 import type {Action, Ending, LostReason, Moment, ReadyState, StopReason} from './actions.js'
+import {expiryMs, leaveByMs, type Connection} from './connection.js'
 import {CONNECTED, CURSOR, GAP, SHUTDOWN, isReserved, readControl} from './contract.js'
 import {judge, retryDelayMs, type Settings} from './decisions.js'
 import type {ParsedEvent} from './parser.js'
-
-interface Connection {
-  readonly conn: number
-  /** Whether headers have come. */
-  opened?: boolean
-  /** When it was asked for, and once opened, when that was. */
-  sinceMs: number
-  /** When the last byte came. */
-  activeMs: number
-  pod?: unknown
-  /** Whether it has carried an event: a goodbye before that is a bounce. */
-  live?: boolean
-  /** Whether `connected` was its first event: then reserved names are the server's own. */
-  tidegate?: boolean
-  /** From the goodbye on: when the server ends it at the latest. */
-  leaveMs?: number
-  /** Whether its handover has already led to the very same pod; it is tried once more. */
-  ledNowhere?: boolean
-}
 
 /** A retry that fires this late has been slept over: all machines of a fleet wake at one time. */
 const SLEPT_MS = 10_000
@@ -95,7 +77,7 @@ export class Connector {
   /** When {@link tick} is due next; `Infinity`: never. */
   deadlineMs(): number {
     const expiries = this.#conns.map((held) => this.#expiryMs(held))
-    return Math.min(this.#retryAtMs, this.#leaveByMs(), ...expiries)
+    return Math.min(this.#retryAtMs, leaveByMs(this.#conns, this.#settings), ...expiries)
   }
 
   /** Response headers have come; `retryAfterMs` is 0 without the header. */
@@ -124,8 +106,7 @@ export class Connector {
       // The server has no room for two: break before make, at no cost in attempts.
       const floorMs = this.#clamp(retryAfterMs)
       const delayMs = Math.max(this.#spreadMs(at), floorMs)
-      this.#notBeforeMs = at.nowMs + floorMs
-      this.#retryAtMs = at.nowMs + delayMs
+      this.#waitFor(delayMs, floorMs, at)
       return [...this.#abort(2), this.#lost('planned', delayMs, status)]
     }
     return this.#fail(held, 'status', at, retryAfterMs, status)
@@ -165,28 +146,7 @@ export class Connector {
       this.#assigned = false
       return first ? this.#bounce(held, at) : this.#leave(held, event, goodbye.deadline_ms, at)
     }
-    const connected = first && type === CONNECTED && readControl(data, 'heartbeat_ms', 'spread_ms')
-    if (first && !connected) {
-      // What another server announced says nothing about this one.
-      this.#handsOver = this.#assigned = false
-      this.#heartbeatMs = 0
-    }
-    if (connected) {
-      held.pod = connected.pod
-      const [old] = this.#conns
-      const retryAtMs = at.nowMs + this.#spreadMs(at)
-      // A handover that led to the very same pod is tried once more, while the old stream lasts
-      // (a stream that is not leaving has no such time).
-      if (old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
-        old!.ledNowhere = true
-        this.#retryAtMs = retryAtMs
-        return this.#drop(held)
-      }
-      held.tidegate = true
-      this.#handsOver = connected.handover === true
-      this.#heartbeatMs = connected.heartbeat_ms
-      this.#assigned = connected.spread_ms > 0
-    }
+    if (first && !this.#greeted(held, event, at)) return this.#drop(held)
     held.live = true
     this.lastEventId = event.lastEventId
     // The first word of the next connection is the moment at which the old one is not needed.
@@ -194,8 +154,34 @@ export class Connector {
     const control = !!held.tidegate && type !== GAP && isReserved(type)
     // What the application is given is progress; a server that only greets makes none.
     if (!control) this.#attempt = 0
-    const unknown = control && !connected && type !== CURSOR
+    const unknown = control && type !== CURSOR && !(first && type === CONNECTED)
     return unknown ? actions : [...actions, {do: 'deliver', event, control}]
+  }
+
+  /**
+   * The first event says what kind of server it is. False where a handover has led to the very same
+   * pod: that is tried once more, while the old stream lasts.
+   */
+  #greeted(held: Connection, {type, data}: ParsedEvent, at: Moment): boolean {
+    const connected =
+      type === CONNECTED ? readControl(data, 'heartbeat_ms', 'spread_ms') : undefined
+    if (connected) {
+      held.pod = connected.pod
+      const [old] = this.#conns
+      const retryAtMs = at.nowMs + this.#spreadMs(at)
+      // A stream that is not leaving has no such time.
+      if (old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
+        old!.ledNowhere = true
+        this.#retryAtMs = retryAtMs
+        return false
+      }
+    }
+    held.tidegate = !!connected
+    // What another server has announced says nothing about this one.
+    this.#handsOver = connected?.handover === true
+    this.#heartbeatMs = connected?.heartbeat_ms ?? 0
+    this.#assigned = !!connected?.spread_ms
+    return true
   }
 
   /** A connection has ended: cleanly, by an error, or by what no repetition mends. */
@@ -214,7 +200,7 @@ export class Connector {
     const actions = expired.flatMap((held) =>
       this.#fail(held, held.opened ? 'idle' : 'timeout', at)
     )
-    if (nowMs >= this.#leaveByMs()) actions.push(...this.#breakOld(at))
+    if (nowMs >= leaveByMs(this.#conns, this.#settings)) actions.push(...this.#breakOld(at))
     if (nowMs - this.#retryAtMs > SLEPT_MS) this.#retryAtMs = nowMs + this.#spreadMs(at)
     if (nowMs >= this.#retryAtMs) actions.push(this.#open(at))
     return actions
@@ -256,7 +242,7 @@ export class Connector {
   #leave(held: Connection, event: ParsedEvent, deadlineMs: number, at: Moment): Action[] {
     this.lastEventId = event.lastEventId
     this.#restIfStable(held, at)
-    this.#retryAtMs = this.#notBeforeMs = at.nowMs + this.#floorMs
+    this.#waitFor(this.#floorMs, this.#floorMs, at)
     const actions: Action[] = [{do: 'deliver', event, control: true}]
     if (this.repeat === 'unanswered') {
       return [...actions, ...this.#stop('interrupted', 200)]
@@ -278,7 +264,8 @@ export class Connector {
   /** A bounce is an appointment: kept to the millisecond, and no attempt. */
   #bounce(held: Connection, at: Moment): Action[] {
     const delayMs = Math.max(this.#floorMs || this.#spreadMs(at), MIN_BOUNCE_MS)
-    return this.#comeBack(held, 'bounce', at, this.#floorMs, delayMs, 0)
+    this.#waitFor(delayMs, this.#floorMs, at)
+    return this.#letGo(held, 'bounce', delayMs, 0)
   }
 
   #fail(held: Connection, reason: LostReason, at: Moment, retryAfterMs = 0, status = 0): Action[] {
@@ -297,20 +284,18 @@ export class Connector {
     // Retry-After is the same for all it was told to, so the spread must come from here.
     const assigned = this.#assigned && !retryAfterMs
     const delayMs = retryDelayMs(this.#attempt, floorMs, assigned, at.random, this.#settings)
-    return this.#comeBack(held, reason, at, floorMs, delayMs, status)
+    this.#waitFor(delayMs, floorMs, at)
+    return this.#letGo(held, reason, delayMs, status)
   }
 
-  #comeBack(
-    held: Connection,
-    reason: LostReason,
-    {nowMs}: Moment,
-    floorMs: number,
-    delayMs: number,
-    status: number
-  ): Action[] {
-    const actions = this.#drop(held)
+  /** Come back after `delayMs`, and not before `floorMs` though woken. */
+  #waitFor(delayMs: number, floorMs: number, {nowMs}: Moment): void {
     this.#notBeforeMs = nowMs + floorMs
     this.#retryAtMs = nowMs + delayMs
+  }
+
+  #letGo(held: Connection, reason: LostReason, delayMs: number, status: number): Action[] {
+    const actions = this.#drop(held)
     return this.#conns.length ? actions : [...actions, this.#lost(reason, delayMs, status)]
   }
 
@@ -346,17 +331,8 @@ export class Connector {
     return this.#conns.find((held) => held.conn === conn && !held.leaveMs)
   }
 
-  #expiryMs({opened, activeMs, sinceMs, leaveMs}: Connection): number {
-    if (leaveMs) return Infinity
-    const idleMs = this.#settings.idleTimeoutMs || 3 * this.#heartbeatMs || Infinity
-    return opened ? activeMs + idleMs : sinceMs + this.#settings.connectTimeoutMs
-  }
-
-  /** When the old connection must go: at its deadline, or to make room for a next that waits. */
-  #leaveByMs(): number {
-    const [old, next] = this.#conns
-    const patienceMs = next ? next.sinceMs + this.#settings.handoverPatienceMs : Infinity
-    return Math.min(old?.leaveMs ?? Infinity, patienceMs)
+  #expiryMs(held: Connection): number {
+    return expiryMs(held, this.#heartbeatMs, this.#settings)
   }
 
   #spreadMs({random}: Moment): number {

@@ -32,7 +32,7 @@ export function checked(
   const base = fetch ? 'http://relative' : (globalThis.document?.baseURI ?? globalThis.location?.href)
   const full = new URL(url, base)
   if (!fetch && !/^https?:$/.test(full.protocol)) {
-    throw new TypeError(`no event stream comes over ${full.protocol} (${url})`)
+    throw new TypeError(`url: ${url}`)
   }
   // It names what is illegal: credentials in the URL, a method, a header, the body of a GET.
   new Request(full, {

@@ -169,7 +169,7 @@ export abstract class Stream {
       const init = {method, body, signal, headers: sent, cache: 'no-store', credentials}
       const separator = this.url.includes('?') ? '&' : '?'
       const url = this.url + (handover ? `${separator}${QUERY_HANDOVER}=1` : '')
-      const response = await fetch(url, given(init) as RequestInit)
+      const response = await fetch(url, init as RequestInit)
       const {status, headers: got} = response
       const waitMs = retryAfterMs(got.get('retry-after') ?? '', Date.now())
       const type = got.get('content-type') ?? ''
