@@ -35,7 +35,7 @@ const follow = (name, source) => {
   return source
 }
 follow('native', new EventSource(url))
-follow('client', new SseClient(url)).connect()
+follow('client', new SseClient(url, {handover: true})).connect()
 Object.assign(globalThis, {logs})
 """.replace("TOPIC", quote(TOPIC, safe=""))
 

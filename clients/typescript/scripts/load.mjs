@@ -130,7 +130,7 @@ class Person {
       if (!endpoints.length) throw new TypeError('no endpoint')
       const {pod, host, port} = endpoints[Math.floor(Math.random() * endpoints.length)]
       const headers = {...init.headers}
-      if (!this.resume) delete headers['Last-Event-ID']
+      if (!this.resume) delete headers['last-event-id']
       const to = `http://${host}:${port}${url.pathname}${url.search}`
       const response = await fetch(to, {...init, headers})
       return this.#tapped(response, new Wire(this, pod), init.signal)

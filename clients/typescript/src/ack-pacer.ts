@@ -5,7 +5,7 @@
  * first after a rest waits a random part of that: an event for everybody would otherwise be
  * acknowledged by everybody at once. What fails is tried again like a lost stream, newest id first.
  */
-import type {Moment} from './connector.js'
+import type {Moment} from './actions.js'
 import {judge, retryDelayMs, type Settings} from './decisions.js'
 
 /** What a restart without a cursor may repeat at most, against one request per client and time. */

@@ -8,12 +8,16 @@
  * took it asks for the next one; what was not finished comes again.
  */
 import {ACKNOWLEDGE_EVERY_MS, AckPacer} from './ack-pacer.js'
-import {SseClient, type EventOf, type SseClientOptions, type SseEvent} from './client.js'
+import {SseClient} from './client.js'
 import {moment} from './clock.js'
-import {CONNECTED, CURSOR, SHUTDOWN} from './contract.js'
-import {DEFAULTS, retryAfterMs} from './decisions.js'
-import {report} from './listeners.js'
-import {MAX_RETRY_MS} from './parser.js'
+import {GAP, isReserved} from './contract.js'
+import {DEFAULTS, retryAfterMs, type Settings} from './decisions.js'
+import {isAfter} from './ids.js'
+import {Inbox, least, type Loop, type Place} from './inbox.js'
+import {guard, type ListenerOptions} from './listeners.js'
+import type {EventOf, SseClientOptions, SseEvent} from './options.js'
+import {MAX_RETRY_MS, type ParsedEvent} from './parser.js'
+import {given, requestHeaders} from './request.js'
 
 /** Query key by which a client names its stream. */
 export const QUERY_STREAM = 'stream'
@@ -23,53 +27,119 @@ export const PATH_ACKNOWLEDGE = '/ack'
 /** Options: the client's, and how it acknowledges. */
 export interface AcknowledgingOptions extends SseClientOptions {
   /** Off: nothing is acknowledged but by `acknowledge()`. Default: on. */
-  readonly automatic?: boolean
+  readonly automatic?: boolean | undefined
   /** At most one acknowledgement is sent in this time. */
-  readonly acknowledgeEveryMs?: number
-  /** Hears of acknowledgements that are not kept; status 0: no answer. */
-  readonly onAcknowledgeError?: (error: {status: number; willRetry: boolean}) => void
+  readonly acknowledgeEveryMs?: number | undefined
+  /** Gets every acknowledgement that is not kept; status 0: no answer. */
+  readonly onAcknowledgeError?:
+    | ((error: {status: number; willRetry: boolean}) => void)
+    | undefined
 }
 
-/** Not an application's events: they are acknowledged as positions, when all before is handled. */
-const POSITIONS = [CONNECTED, CURSOR]
-const UNTRACKED = ['open', 'error', SHUTDOWN, ...POSITIONS]
+/** A loop that has an event in hand, or was left with one: then it is to be given again. */
+interface HandlingLoop extends Loop {
+  hand?: {readonly event: ParsedEvent; readonly before: Place} | undefined
+  again?: HandlingLoop['hand']
+}
 
+/** An inbox that knows what is handled: an event counts when its loop asks for the next one. */
+export class HandlingInbox extends Inbox<HandlingLoop> {
+  /** Where the client stood before the last event came. */
+  before = this.received
+
+  /** Handled by every loop. */
+  get handled(): Place {
+    const loops = [...this.loops]
+    return least(loops.map(({hand, again, at}) => (hand ?? again)?.before ?? at)) ?? this.received
+  }
+
+  /** All up to `id` is handled, whether a loop has asked for the next one or not. */
+  finish(id: string): void {
+    for (const loop of this.loops) {
+      if (loop.hand && !isAfter(loop.hand.event.lastEventId, id)) loop.hand = undefined
+    }
+  }
+
+  override receive(id: string, event?: ParsedEvent, keep?: boolean): void {
+    this.before = this.received
+    super.receive(id, event, keep)
+  }
+
+  override take(loop: HandlingLoop): ParsedEvent | undefined {
+    const before = loop.at
+    loop.hand = loop.again
+    loop.again = undefined
+    if (loop.hand) return loop.hand.event
+    const event = super.take(loop)
+    if (event) loop.hand = {event, before}
+    return event
+  }
+
+  override leave(loop: HandlingLoop): void {
+    loop.again = loop.hand
+    loop.hand = undefined
+    super.leave(loop)
+  }
+
+  override drop(): void {
+    super.drop()
+    for (const loop of this.loops) {
+      loop.at = loop.again?.before ?? loop.at
+      loop.again = undefined
+    }
+  }
+
+  protected override placeOf(loop: HandlingLoop): Place {
+    return loop.again?.before ?? loop.at
+  }
+
+  protected override idle({hand, again}: HandlingLoop): boolean {
+    return !hand && !again
+  }
+}
+
+/** An event that listeners have not handled. */
 interface Unhandled {
-  readonly id: string
+  /** All before it has come. */
+  readonly before: Place
   done: boolean
 }
 
 /**
- * An {@link SseClient} that acknowledges. A listener that throws or rejects has not handled its
- * event: from then on nothing is acknowledged but by `acknowledge()`, so that it comes again.
- * Throws a `RangeError` for a URL that does not name its stream.
+ * An {@link SseClient} that acknowledges. An event that a loop leaves unfinished comes to the next
+ * loop again. A listener that throws or rejects has not handled its event: nothing behind it is
+ * acknowledged but by `acknowledge()`, so it comes again when the client is closed and connected
+ * anew, or in the next life. Throws a `RangeError` for a URL that does not name its stream.
  */
 export class AcknowledgingSseClient extends SseClient {
   readonly acknowledgeUrl: string
   readonly #options: AcknowledgingOptions
+  readonly #inbox: HandlingInbox
   readonly #pacer: AckPacer
-  readonly #tracked = new Map<unknown, (event: never) => void>()
-  #unhandled: Unhandled[] = []
-  /** Loops that have taken an event and not asked for the next one. */
-  #busyLoops = 0
-  /** Counts what was said to be done, so that no earlier position is said after it. */
-  #said = 0
-  #automatic: boolean
+  readonly #tracked = new Map<unknown, (event: never) => unknown>()
+  readonly #unhandled: Unhandled[] = []
+  #automatic = true
+  /** A listener has failed at the last event in `#unhandled`: nothing behind it counts. */
+  #failed = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #watching: AbortController | undefined
   #sending: Promise<void> | undefined
   #refused = 0
 
   constructor(url: string | URL, options: AcknowledgingOptions = {}) {
-    super(url, options)
+    const postUrl = acknowledgeUrl(String(url).replace(/#.*/s, ''))
+    // Only a Tidegate server keeps acknowledgements, so it need not ask for handovers first.
+    const inbox = new HandlingInbox(options.lastEventId)
+    super(url, {...options, handover: options.handover ?? true}, inbox)
+    this.#inbox = inbox
     const {acknowledgeEveryMs = ACKNOWLEDGE_EVERY_MS, automatic = true, headers} = options
     if (!(acknowledgeEveryMs >= 0)) throw new RangeError('acknowledgeEveryMs')
-    this.acknowledgeUrl = acknowledgeUrl(this.url)
+    this.acknowledgeUrl = postUrl
     this.#options = options
-    const settings = {...DEFAULTS, ...options, renewable: typeof headers === 'function'}
+    const renewable = typeof headers === 'function'
+    const settings = {...DEFAULTS, ...given(options), renewable} as Settings
     this.#pacer = new AckPacer(acknowledgeEveryMs, settings)
     this.#automatic = automatic
-    for (const type of POSITIONS) super.addEventListener(type, (event) => this.#reached(event))
   }
 
   /** The last id that the server has kept. */
@@ -79,8 +149,9 @@ export class AcknowledgingSseClient extends SseClient {
 
   /** Say that everything up to this event (or id) is done; it is sent soon. */
   acknowledge(event: SseEvent | string): void {
-    this.#said++
-    this.#take(typeof event === 'string' ? event : event.lastEventId)
+    const id = typeof event === 'string' ? event : event.lastEventId
+    this.#inbox.finish(id)
+    this.#take(id)
   }
 
   /** Send what waits now; whether the server has kept it. */
@@ -93,95 +164,93 @@ export class AcknowledgingSseClient extends SseClient {
   }
 
   override connect(): void {
-    if (!this.#watching) {
-      this.#watching = new AbortController()
-      const {signal} = this.#watching
-      const {document} = globalThis
-      const leaving = () => void this.flush()
-      globalThis.addEventListener?.('pagehide', leaving, {signal})
-      // The last thing that a page on a phone is sure to hear.
-      document?.addEventListener?.(
-        'visibilitychange',
-        () => document.visibilityState === 'hidden' && leaving(),
-        {signal}
-      )
-    }
     super.connect()
+    if (this.#watching) return
+    // What was not handled comes again.
+    this.#unhandled.length = 0
+    this.#failed = false
+    this.#watching = new AbortController()
+    const {signal} = this.#watching
+    const {document} = globalThis
+    const leaving = () => void this.flush()
+    globalThis.addEventListener?.('pagehide', leaving, {signal})
+    // The last thing that a page on a phone is sure to be told.
+    document?.addEventListener?.(
+      'visibilitychange',
+      () => document.visibilityState === 'hidden' && leaving(),
+      {signal}
+    )
   }
 
   /** Flush, and stop for good. */
   override close(): void {
     this.#watching?.abort()
     this.#watching = undefined
-    this.#unhandled = []
     void this.flush()
     super.close()
   }
 
-  override addEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    if (UNTRACKED.includes(type)) return super.addEventListener(type, listener)
+  override addEventListener<T extends string>(
+    type: T,
+    listener: (event: EventOf<T>) => void,
+    options?: ListenerOptions
+  ): void {
+    if (type !== GAP && isReserved(type)) return super.addEventListener(type, listener, options)
     const tracked = this.#tracked.get(listener) ?? this.#track(listener as (e: SseEvent) => unknown)
     this.#tracked.set(listener, tracked)
-    super.addEventListener(type, tracked as (event: EventOf<T>) => void)
+    super.addEventListener(type, tracked as (event: EventOf<T>) => void, options)
   }
 
   override removeEventListener<T extends string>(
     type: T,
     listener: (event: EventOf<T>) => void
   ): void {
-    const tracked = UNTRACKED.includes(type) ? listener : this.#tracked.get(listener)
+    super.removeEventListener(type, listener)
+    const tracked = this.#tracked.get(listener)
     if (tracked) super.removeEventListener(type, tracked as (event: EventOf<T>) => void)
   }
 
-  override async *[Symbol.asyncIterator](): AsyncGenerator<SseEvent, void, undefined> {
-    for await (const event of super[Symbol.asyncIterator]()) {
-      this.#busyLoops++
-      try {
-        yield event
-      } finally {
-        this.#busyLoops--
-      }
-      if (this.#automatic) this.acknowledge(event)
-    }
+  protected override held(): Place | undefined {
+    return this.#unhandled[0]?.before
   }
 
-  #track(listener: (event: SseEvent) => unknown): (event: SseEvent) => void {
+  protected override advanced(): void {
+    const {handled} = this.#inbox
+    const held = this.held()
+    if (this.#automatic) this.#take(least(held ? [held, handled] : [handled])!.id)
+  }
+
+  #track(listener: (event: SseEvent) => unknown): (event: SseEvent) => unknown {
     return (event) => {
-      if (!this.#automatic) return void listener(event)
-      const entry = {id: event.lastEventId, done: false}
+      // Behind a failure nothing is acknowledged by itself.
+      if (!this.#automatic || this.#failed) return listener(event)
+      const entry = {before: this.#inbox.before, done: false}
       this.#unhandled.push(entry)
-      // All listeners of this event are called before the first promise goes on.
       const handled = new Promise<unknown>((resolve) => resolve(listener(event)))
-      handled.then(() => this.#handled(entry), (error) => this.#failed(error))
+      return handled.then(() => this.#handled(entry), (error) => this.#fail(entry, error))
     }
   }
 
-  /** Acknowledges up to the first event that somebody is still at. */
   #handled(entry: Unhandled): void {
     entry.done = true
     const unhandled = this.#unhandled
-    let last = ''
-    while (unhandled[0]?.done) last = unhandled.shift()!.id
-    if (last && unhandled[0]?.id !== last) this.acknowledge(last)
+    while (unhandled[0]?.done) unhandled.shift()
+    this.advanced()
   }
 
-  #failed(error: unknown): void {
-    this.#automatic = false
-    this.#unhandled = []
-    ;(this.#options.onListenerError ?? report)(error)
-  }
-
-  /** A position of a stream that is quiet, or has just begun: all before it is handled. */
-  #reached({lastEventId}: SseEvent): void {
-    const said = this.#said
-    // A loop that can go on has done so by then, and has said that it is busy.
-    setTimeout(() => {
-      const idle = !this.#unhandled.length && !this.#busyLoops && this.#said === said
-      if (this.#automatic && idle && this.#watching) this.#take(lastEventId)
-    })
+  /** The entry stays, and holds up all that is behind it. */
+  #fail(entry: Unhandled, error: unknown): never {
+    const at = this.#unhandled.indexOf(entry)
+    if (at >= 0) {
+      this.#unhandled.length = at + 1
+      this.#failed = true
+    }
+    throw error
   }
 
   #take(id: string): void {
+    const {waiting, sending, kept} = this.#pacer
+    if (!isAfter(id, waiting || sending || kept)) return
     this.#pacer.acknowledge(id, moment())
     this.#arm()
   }
@@ -214,7 +283,8 @@ export class AcknowledgingSseClient extends SseClient {
     const verdict = this.#pacer.answered(id, status, waitMs, moment())
     this.#arm()
     if (verdict === 'retry' || verdict === 'refused') {
-      this.#options.onAcknowledgeError?.({status, willRetry: verdict === 'retry'})
+      const {onAcknowledgeError: tell, onListenerError} = this.#options
+      guard(() => tell?.({status, willRetry: verdict === 'retry'}), onListenerError)
     }
   }
 
@@ -222,11 +292,12 @@ export class AcknowledgingSseClient extends SseClient {
     const {headers, credentials, fetch = globalThis.fetch} = this.#options
     const {connectTimeoutMs = DEFAULTS.connectTimeoutMs} = this.#options
     const refused = this.#refused
+    const own = typeof headers === 'function' ? await headers({refused}) : headers
     return fetch(this.acknowledgeUrl, {
       method: 'POST',
       // Of a plain text type: a cross-origin page needs no preflight for it (Fetch, CORS-safelisted).
       body: JSON.stringify({id}),
-      headers: typeof headers === 'function' ? await headers({refused}) : (headers ?? {}),
+      headers: requestHeaders(own, '', '*/*'),
       // What is under way when the page goes is finished nevertheless.
       keepalive: true,
       signal: AbortSignal.timeout(connectTimeoutMs),

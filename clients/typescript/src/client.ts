@@ -1,202 +1,181 @@
 /**
- * The client: carries out what the {@link Connector} decides, with `fetch` and one timer.
+ * The client: one {@link Stream} for listeners and loops.
  *
- * Each connection has its own AbortController and parser. A consumer that iterates too slowly makes
- * the reading stop; the server then sees a full socket and tells in a `gap` what was lost.
+ * Listeners are called as events come. A loop takes them one by one, so between the two stands an
+ * {@link Inbox}, and a loop that takes nothing makes the reading stop.
  */
-import {moment} from './clock.js'
-import {CONNECTED, CURSOR, HEADER_LAST_EVENT_ID, QUERY_HANDOVER, SHUTDOWN} from './contract.js'
-import {Connector} from './connector.js'
-import type {Action, LostReason, ReadyState, StopReason} from './connector.js'
-import {DEFAULTS, retryAfterMs, type Settings} from './decisions.js'
-import {watchLifecycle} from './lifecycle.js'
-import {emit, type ErrorListener, type Listeners} from './listeners.js'
-import {MAX_RETRY_MS, OversizedError, Parser, type ParsedEvent} from './parser.js'
+import {isReserved} from './contract.js'
+import {CAPACITY, Inbox, type Place} from './inbox.js'
+import {Listeners, type ErrorListener, type ListenerOptions} from './listeners.js'
+import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
+import {Stream} from './stream.js'
 
-/** An event from the server. */
-export type SseEvent = ParsedEvent
-
-/** The stream is open. */
-export interface OpenEvent {
-  readonly type: 'open'
-}
-
-/** The stream is lost for now (`willRetry`) or for good. */
-export interface SseErrorEvent {
-  readonly type: 'error'
-  readonly reason: LostReason | StopReason
-  readonly willRetry: boolean
-  /** Milliseconds until the next attempt; 0 where there is none. */
-  readonly delayMs: number
-  /** Unplanned attempts used so far; a planned move uses none. */
-  readonly attempt: number
-  /** The HTTP status, 0 without a response. */
-  readonly status: number
-  /** What `fetch` or the header provider threw, if anything. */
-  readonly error?: unknown
-}
-
-/** The iteration's end when the client has given up. */
-export class SseError extends Error {
-  readonly reason: StopReason
-  /** The HTTP status, 0 without a response. */
-  readonly status: number
-
-  constructor(reason: StopReason, status: number) {
-    super(`stopped: ${reason}`)
-    this.reason = reason
-    this.status = status
-  }
-}
-
-/** The part of `fetch` that is used; bring your own for proxies or TLS. */
-export type FetchLike = (url: string, init: RequestInit) => Promise<Response>
-
-/**
- * Request headers, or what makes them anew for every attempt. `refused` is 401 or 403 where the
- * last ones were refused, else 0.
- */
-export type HeadersSource =
-  | Record<string, string>
-  | ((request: {refused: number}) => Record<string, string> | Promise<Record<string, string>>)
-
-/** Options of an {@link SseClient}; everything has a default. */
-export interface SseClientOptions extends Partial<Omit<Settings, 'renewable'>> {
-  readonly headers?: HeadersSource
-  readonly credentials?: RequestCredentials
-  /** Resume after this id. */
-  readonly lastEventId?: string
-  /** Longest line, in UTF-16 code units. */
-  readonly maxLineLength?: number
-  /** Most data of one event, in UTF-16 code units. */
-  readonly maxEventLength?: number
-  readonly fetch?: FetchLike
-  /** Hears what a listener threw; default: a page's `reportError`, else the console. */
-  readonly onListenerError?: ErrorListener
-}
-
-/** What a listener for `T` gets. */
-export type EventOf<T extends string> = T extends 'open'
-  ? OpenEvent
-  : T extends 'error'
-    ? SseErrorEvent
-    : SseEvent
-
-/** Reading stops while an iterator has this many events to take. */
-const QUEUE_LENGTH = 1024
-const NOT_ITERATED = [CONNECTED, CURSOR, SHUTDOWN]
+/** How long a loop that takes nothing holds up the reading for the other consumers. */
+const PATIENCE_MS = 500
 
 /**
  * Follows one event stream through failures and rollouts. Nothing happens before `connect()`.
- * Throws a `RangeError` that names the option for a value that cannot work.
+ * Throws a `RangeError` that names the option for a value that cannot work, and a `TypeError` for
+ * a URL, a header or a body that no request can have.
  */
-export class SseClient implements AsyncIterable<SseEvent> {
-  /** What is asked for; where it is relative, `fetch` resolves it. */
-  readonly url: string
-
-  readonly #options: SseClientOptions
-  readonly #connector: Connector
-  readonly #listeners: Listeners = new Map()
-  readonly #aborts = new Map<number, AbortController>()
-  readonly #queues = new Set<SseEvent[]>()
+export class SseClient extends Stream implements AsyncIterable<SseEvent> {
+  readonly #inbox: Inbox
+  readonly #onListenerError: ErrorListener | undefined
+  readonly #listeners = new Listeners()
   #waiting: (() => void)[] = []
-  #timer: ReturnType<typeof setTimeout> | undefined
-  /** Counts ends and new starts: what was decided in an earlier life is not told any more. */
+  /** Counts ends and new starts: nothing of an earlier life is told. */
   #life = 0
-  #stopped: SseError | undefined
-  #watching: AbortController | undefined
+  /** Whether a loop has connected it: then the last loop closes it. */
+  #byLoop = false
 
-  constructor(url: string | URL, options: SseClientOptions = {}) {
-    const settings = {...DEFAULTS, ...options, renewable: typeof options.headers === 'function'}
-    for (const key in DEFAULTS) {
-      // A back-off that shrinks would be none.
-      if (!(+settings[key as keyof Settings] >= +(key === 'factor'))) throw new RangeError(key)
-    }
-    const [plain] = String(url).split('#') as [string]
-    const separator = plain.includes('?') ? '&' : '?'
-    this.url = plain + (settings.handover ? `${separator}${QUERY_HANDOVER}=1` : '')
-    this.#options = options
-    this.#connector = new Connector(settings, options.lastEventId)
+  constructor(url: string | URL, options: SseClientOptions = {}, inbox?: Inbox) {
+    super(url, options)
+    this.#onListenerError = options.onListenerError
+    this.#inbox = inbox ?? new Inbox(options.lastEventId)
   }
 
-  /** CONNECTING (0), OPEN (1) or CLOSED (2). */
-  get readyState(): ReadyState {
-    return this.#connector.readyState
-  }
-
-  /** The id the next connection resumes after. */
+  /**
+   * The id of the last event that was handed over, to every loop there is, else to the listeners: a
+   * checkpoint. What has come and waits for a loop is behind it.
+   */
   get lastEventId(): string {
-    return this.#connector.lastEventId
+    return this.#inbox.place.id
   }
 
   /** Start following; does nothing when started. */
   connect(): void {
-    const connector = this.#connector
-    const again = () => this.#perform(connector.connect(moment()))
-    if (!this.#watching) {
-      this.#watching = new AbortController()
-      const wake = () => this.#perform(connector.wake(moment()))
-      const hide = () => this.#perform(connector.close())
-      watchLifecycle(this.#watching.signal, wake, hide, again)
-    }
-    this.#stopped = undefined
-    again()
-  }
-
-  /** Stop for good; nothing is delivered any more. May be called in any state, also twice. */
-  close(): void {
-    this.#life++
-    // What had come before the client gave up by itself is still taken.
-    if (!this.#watching || !this.#stopped) for (const queue of this.#queues) queue.length = 0
-    this.#watching?.abort()
-    this.#watching = undefined
-    this.#perform(this.#connector.close())
-    this.#pulse()
-  }
-
-  /** Drop what there is and connect now, resuming after the last event. */
-  reconnect(): void {
-    this.#life++
-    this.#perform(this.#connector.close())
-    this.connect()
-  }
-
-  /** Hear `open`, `error`, `message`, or any event by its name. A listener that throws harms none. */
-  addEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.set(type, (this.#listeners.get(type) ?? new Set()).add(listener))
-  }
-
-  /** Hear it no more. */
-  removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.get(type)?.delete(listener)
+    if (!this.running) this.#byLoop = false
+    this.start(this.#inbox.resume(this.held()))
   }
 
   /**
-   * The application's events, and `gap`. Connects if need be, and then closes when the loop is
-   * left. Ends at `close()` and at 204; throws {@link SseError} when the client gives up.
-   *
-   * @param hidden The types that are passed over.
+   * Stop for good; nothing is delivered any more. What waits for a loop is dropped: `connect()`, or
+   * a new loop, resumes after `lastEventId`. May be called in any state, also twice.
    */
-  async *[Symbol.asyncIterator](hidden = NOT_ITERATED): AsyncGenerator<SseEvent, void, undefined> {
-    const queue: SseEvent[] = []
-    this.#queues.add(queue)
-    const mine = !this.#watching && !this.#stopped
-    if (mine) this.connect()
-    try {
-      for (;;) {
-        for (let event; (event = queue.shift()); this.#pulse()) {
-          if (!hidden.includes(event.type)) yield event
-        }
-        if (!this.#watching) break
-        await this.#change()
+  close(): void {
+    this.#life++
+    this.#inbox.drop()
+    this.stop()
+    this.#pulse()
+  }
+
+  /** Drop the connection and connect now, resuming after the last event that has come. */
+  reconnect(): void {
+    this.#life++
+    this.cut()
+    this.connect()
+  }
+
+  /**
+   * Listen to `open`, `error`, `message`, or any event by its name. A listener that throws, or
+   * whose promise is rejected, harms none.
+   */
+  addEventListener<T extends string>(
+    type: T,
+    listener: (event: EventOf<T>) => void,
+    options?: ListenerOptions
+  ): void {
+    this.#listeners.add(type, listener, options)
+  }
+
+  /** Listen no more. */
+  removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
+    this.#listeners.remove(type, listener)
+  }
+
+  /**
+   * The application's events, and `gap`; goes on where a loop before it was left. Connects if need
+   * be, and then closes when the last loop is left. Ends at `close()` and where there is nothing
+   * more; throws {@link SseError} when the client gives up. A new loop then asks anew.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<SseEvent, void, undefined> {
+    const left = {left: false}
+    const events = this.#events(left)
+    for (const how of ['return', 'throw'] as const) {
+      const leave = events[how].bind(events) as (value: unknown) => Promise<never>
+      // Does not wait for an event that may never come.
+      events[how] = (value: unknown) => {
+        left.left = true
+        this.#pulse()
+        return leave(value)
       }
-      if (this.#stopped && this.#stopped.reason !== 'no_content') throw this.#stopped
+    }
+    return events
+  }
+
+  /** Called when more may have been handled. */
+  protected advanced(): void {}
+
+  /** Up to where listeners have handled what they were given; all of it by default. */
+  protected held(): Place | undefined {
+    return undefined
+  }
+
+  async *#events(state: {left: boolean}): AsyncGenerator<SseEvent, void, undefined> {
+    const inbox = this.#inbox
+    if (!this.running) {
+      this.connect()
+      this.#byLoop = true
+    }
+    const loop = inbox.open()
+    try {
+      while (!state.left) {
+        const event = inbox.take(loop)
+        this.advanced()
+        if (event) {
+          this.#pulse()
+          yield event
+        } else if (this.running) await this.#change()
+        else break
+      }
+      const {stopped} = this
+      if (!state.left && stopped && !/no_content|ended/.test(stopped.reason)) throw stopped
     } finally {
-      this.#queues.delete(queue)
-      // What has stopped is closed, and other loops may still be at it.
-      if (mine && this.#watching) this.close()
+      inbox.leave(loop)
+      if (this.#byLoop && !inbox.running.length) {
+        if (this.running) this.close()
+        else this.stop()
+      }
       this.#pulse()
     }
+  }
+
+  /** Whether somebody listens to the application's events. */
+  get #heard(): boolean {
+    for (const type of this.#listeners.types) if (!isReserved(type)) return true
+    return false
+  }
+
+  protected override deliver(event: SseEvent, control: boolean): void {
+    // What no consumer has taken is kept for the first one that does.
+    this.#inbox.receive(event.lastEventId, control ? undefined : event, !control && !this.#heard)
+    this.#pulse()
+    this.tell(event)
+    this.advanced()
+  }
+
+  protected override reach(id: string): void {
+    this.#inbox.receive(id)
+    this.#pulse()
+    this.advanced()
+  }
+
+  protected override tell(event: OpenEvent | SseErrorEvent | SseEvent): void {
+    const life = this.#life
+    if (!('data' in event)) this.#pulse()
+    this.#listeners.emit(event, () => life === this.#life, this.#onListenerError)
+  }
+
+  protected override room(): Promise<unknown> | undefined {
+    return this.#inbox.length < CAPACITY ? undefined : this.#wait()
+  }
+
+  /** Until a loop has taken something; one that takes nothing holds up the others for so long only. */
+  async #wait(): Promise<void> {
+    let timer
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, true)))
+    if (await Promise.race([late, this.#change()])) this.#inbox.lag(this.#heard)
+    clearTimeout(timer)
   }
 
   /** Until an event has come or has been taken, or the client has closed. */
@@ -205,111 +184,6 @@ export class SseClient implements AsyncIterable<SseEvent> {
   }
 
   #pulse(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
-  }
-
-  #perform(actions: Action[], error?: unknown): void {
-    const life = this.#life
-    for (const action of actions) {
-      if (action.do === 'abort') this.#aborts.get(action.conn)?.abort()
-      // A listener may have closed the client in the middle of these actions.
-      else if (life === this.#life) this.#go(action, error)
-    }
-    this.#arm()
-  }
-
-  #go(action: Exclude<Action, {do: 'abort'}>, error: unknown): void {
-    if (action.do === 'open') {
-      return void this.#follow(action)
-    }
-    if (action.do === 'opened') return this.#emit({type: 'open'})
-    if (action.do === 'deliver') {
-      const {event} = action
-      for (const queue of this.#queues) queue.push(event)
-      this.#pulse()
-      this.#emit(event)
-    } else {
-      const {do: what, ...facts} = action
-      if (what === 'stopped') {
-        this.#stopped = new SseError(action.reason as StopReason, action.status)
-        this.close()
-      }
-      this.#emit({type: 'error', willRetry: what === 'lost', ...facts, error})
-    }
-  }
-
-  #emit(event: OpenEvent | SseErrorEvent | SseEvent): void {
-    const life = this.#life
-    emit(this.#listeners, event, () => life === this.#life, this.#options.onListenerError)
-  }
-
-  /** One timer for everything. It may ring too early, as bytes only move the watchdog back. */
-  #arm(): void {
-    clearTimeout(this.#timer)
-    const connector = this.#connector
-    const waitMs = connector.deadlineMs() - moment().nowMs
-    const ring = () => this.#perform(connector.tick(moment()))
-    // A timer that is asked for more than it can wait for rings at once.
-    if (waitMs < Infinity) this.#timer = setTimeout(ring, Math.min(waitMs, MAX_RETRY_MS))
-  }
-
-  async #follow({conn, lastEventId, renew}: Action & {do: 'open'}): Promise<void> {
-    const connector = this.#connector
-    const abort = new AbortController()
-    connector.online = globalThis.navigator?.onLine !== false
-    this.#aborts.set(conn, abort)
-    let how: 'eof' | 'error' | 'oversized' = 'eof'
-    let thrown: unknown
-    try {
-      const response = await this.#request(abort.signal, lastEventId, renew)
-      const {status, headers} = response
-      const waitMs = retryAfterMs(headers.get('retry-after') ?? '', Date.now())
-      const type = headers.get('content-type') ?? ''
-      this.#perform(connector.responded(conn, status, type, waitMs, moment()))
-      if (connector.holds(conn)) await this.#read(conn, response, lastEventId)
-    } catch (error) {
-      thrown = error
-      how = error instanceof OversizedError ? 'oversized' : 'error'
-    }
-    abort.abort()
-    this.#aborts.delete(conn)
-    this.#perform(connector.ended(conn, how, moment()), thrown)
-  }
-
-  async #request(signal: AbortSignal, lastEventId: string, refused: number): Promise<Response> {
-    const {headers, credentials, fetch = globalThis.fetch} = this.#options
-    // The header's bytes are UTF-8 (WHATWG HTML 9.2.4), but `fetch` takes them as code units.
-    const bytes = new TextEncoder().encode(lastEventId)
-    const sent = {
-      Accept: 'text/event-stream',
-      ...(lastEventId && {[HEADER_LAST_EVENT_ID]: String.fromCharCode(...bytes)}),
-      ...(typeof headers === 'function' ? await headers({refused}) : headers)
-    }
-    const init = {signal, headers: sent, cache: 'no-store', credentials} as RequestInit
-    return fetch(this.url, init)
-  }
-
-  async #read(conn: number, {body}: Response, lastEventId: string): Promise<void> {
-    const connector = this.#connector
-    const parser = new Parser({...this.#options, lastEventId})
-    const reader = body!.getReader()
-    for (;;) {
-      const {value} = await reader.read()
-      if (!value) return
-      connector.activity(conn, moment().nowMs)
-      for (const item of parser.feed(value)) {
-        if ('retryMs' in item) connector.retry(conn, item.retryMs)
-        else if ('type' in item) this.#perform(connector.event(conn, item, moment()))
-        if (!connector.holds(conn)) return
-      }
-      connector.position(conn, parser.lastEventId)
-      while ([...this.#queues].some(({length}) => length >= QUEUE_LENGTH)) {
-        // This silence is ours, not the server's.
-        connector.activity(conn, Infinity)
-        await this.#change()
-        connector.activity(conn, moment().nowMs)
-        this.#arm()
-      }
-    }
+    if (this.#waiting.length) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

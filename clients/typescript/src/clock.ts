@@ -1,5 +1,5 @@
 /** The time that decisions are made by. */
-import type {Moment} from './connector.js'
+import type {Moment} from './actions.js'
 
 let aheadMs = 0
 

@@ -9,71 +9,26 @@
  * Every connection has a number, and what arrives for a number that is no longer held is ignored,
  * so nothing late can revive anything.
  */
-import {CONNECTED, SHUTDOWN, readControl} from './contract.js'
+import {CLOSED, CONNECTING, OPEN} from './actions.js'
+import type {Action, Ending, LostReason, Moment, ReadyState, StopReason} from './actions.js'
+import {expiryMs, leaveByMs, type Connection} from './connection.js'
+import {CONNECTED, CURSOR, GAP, SHUTDOWN, isReserved, readControl} from './contract.js'
 import {judge, retryDelayMs, type Settings} from './decisions.js'
 import type {ParsedEvent} from './parser.js'
 
-export const CONNECTING = 0
-export const OPEN = 1
-export const CLOSED = 2
-/** The states of an EventSource (WHATWG HTML 9.2.2). */
-export type ReadyState = typeof CONNECTING | typeof OPEN | typeof CLOSED
-
-/**
- * Now, in milliseconds of a clock that goes on while the machine sleeps (it must find its deadlines
- * past) and never back, and a random number in [0, 1).
- */
-export interface Moment {
-  readonly nowMs: number
-  readonly random: number
-}
-
-/** Why there is no stream at the moment; `planned` is the server's goodbye. */
-export type LostReason = 'eof' | 'error' | 'idle' | 'timeout' | 'bounce' | 'planned' | 'status'
-
-/** Why the client has given up. */
-export type StopReason =
-  | 'no_content'
-  | 'unauthorized'
-  | 'refused'
-  | 'not_a_stream'
-  | 'oversized'
-  | 'exhausted'
-
-/** What the shell has to do. `renew` is the 401 or 403 to answer with new credentials, or 0. */
-export type Action =
-  | {do: 'open'; conn: number; lastEventId: string; renew: number}
-  | {do: 'abort'; conn: number}
-  | {do: 'opened'}
-  | {do: 'deliver'; event: ParsedEvent}
-  | {do: 'lost'; reason: LostReason; delayMs: number; attempt: number; status: number}
-  | {do: 'stopped'; reason: StopReason; delayMs: number; attempt: number; status: number}
-
-interface Connection {
-  readonly conn: number
-  /** Whether headers have come. */
-  opened?: boolean
-  /** When it was asked for, and once opened, when that was. */
-  sinceMs: number
-  /** When the last byte came. */
-  activeMs: number
-  pod?: unknown
-  /** Whether it has carried an event: a goodbye before that is a bounce. */
-  live?: boolean
-  /** From the goodbye on: when the server ends it at the latest. */
-  leaveMs?: number
-  /** Whether its handover has already led to the very same pod; it is tried once more. */
-  ledNowhere?: boolean
-}
-
 /** A retry that fires this late has been slept over: all machines of a fleet wake at one time. */
 const SLEPT_MS = 10_000
+
+/** No bounce brings a client back sooner, or a server that names no time would be asked in a loop. */
+const MIN_BOUNCE_MS = 100
 
 export class Connector {
   readyState: ReadyState
   lastEventId: string
   /** Without a network, failures never exhaust the attempts. */
   online: boolean
+  /** What is asked for again; see {@link Settings}. */
+  repeat: Settings['repeat']
 
   readonly #settings: Settings
   #conns: Connection[] = []
@@ -85,11 +40,15 @@ export class Connector {
   #floorMs = 0
   #assigned = false
   #heartbeatMs = 0
+  #exhausted = false
+  /** Whether the server has said in `connected` that it hands over. */
+  #handsOver = false
 
   constructor(settings: Settings, lastEventId = '') {
     this.readyState = CLOSED
     this.online = true
     this.#settings = settings
+    this.repeat = settings.repeat
     this.lastEventId = lastEventId
   }
 
@@ -98,13 +57,14 @@ export class Connector {
     if (this.readyState !== CLOSED) return []
     this.readyState = CONNECTING
     this.#attempt = 0
-    this.#renewed = false
+    this.#renewed = this.#exhausted = false
     return [this.#open(at)]
   }
 
   /** End everything, from any state. */
   close(): Action[] {
     this.readyState = CLOSED
+    this.#exhausted = false
     this.#retryAtMs = Infinity
     return this.#abort(2)
   }
@@ -117,7 +77,7 @@ export class Connector {
   /** When {@link tick} is due next; `Infinity`: never. */
   deadlineMs(): number {
     const expiries = this.#conns.map((held) => this.#expiryMs(held))
-    return Math.min(this.#retryAtMs, this.#leaveByMs(), ...expiries)
+    return Math.min(this.#retryAtMs, leaveByMs(this.#conns, this.#settings), ...expiries)
   }
 
   /** Response headers have come; `retryAfterMs` is 0 without the header. */
@@ -138,12 +98,15 @@ export class Connector {
       return [...this.#drop(held), this.#open(at, status)]
     }
     if (verdict !== 'retry') return this.#stop(verdict, status)
+    // 503 says that nothing was done; after another 5xx a POST may have been carried out.
+    if (this.repeat === 'unanswered' && status >= 500 && status !== 503) {
+      return this.#stop('refused', status)
+    }
     if (status === 429 && held === this.#conns[1]) {
       // The server has no room for two: break before make, at no cost in attempts.
       const floorMs = this.#clamp(retryAfterMs)
       const delayMs = Math.max(this.#spreadMs(at), floorMs)
-      this.#notBeforeMs = at.nowMs + floorMs
-      this.#retryAtMs = at.nowMs + delayMs
+      this.#waitFor(delayMs, floorMs, at)
       return [...this.#abort(2), this.#lost('planned', delayMs, status)]
     }
     return this.#fail(held, 'status', at, retryAfterMs, status)
@@ -165,45 +128,68 @@ export class Connector {
     if (this.#listens(conn)) this.lastEventId = lastEventId
   }
 
-  /** An event has come. */
+  /**
+   * An event has come. In a Tidegate stream the reserved names are the server's own words: those
+   * that are understood are obeyed and delivered as such, the others go no further.
+   */
   event(conn: number, event: ParsedEvent, at: Moment): Action[] {
     const held = this.#listens(conn)
     if (!held) return []
     const {type, data} = event
-    const goodbye = type === SHUTDOWN && readControl(data, 'reconnect_after_ms', 'deadline_ms')
+    const first = !held.live
+    const goodbye =
+      type === SHUTDOWN &&
+      (first || held.tidegate) &&
+      readControl(data, 'reconnect_after_ms', 'deadline_ms')
     if (goodbye) {
       this.#floorMs = this.#clamp(goodbye.reconnect_after_ms)
       this.#assigned = false
-      if (!held.live) return this.#fail(held, 'bounce', at)
-      return this.#leave(held, event, goodbye.deadline_ms, at)
+      return first ? this.#bounce(held, at) : this.#leave(held, event, goodbye.deadline_ms, at)
     }
-    const connected = type === CONNECTED && readControl(data, 'heartbeat_ms', 'spread_ms')
+    if (first && !this.#greeted(held, event, at)) return this.#drop(held)
+    held.live = true
+    this.lastEventId = event.lastEventId
+    // The first word of the next connection is the moment at which the old one is not needed.
+    const actions = this.#abort(this.#conns.indexOf(held))
+    const control = !!held.tidegate && type !== GAP && isReserved(type)
+    // What the application is given is progress; a server that only greets makes none.
+    if (!control) this.#attempt = 0
+    const unknown = control && type !== CURSOR && !(first && type === CONNECTED)
+    return unknown ? actions : [...actions, {do: 'deliver', event, control}]
+  }
+
+  /**
+   * The first event says what kind of server it is. False where a handover has led to the very same
+   * pod: that is tried once more, while the old stream lasts.
+   */
+  #greeted(held: Connection, {type, data}: ParsedEvent, at: Moment): boolean {
+    const connected =
+      type === CONNECTED ? readControl(data, 'heartbeat_ms', 'spread_ms') : undefined
     if (connected) {
       held.pod = connected.pod
       const [old] = this.#conns
       const retryAtMs = at.nowMs + this.#spreadMs(at)
-      // A handover that led to the very same pod is tried once more, while the old stream lasts
-      // (a stream that is not leaving has no such time).
+      // A stream that is not leaving has no such time.
       if (old!.pod === held.pod && !old!.ledNowhere && retryAtMs < old!.leaveMs!) {
         old!.ledNowhere = true
         this.#retryAtMs = retryAtMs
-        return this.#drop(held)
+        return false
       }
-      this.#heartbeatMs = connected.heartbeat_ms
-      this.#assigned = connected.spread_ms > 0
     }
-    held.live = true
-    this.lastEventId = event.lastEventId
-    // The first word of the next connection is the moment at which the old one is not needed.
-    return [...this.#abort(this.#conns.indexOf(held)), {do: 'deliver', event}]
+    held.tidegate = !!connected
+    // What another server has announced says nothing about this one.
+    this.#handsOver = connected?.handover === true
+    this.#heartbeatMs = connected?.heartbeat_ms ?? 0
+    this.#assigned = !!connected?.spread_ms
+    return true
   }
 
-  /** A connection has ended: cleanly, by an error, or because an event was over its bound. */
-  ended(conn: number, how: 'eof' | 'error' | 'oversized', at: Moment): Action[] {
+  /** A connection has ended: cleanly, by an error, or by what no repetition mends. */
+  ended(conn: number, how: Ending, at: Moment): Action[] {
     const held = this.#find(conn)
     if (!held) return []
-    // The event would come again: resuming in front of it for ever helps nobody.
-    if (how === 'oversized') return this.#stop(how, 200)
+    // An oversized event would come again: resuming in front of it for ever helps nobody.
+    if (how !== 'eof' && how !== 'error') return this.#stop(how, held.opened ? 200 : 0)
     return held.leaveMs ? this.#breakOld(at) : this.#fail(held, how, at)
   }
 
@@ -214,14 +200,18 @@ export class Connector {
     const actions = expired.flatMap((held) =>
       this.#fail(held, held.opened ? 'idle' : 'timeout', at)
     )
-    if (nowMs >= this.#leaveByMs()) actions.push(...this.#breakOld(at))
+    if (nowMs >= leaveByMs(this.#conns, this.#settings)) actions.push(...this.#breakOld(at))
     if (nowMs - this.#retryAtMs > SLEPT_MS) this.#retryAtMs = nowMs + this.#spreadMs(at)
     if (nowMs >= this.#retryAtMs) actions.push(this.#open(at))
     return actions
   }
 
-  /** The network is back or the page is seen again: hurry, but not before the server's floor. */
+  /**
+   * The network is back or the page is seen again: hurry, but not before the server's floor. A
+   * client that has used up its attempts starts anew.
+   */
   wake(at: Moment): Action[] {
+    if (this.#exhausted) return this.connect(at)
     this.#attempt = 0
     if (this.#retryAtMs < Infinity) {
       const soonMs = Math.max(this.#notBeforeMs, at.nowMs + this.#spreadMs(at))
@@ -234,7 +224,9 @@ export class Connector {
     const conn = ++this.#count
     this.#conns.push({conn, sinceMs: nowMs, activeMs: nowMs})
     this.#retryAtMs = Infinity
-    return {do: 'open', conn, lastEventId: this.lastEventId, renew}
+    const {handover: wanted} = this.#settings
+    const handover = wanted === 'auto' ? this.#handsOver : wanted
+    return {do: 'open', conn, lastEventId: this.lastEventId, renew, handover}
   }
 
   #opened(held: Connection, {nowMs}: Moment): Action[] {
@@ -250,8 +242,11 @@ export class Connector {
   #leave(held: Connection, event: ParsedEvent, deadlineMs: number, at: Moment): Action[] {
     this.lastEventId = event.lastEventId
     this.#restIfStable(held, at)
-    this.#retryAtMs = this.#notBeforeMs = at.nowMs + this.#floorMs
-    const actions: Action[] = [{do: 'deliver', event}]
+    this.#waitFor(this.#floorMs, this.#floorMs, at)
+    const actions: Action[] = [{do: 'deliver', event, control: true}]
+    if (this.repeat === 'unanswered') {
+      return [...actions, ...this.#stop('interrupted', 200)]
+    }
     if (this.#settings.handover && deadlineMs) held.leaveMs = at.nowMs + deadlineMs
     else actions.push(...this.#abort(1), this.#lost('planned', this.#floorMs, 0))
     if (!this.#floorMs) actions.push(this.#open(at))
@@ -266,18 +261,41 @@ export class Connector {
     return [...actions, this.#lost('planned', waitMs, 0)]
   }
 
+  /** A bounce is an appointment: kept to the millisecond, and no attempt. */
+  #bounce(held: Connection, at: Moment): Action[] {
+    const delayMs = Math.max(this.#floorMs || this.#spreadMs(at), MIN_BOUNCE_MS)
+    this.#waitFor(delayMs, this.#floorMs, at)
+    return this.#letGo(held, 'bounce', delayMs, 0)
+  }
+
   #fail(held: Connection, reason: LostReason, at: Moment, retryAfterMs = 0, status = 0): Action[] {
+    const {repeat} = this
+    if (held.opened && repeat !== 'always') {
+      if (reason === 'eof') return this.#stop('ended', 200)
+      if (repeat === 'unanswered') return this.#stop('interrupted', 200)
+    }
     this.#restIfStable(held, at)
-    const actions = this.#drop(held)
     if (++this.#attempt > this.#settings.maxAttempts && this.online) {
-      return [...actions, ...this.#stop('exhausted', status)]
+      const actions = this.#stop('exhausted', status, reason)
+      this.#exhausted = true
+      return actions
     }
     const floorMs = Math.max(this.#floorMs, this.#clamp(retryAfterMs))
     // Retry-After is the same for all it was told to, so the spread must come from here.
     const assigned = this.#assigned && !retryAfterMs
     const delayMs = retryDelayMs(this.#attempt, floorMs, assigned, at.random, this.#settings)
-    this.#notBeforeMs = at.nowMs + floorMs
-    this.#retryAtMs = at.nowMs + delayMs
+    this.#waitFor(delayMs, floorMs, at)
+    return this.#letGo(held, reason, delayMs, status)
+  }
+
+  /** Come back after `delayMs`, and not before `floorMs` though woken. */
+  #waitFor(delayMs: number, floorMs: number, {nowMs}: Moment): void {
+    this.#notBeforeMs = nowMs + floorMs
+    this.#retryAtMs = nowMs + delayMs
+  }
+
+  #letGo(held: Connection, reason: LostReason, delayMs: number, status: number): Action[] {
+    const actions = this.#drop(held)
     return this.#conns.length ? actions : [...actions, this.#lost(reason, delayMs, status)]
   }
 
@@ -286,8 +304,9 @@ export class Connector {
     return {do: 'lost', reason, delayMs, attempt: this.#attempt, status}
   }
 
-  #stop(reason: StopReason, status: number): Action[] {
-    return [...this.close(), {do: 'stopped', reason, delayMs: 0, attempt: this.#attempt, status}]
+  #stop(reason: StopReason, status: number, last?: LostReason): Action[] {
+    const attempt = this.#attempt
+    return [...this.close(), {do: 'stopped', reason, delayMs: 0, attempt, status, last}]
   }
 
   #restIfStable({opened, sinceMs}: Connection, {nowMs}: Moment): void {
@@ -312,17 +331,8 @@ export class Connector {
     return this.#conns.find((held) => held.conn === conn && !held.leaveMs)
   }
 
-  #expiryMs({opened, activeMs, sinceMs, leaveMs}: Connection): number {
-    if (leaveMs) return Infinity
-    const idleMs = this.#settings.idleTimeoutMs || 3 * this.#heartbeatMs || Infinity
-    return opened ? activeMs + idleMs : sinceMs + this.#settings.connectTimeoutMs
-  }
-
-  /** When the old connection must go: at its deadline, or to make room for a next that waits. */
-  #leaveByMs(): number {
-    const [old, next] = this.#conns
-    const patienceMs = next ? next.sinceMs + this.#settings.handoverPatienceMs : Infinity
-    return Math.min(old?.leaveMs ?? Infinity, patienceMs)
+  #expiryMs(held: Connection): number {
+    return expiryMs(held, this.#heartbeatMs, this.#settings)
   }
 
   #spreadMs({random}: Moment): number {

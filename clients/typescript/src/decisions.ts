@@ -24,12 +24,20 @@ export interface Settings {
   readonly connectTimeoutMs: number
   /** Silence after which a stream is dead; 0: three announced heartbeats. */
   readonly idleTimeoutMs: number
-  /** Whether to open the next stream before the old one ends. */
-  readonly handover: boolean
+  /**
+   * Whether to open the next stream before the old one ends: `true` says so to the server from the
+   * first request on (`?handover=1`), `auto` once its `connected` has asked for it.
+   */
+  readonly handover: boolean | 'auto'
   /** How long the next stream may take before the old one is let go to make room for it. */
   readonly handoverPatienceMs: number
   /** Whether new credentials can be had after a 401 or 403. */
   readonly renewable: boolean
+  /**
+   * What is asked for again: `always`, a lost stream of any kind; `broken`, one that did not end
+   * cleanly; `unanswered`, only one whose response had not begun, as it might be done twice.
+   */
+  readonly repeat: 'always' | 'broken' | 'unanswered'
 }
 
 /** What is used where the caller says nothing. */
@@ -43,9 +51,10 @@ export const DEFAULTS: Settings = {
   maxInstructedMs: 300_000,
   connectTimeoutMs: 15_000,
   idleTimeoutMs: 0,
-  handover: true,
+  handover: 'auto',
   handoverPatienceMs: 2000,
-  renewable: false
+  renewable: false,
+  repeat: 'always'
 }
 
 /**

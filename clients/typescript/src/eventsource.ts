@@ -5,9 +5,10 @@
  * It differs where the native one harms: it survives a status of 5xx, backs off, sees heartbeats,
  * and hands over. Like the native one it never gives up unless told to.
  */
-import {SseClient, type SseClientOptions, type SseErrorEvent} from './client.js'
-import {CLOSED, CONNECTING, OPEN, type ReadyState} from './connector.js'
+import {SseClient} from './client.js'
+import {CLOSED, CONNECTING, OPEN, type ReadyState} from './actions.js'
 import {report, type ErrorListener} from './listeners.js'
+import type {SseClientOptions, SseErrorEvent} from './options.js'
 
 /** Options: the native ones and the client's. */
 export interface EventSourceOptions extends SseClientOptions {

@@ -4,15 +4,19 @@
  * The face of an EventSource is in `tidegate/eventsource`, one stream for all tabs of a page in
  * `tidegate/shared`.
  */
-export {SseClient, SseError} from './client.js'
+export {CLOSED, CONNECTING, OPEN} from './actions.js'
+export type {LostReason, ReadyState, StopReason} from './actions.js'
+export {SseClient} from './client.js'
+export type {ListenerOptions} from './listeners.js'
+export {SseError} from './options.js'
 export type {
+  Body,
   EventOf,
   FetchLike,
+  HeaderFields,
   HeadersSource,
   OpenEvent,
   SseClientOptions,
   SseErrorEvent,
   SseEvent
-} from './client.js'
-export {CLOSED, CONNECTING, OPEN} from './connector.js'
-export type {LostReason, ReadyState, StopReason} from './connector.js'
+} from './options.js'

@@ -7,12 +7,14 @@
  * after the last event it has seen itself, and each tab drops what it has already had. Where the
  * browser has no locks or channels, or does not give them, every tab leads itself.
  */
-import {SseClient, type EventOf, type SseClientOptions} from './client.js'
-import type {OpenEvent, SseErrorEvent, SseEvent} from './client.js'
-import {CLOSED, CONNECTING, OPEN, type ReadyState} from './connector.js'
-import {CONNECTED, CURSOR, GAP, SHUTDOWN, readControl} from './contract.js'
+import {CLOSED, CONNECTING, OPEN, type ReadyState} from './actions.js'
+import {CONNECTED, SHUTDOWN} from './contract.js'
+import {isAfter} from './ids.js'
+import {lagged} from './inbox.js'
 import {watchLifecycle} from './lifecycle.js'
-import {emit, type Listeners} from './listeners.js'
+import {Listeners, type ListenerOptions} from './listeners.js'
+import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
+import {Stream} from './stream.js'
 
 /** What the tabs say to each other. */
 type Word =
@@ -30,24 +32,28 @@ export interface SharedPlatform {
 
 /** Options: the client's, and the name under which tabs find each other (default: the URL). */
 export interface SharedSseClientOptions extends SseClientOptions {
-  readonly name?: string
-  readonly platform?: SharedPlatform
+  readonly name?: string | undefined
+  readonly platform?: SharedPlatform | undefined
 }
 
 /** The same as an {@link SseClient} for listeners, on a stream that all tabs share. */
 export class SharedSseClient {
   readonly url: string | URL
   readonly #options: SharedSseClientOptions
-  readonly #listeners: Listeners = new Map()
+  readonly #listeners = new Listeners()
   readonly #name: string
   #watching: AbortController | undefined
   #membership: AbortController | undefined
   #channel: BroadcastChannel | undefined
-  #client: SseClient | undefined
+  #stream: Leader | undefined
+  /** Gives the lock back. */
+  #release = () => {}
   #readyState: ReadyState = CLOSED
   #lastEventId: string
   /** From this tab's hello until it has been told where the others are. */
   #joining = false
+  /** Whether the stream has used up its attempts. */
+  #exhausted = false
 
   constructor(url: string | URL, options: SharedSseClientOptions = {}) {
     this.url = url
@@ -68,16 +74,23 @@ export class SharedSseClient {
 
   /** Whether this tab follows the stream for the others. */
   get leads(): boolean {
-    return this.#client !== undefined
+    return this.#stream !== undefined
   }
 
   /** Join the tabs; does nothing when joined. */
   connect(): void {
-    if (this.#readyState !== CLOSED) return
+    const {signal} = this.#options
+    if (this.#readyState !== CLOSED || signal?.aborted) return
     this.#readyState = CONNECTING
-    const {signal} = (this.#watching = new AbortController())
-    const wake = () => undefined
-    watchLifecycle(signal, wake, () => this.#leave(), () => this.#join())
+    this.#exhausted = false
+    this.#watching?.abort()
+    this.#watching = new AbortController()
+    watchLifecycle(this.#watching.signal, signal, {
+      wake: () => this.#exhausted && this.connect(),
+      hide: () => this.#leave(),
+      show: () => !this.#exhausted && this.#join(),
+      close: () => this.close()
+    })
     this.#join()
   }
 
@@ -88,12 +101,16 @@ export class SharedSseClient {
     this.#leave()
   }
 
-  addEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.set(type, (this.#listeners.get(type) ?? new Set()).add(listener))
+  addEventListener<T extends string>(
+    type: T,
+    listener: (event: EventOf<T>) => void,
+    options?: ListenerOptions
+  ): void {
+    this.#listeners.add(type, listener, options)
   }
 
   removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.get(type)?.delete(listener)
+    this.#listeners.remove(type, listener)
   }
 
   #join(): void {
@@ -105,7 +122,7 @@ export class SharedSseClient {
     this.#joining = true
     this.#say({kind: 'hello'})
     const alone = () => {
-      if (signal.aborted || this.#client) return undefined
+      if (signal.aborted || this.#stream) return undefined
       // Others that are alone for the same reason would hear what they have already had.
       this.#channel?.close()
       this.#channel = undefined
@@ -118,62 +135,62 @@ export class SharedSseClient {
   #leave(): void {
     this.#membership?.abort()
     this.#membership = undefined
-    this.#client?.close()
-    this.#client = undefined
+    this.#stream?.stop()
+    this.#stream = undefined
     this.#channel?.close()
     this.#channel = undefined
+    this.#release()
   }
 
   /** Follow the stream for all, until this tab leaves or the stream is over; holds the lock. */
-  async #lead(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return
+  #lead(membership: AbortSignal): Promise<void> | undefined {
+    if (membership.aborted) return undefined
     this.#joining = false
-    const client = new SseClient(this.url, {...this.#options, lastEventId: this.#lastEventId})
-    this.#client = client
+    // Only a Tidegate server gives every event an id of its own.
     let ordered = false
     const pass = (event: Passed) => {
       this.#say({kind: 'event', event, ordered})
       this.#deliver(event, ordered)
     }
-    const change = (event: OpenEvent | SseErrorEvent) => {
-      this.#readyState = client.readyState
-      pass(event)
-    }
-    let last: SseErrorEvent | undefined
-    client.addEventListener('open', change)
-    client.addEventListener('error', (event) => {
-      // A tab that hears of the end leaves: what had come before it is passed on first.
-      if (event.willRetry) change(event)
-      else last = event
-    })
-    try {
-      // Positions are taken in order with the events, or those before them would count as had.
-      for await (const event of client[Symbol.asyncIterator]([SHUTDOWN])) {
-        if (signal.aborted) break
-        const {type, data, lastEventId} = event
+    const stream = new Leader(this.url, this.#options, {
+      deliver: (event, control) => {
+        const {type, lastEventId} = event
+        if (!control) return pass(event)
         if (type === CONNECTED) {
-          ordered = isTidegate(data)
-          // Who has seen something gets to the new position by what is replayed, or by a gap.
+          ordered = true
+          // A tab that has seen something gets to the new position by what is replayed, or by a gap.
           this.#lastEventId ||= lastEventId
-        } else if (type === CURSOR) this.#lastEventId = lastEventId
-        else {
-          pass(event)
-          continue
-        }
+        } else this.#lastEventId = lastEventId
         this.#sayState()
-      }
-    } catch {
-      // The client has given up, and its last `error` event says so to every tab.
-    }
-    if (signal.aborted) return
-    if (last) this.#say({kind: 'event', event: last, ordered})
-    // Left before it is heard: a listener may start again.
+      },
+      tell: (change) => {
+        this.#readyState = stream.readyState
+        if (change.type === 'open' || change.willRetry) return pass(change)
+        this.#say({kind: 'event', event: change, ordered})
+        this.#end(change, ordered)
+      },
+      close: () => this.close()
+    })
+    this.#stream = stream
+    const held = new Promise<void>((resolve) => (this.#release = resolve))
+    stream.start(this.#lastEventId)
+    return held
+  }
+
+  /** The stream is over. Left before it is told: a listener may start again. */
+  #end(event: SseErrorEvent, ordered: boolean): void {
+    const watching = this.#watching
+    this.#watching = undefined
     this.close()
-    if (last) this.#deliver(last, ordered)
+    // The network may come back, and then it is asked for again.
+    this.#exhausted = event.reason === 'exhausted'
+    if (this.#exhausted) this.#watching = watching
+    else watching?.abort()
+    this.#deliver(event, ordered)
   }
 
   #heard(word: Word): void {
-    if (word.kind === 'hello') return this.#client && this.#sayState()
+    if (word.kind === 'hello') return this.#stream && this.#sayState()
     if (word.kind === 'state') {
       this.#readyState = word.readyState
       return this.#reach(word.lastEventId)
@@ -182,7 +199,7 @@ export class SharedSseClient {
     if (this.#joining && this.#lastEventId && 'data' in word.event && word.ordered) return
     if (!('willRetry' in word.event)) this.#readyState = OPEN
     else if (word.event.willRetry) this.#readyState = CONNECTING
-    else this.close()
+    else return this.#end(word.event, word.ordered)
     this.#deliver(word.event, word.ordered)
   }
 
@@ -194,8 +211,7 @@ export class SharedSseClient {
     if (!isAfter(to, from)) return
     this.#lastEventId = to
     if (!missed) return
-    const data = JSON.stringify({from, to, reason: 'lagged'})
-    this.#deliver({type: GAP, data, lastEventId: to}, false)
+    this.#deliver(lagged(from, to), false)
   }
 
   #deliver(event: Passed, ordered: boolean): void {
@@ -207,7 +223,7 @@ export class SharedSseClient {
     }
     const membership = this.#membership
     const wanted = () => membership === this.#membership
-    emit(this.#listeners, event, wanted, this.#options.onListenerError)
+    this.#listeners.emit(event, wanted, this.#options.onListenerError)
   }
 
   #sayState(): void {
@@ -225,16 +241,41 @@ export class SharedSseClient {
   }
 }
 
-/** Whether `id` is a later position than `seen`, as far as they can be compared. */
-function isAfter(id: string, seen: string): boolean {
-  const [, epoch, seq] = /^(.+)-(\d+)$/.exec(id) ?? []
-  const [, seenEpoch, seenSeq] = /^(.+)-(\d+)$/.exec(seen) ?? []
-  return epoch && epoch === seenEpoch ? Number(seq) > Number(seenSeq) : id !== seen
+interface Followed {
+  deliver(event: SseEvent, control: boolean): void
+  tell(change: OpenEvent | SseErrorEvent): void
+  close(): void
 }
 
-/** Only a Tidegate server gives every event an id of its own. */
-function isTidegate(data: string): boolean {
-  return readControl(data, 'heartbeat_ms', 'spread_ms') !== undefined
+/** The stream of the tab that leads: everything goes on at once, to all tabs. */
+class Leader extends Stream {
+  readonly #to: Followed
+
+  constructor(url: string | URL, options: SseClientOptions, to: Followed) {
+    super(url, options)
+    this.#to = to
+  }
+
+  override start(lastEventId: string): void {
+    super.start(lastEventId)
+  }
+
+  override stop(): void {
+    super.stop()
+  }
+
+  override close(): void {
+    this.#to.close()
+  }
+
+  protected override deliver(event: SseEvent, control: boolean): void {
+    if (control && event.type === SHUTDOWN) return
+    this.#to.deliver(event, control)
+  }
+
+  protected override tell(change: OpenEvent | SseErrorEvent): void {
+    this.#to.tell(change)
+  }
 }
 
 function browser(): SharedPlatform {

@@ -24,8 +24,10 @@ async function pod(...statuses: number[]) {
   const streams = new Set<ServerResponse>()
   const held: (() => void)[] = []
   const state = {holding: false}
+  const resumed: (string | undefined)[] = []
   const server = createServer(async (request, response) => {
     if (request.method === 'GET') {
+      resumed.push(request.headers['last-event-id'] as string | undefined)
       response.writeHead(200, {'Content-Type': 'text/event-stream'})
       response.write(connected('a', 'e-0'))
       response.on('close', () => streams.delete(response))
@@ -46,7 +48,7 @@ async function pod(...statuses: number[]) {
   const url = `http://127.0.0.1:${port}/sse/subscribe/42?stream=orders&topic=a`
   const write = (text: string) => streams.forEach((stream) => stream.write(text))
   const ids = () => acks.map(({id}) => id)
-  return {acks, ids, url, write, streams, state, held}
+  return {acks, ids, url, write, streams, state, held, resumed}
 }
 
 function client(url: string, options: AcknowledgingOptions = {}): AcknowledgingSseClient {
@@ -64,9 +66,9 @@ test('a URL must name its stream', () => {
   for (const url of ['/events', '/sse/subscribe/42', '/s/42?stream=', '/s/42?stream=a%20b']) {
     assert.throws(() => new AcknowledgingSseClient(url), {name: 'RangeError', message: /stream=NAME/})
   }
-  assert.throws(() => client('/s/42?stream=a', {acknowledgeEveryMs: -1}), /acknowledgeEveryMs/)
-  const made = client('/sse/subscribe/42/?stream=a.b-c_1', {handover: true})
-  assert.equal(made.acknowledgeUrl, '/sse/subscribe/42/ack?stream=a.b-c_1&handover=1')
+  assert.throws(() => client('http://p/s/42?stream=a', {acknowledgeEveryMs: -1}), /acknowledgeEveryMs/)
+  const made = client('http://p/sse/subscribe/42/?stream=a.b-c_1#x', {handover: true})
+  assert.equal(made.acknowledgeUrl, 'http://p/sse/subscribe/42/ack?stream=a.b-c_1')
 })
 
 test('where a stream begins is acknowledged, and then what a listener has handled', async () => {
@@ -299,4 +301,94 @@ test('a busy stream is acknowledged once an interval', async () => {
   server.held[0]!()
   await until(() => sse.acknowledged === 'e-50', 'the newest')
   assert.equal(server.acks.length, 2)
+})
+
+test('an event at which a loop fails comes to the next loop again, and nothing passes it', async () => {
+  const server = await pod()
+  const sse = client(server.url)
+  sse.connect()
+  await opened(server)
+  server.write(event('e-1') + event('e-2') + event('e-3'))
+  const seen: string[] = []
+  const work = async (failing: boolean) => {
+    for await (const {lastEventId} of sse) {
+      seen.push(lastEventId)
+      if (failing && lastEventId === 'e-2') throw new Error('hiccup')
+      if (lastEventId === 'e-3') await until(() => sse.acknowledged === 'e-2', 'the one before')
+      if (lastEventId === 'e-3') return
+    }
+  }
+  await assert.rejects(work(true), /hiccup/)
+  server.write(event('e-3', '{}', 'cursor'))
+  await until(() => sse.acknowledged === 'e-1', 'what was handled')
+  assert.equal(sse.lastEventId, 'e-1')
+  await work(false)
+  assert.deepEqual(seen, ['e-1', 'e-2', 'e-2', 'e-3'])
+})
+
+test('left unfinished by the loop that had opened it: the stream resumes before that event', async () => {
+  const server = await pod()
+  const sse = client(server.url)
+  void opened(server).then(() => server.write(event('e-1') + event('e-2') + event('e-3')))
+  for await (const {lastEventId} of sse) if (lastEventId === 'e-2') break
+  const again = sse[Symbol.asyncIterator]()
+  void again.next()
+  await until(() => server.resumed.length === 2, 'the next stream')
+  assert.equal(server.resumed[1], 'e-1')
+})
+
+test('an event that is acknowledged by hand and then left is not given again', async () => {
+  const server = await pod()
+  const sse = client(server.url, {automatic: false})
+  sse.connect()
+  await opened(server)
+  server.write(event('e-1') + event('e-2'))
+  for await (const received of sse) {
+    sse.acknowledge(received)
+    break
+  }
+  for await (const {lastEventId} of sse) {
+    assert.equal(lastEventId, 'e-2')
+    break
+  }
+})
+
+test('a listener fails: closed and connected again, the stream resumes before its event', async () => {
+  const server = await pod()
+  const sse = client(server.url, {onListenerError: () => {}})
+  let failures = 0
+  const handled: string[] = []
+  sse.addEventListener('message', async ({lastEventId}) => {
+    if (lastEventId === 'e-2' && !failures++) throw new Error('no')
+    handled.push(lastEventId)
+  })
+  sse.connect()
+  await opened(server)
+  server.write(event('e-1') + event('e-2') + event('e-3'))
+  await until(() => handled.length === 2, 'the others')
+  sse.close()
+  sse.connect()
+  await until(() => server.resumed.length === 2, 'the next stream')
+  assert.equal(server.resumed[1], 'e-1')
+  await until(() => server.streams.size === 1, 'the old stream to go')
+  server.write(event('e-2') + event('e-3'))
+  await until(() => sse.acknowledged === 'e-3', 'all of it')
+  assert.deepEqual(handled, ['e-1', 'e-3', 'e-2', 'e-3'])
+  assert.ok(!server.ids().slice(0, -1).includes('e-3'))
+})
+
+test('a loop and a listener: nothing is acknowledged that one of them has not handled', async () => {
+  const server = await pod()
+  const sse = client(server.url)
+  const heard: string[] = []
+  sse.addEventListener('message', ({lastEventId}) => void heard.push(lastEventId))
+  void opened(server).then(() => server.write(event('e-1') + event('e-2') + event('e-3')))
+  for await (const {lastEventId} of sse) {
+    if (lastEventId !== 'e-2') continue
+    await until(() => heard.length === 3, 'the listener')
+    await until(() => sse.acknowledged === 'e-1', 'the first')
+    assert.equal(await sse.flush(), true)
+    assert.equal(sse.acknowledged, 'e-1')
+    break
+  }
 })

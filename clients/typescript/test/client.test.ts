@@ -30,39 +30,52 @@ function errorsOf(sse: SseClient): SseErrorEvent[] {
   return errors
 }
 
+/** Connects with a listener, so that what comes is handed over. */
+function follow(sse: SseClient): void {
+  sse.addEventListener('message', () => {})
+  sse.connect()
+}
+
 test('nothing happens before connect, and connect twice is once', async () => {
   const server = await served(stream(event('e-1')))
   const sse = client(server)
   assert.equal(sse.readyState, CLOSED)
   const opened: string[] = []
   sse.addEventListener('open', ({type}) => opened.push(type))
-  sse.connect()
+  follow(sse)
   sse.connect()
   await until(() => sse.lastEventId === 'e-1', 'the event')
   assert.equal(sse.readyState, OPEN)
   assert.deepEqual(opened, ['open'])
   assert.equal(server.requests.length, 1)
-  assert.equal(server.requests[0]?.url, '/events?handover=1')
+  assert.equal(server.requests[0]?.url, '/events')
   assert.equal(server.requests[0]?.headers.accept, 'text/event-stream')
 })
 
-test('handover can be switched off, and a query and a fragment are kept apart', async () => {
-  const server = await served(stream(event('e-1')))
-  server.url += '?topic=a#part'
-  const plain = client(server, {handover: false})
-  const handing = client(server)
-  plain.connect()
-  await until(() => server.requests.length === 1, 'the plain request')
-  handing.connect()
-  await until(() => server.requests.length === 2, 'the other request')
+test('handover is said where it is asked for, and a query and a fragment are kept apart', async () => {
+  const hello = {pod: 'a', heartbeat_ms: 15_000, spread_ms: 0, handover: true}
+  const asking = ended(event('e-1', JSON.stringify(hello), 'connected'))
+  const server = await served(asking, asking, stream(event('e-2')))
+  server.url += '?sig=a%2fb&n=%C3%A4&e=+#part'
+  const told = client(server)
+  told.connect()
+  await until(() => server.requests.length === 2, 'the second request')
+  told.close()
+  const never = client(server, {handover: false})
+  const always = client(server, {handover: true})
+  never.connect()
+  await until(() => server.requests.length === 3, 'the request without')
+  always.connect()
+  await until(() => server.requests.length === 4, 'the request with')
+  const plain = '/events?sig=a%2fb&n=%C3%A4&e=+'
   const urls = server.requests.map(({url}) => url)
-  assert.deepEqual(urls, ['/events?topic=a', '/events?topic=a&handover=1'])
+  assert.deepEqual(urls, [plain, `${plain}&handover=1`, plain, `${plain}&handover=1`])
 })
 
 test('resumes after the last id, sent as UTF-8', async () => {
   const server = await served(ended(event('é-1')), stream(event('e-2')))
   const sse = client(server, {lastEventId: 'e-0'})
-  sse.connect()
+  follow(sse)
   await until(() => sse.lastEventId === 'e-2', 'the second event')
   const ids = server.requests.map(({headers}) => headers['last-event-id'] as string)
   assert.deepEqual(
@@ -144,7 +157,7 @@ test('a provider that throws is a failed attempt like any other', async () => {
   }
   const sse = client(server, {headers})
   const errors = errorsOf(sse)
-  sse.connect()
+  follow(sse)
   await until(() => sse.lastEventId === 'e-1', 'the event')
   assert.equal((errors[0]?.error as Error).message, 'no token yet')
 })
@@ -160,7 +173,7 @@ test('fixed headers, credentials and an own fetch are used', async () => {
       return fetch(url, init)
     }
   })
-  sse.connect()
+  follow(sse)
   await until(() => sse.lastEventId === 'e-1', 'the event')
   assert.equal(server.requests[0]?.headers['x-own'], '1')
   assert.equal(inits[0]?.credentials, 'include')
@@ -171,7 +184,7 @@ test('gives up after its attempts, and reconnect starts anew', async () => {
   const server = await served(refused(503), refused(503), stream(event('e-1')))
   const sse = client(server, {maxAttempts: 1})
   const errors = errorsOf(sse)
-  sse.connect()
+  follow(sse)
   await until(() => sse.readyState === CLOSED, 'the end')
   assert.deepEqual(
     errors.map(({reason, willRetry}) => [reason, willRetry]),
@@ -212,7 +225,7 @@ test('breaks before it makes where a second connection is not answered', async (
   )
   const sse = client(server, {handoverPatienceMs: 50})
   const errors = errorsOf(sse)
-  sse.connect()
+  follow(sse)
   await until(() => errors.length === 1, 'the break')
   assert.equal(errors[0]?.reason, 'planned')
   answerSecond()
@@ -265,18 +278,20 @@ test('reconnect inside a listener: one connection, resuming after the last event
   const server = await served(ended(event('e-1')), stream(event('e-2')))
   const sse = client(server, {initialDelayMs: 60_000})
   sse.addEventListener('error', () => sse.reconnect())
-  sse.connect()
+  follow(sse)
   await until(() => sse.lastEventId === 'e-2', 'the next event')
   assert.equal(server.requests.length, 2)
 })
 
-test('an option that cannot work is refused by name', () => {
-  const nothing = undefined as unknown as number
-  const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: nothing}, {factor: 0.9}]
+test('an option that cannot work is refused by name, and undefined stands for the default', () => {
+  const wrong = '3' as unknown as number
+  const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: wrong}, {factor: 0.9}]
   for (const options of bad) {
     const [name] = Object.keys(options)
     assert.throws(() => new SseClient('http://localhost/', options), {name: 'RangeError', message: name})
   }
+  const absent = {maxAttempts: undefined, headers: undefined, fetch: undefined, signal: undefined}
+  assert.equal(new SseClient('http://localhost/', absent).readyState, CLOSED)
 })
 
 test('a removed listener hears nothing', async () => {
@@ -286,6 +301,7 @@ test('a removed listener hears nothing', async () => {
   sse.removeEventListener('message', hear)
   sse.addEventListener('message', hear)
   sse.removeEventListener('message', hear)
+  sse.addEventListener('other', hear)
   sse.connect()
   await until(() => sse.lastEventId === 'e-1', 'the event')
 })
@@ -320,11 +336,11 @@ test('a slow loop makes the reading stop, and loses nothing', async () => {
     write()
   }
   const server = await served(answer)
-  const sse = client(server, {idleTimeoutMs: 200})
+  const sse = client(server, {idleTimeoutMs: 1000})
   let seen = 0
   for await (const {lastEventId} of sse) {
     assert.equal(lastEventId, `e-${++seen}`)
-    if (seen === 1) await new Promise((resolve) => setTimeout(resolve, 400))
+    if (seen === 1) await new Promise((resolve) => setTimeout(resolve, 1500))
     if (seen === total) break
   }
   assert.equal(server.requests.length, 1, 'our own slowness is not the silence of the server')
@@ -347,7 +363,7 @@ test('a page put aside lets go and comes back; network and sight hurry a waiting
   })
   const server = await served(stream(event('e-1')), refused(503), refused(503), stream(event('e-2')))
   const sse = client(server, {maxAttempts: 1, maxDelayMs: 60_000})
-  sse.connect()
+  follow(sse)
   await until(() => sse.lastEventId === 'e-1', 'the event')
   life.dispatchEvent(new Event('pagehide'))
   await until(() => server.open.size === 0, 'the stream to be let go')

@@ -1,7 +1,7 @@
 /** What a listener throws is told to whoever can be told without harm. */
 import assert from 'node:assert/strict'
 import {afterEach, test} from 'node:test'
-import {emit} from '../dist/listeners.js'
+import {Listeners} from '../dist/listeners.js'
 
 const page = globalThis as unknown as Record<string, unknown>
 const {error: toConsole} = console
@@ -19,7 +19,9 @@ function thrown(): string[] {
   const fail = () => {
     throw new Error('mine')
   }
-  emit(new Map([['message', new Set([fail])]]), {type: 'message'}, () => true)
+  const listeners = new Listeners()
+  listeners.add('message', fail)
+  listeners.emit({type: 'message'}, () => true)
   return told
 }
 
@@ -30,4 +32,53 @@ test('outside a page it goes to the console: in Deno reportError ends the proces
 test('in a page it is reported like any other', () => {
   page['document'] = {}
   assert.deepEqual(thrown(), ['reported'])
+})
+
+test('once, a signal, removal by another listener, and being added twice, as in an EventTarget', () => {
+  const listeners = new Listeners()
+  const seen: string[] = []
+  const say = (what: string) => () => void seen.push(what)
+  const abort = new AbortController()
+  const {signal} = abort
+  const twice = say('twice')
+  const removed = say('removed')
+  listeners.add('message', say('once'), {once: true})
+  listeners.add('message', say('until'), {signal})
+  listeners.add('message', twice)
+  listeners.add('message', twice)
+  listeners.add('message', () => listeners.remove('message', removed))
+  listeners.add('message', removed)
+  const emit = () => listeners.emit({type: 'message'}, () => true)
+  emit()
+  abort.abort()
+  listeners.add('message', say('too late'), {signal})
+  emit()
+  assert.deepEqual(seen, ['once', 'until', 'twice', 'twice'])
+})
+
+test('a signal that aborts does not remove what was added anew without it', () => {
+  const listeners = new Listeners()
+  let calls = 0
+  const listener = () => void calls++
+  const abort = new AbortController()
+  listeners.add('message', listener, {signal: abort.signal})
+  listeners.remove('message', listener)
+  assert.deepEqual([...listeners.types], [])
+  listeners.add('message', listener)
+  abort.abort()
+  listeners.emit({type: 'message'}, () => true)
+  assert.equal(calls, 1)
+})
+
+test('what a promise is rejected with is reported, and so is what the report throws', async () => {
+  const told: unknown[] = []
+  console.error = (error: unknown) => told.push((error as Error).message)
+  const listeners = new Listeners()
+  listeners.add('message', (() => Promise.reject(new Error('rejected'))) as () => void)
+  const onError = (error: unknown) => {
+    throw new Error(`worse than ${(error as Error).message}`)
+  }
+  listeners.emit({type: 'message'}, () => true, onError)
+  await new Promise((resolve) => setTimeout(resolve))
+  assert.deepEqual(told, ['worse than rejected'])
 })

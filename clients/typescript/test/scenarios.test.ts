@@ -1,7 +1,8 @@
 /** The connector decides as the shared scenarios say. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {Connector, type Action} from '../dist/connector.js'
+import {Connector} from '../dist/connector.js'
+import type {Action, Ending} from '../dist/actions.js'
 import {DEFAULTS} from '../dist/decisions.js'
 import {readVectors, toSettings} from './vectors.js'
 
@@ -14,7 +15,7 @@ interface Step {
   content_type: string
   retry_after_ms?: number
   event: {type: string; data: string; id: string}
-  how: 'eof' | 'error' | 'oversized'
+  how: Ending
   retry_ms: number
   id: string
   online: boolean
@@ -26,7 +27,7 @@ interface Step {
 
 interface Scenario {
   name: string
-  settings: Record<string, number | boolean | null>
+  settings: Record<string, number | boolean | string | null>
   steps: Step[]
 }
 
@@ -72,14 +73,15 @@ function described(action: Action): string {
   switch (action.do) {
     case 'open': {
       const renew = action.renew ? ` renew ${action.renew}` : ''
-      return `open ${action.conn} after '${action.lastEventId}'${renew}`
+      const handover = action.handover ? ' handover' : ''
+      return `open ${action.conn} after '${action.lastEventId}'${renew}${handover}`
     }
     case 'abort':
       return `abort ${action.conn}`
     case 'opened':
       return 'opened'
     case 'deliver':
-      return `deliver ${action.event.type} '${action.event.lastEventId}'`
+      return `${action.control ? 'control' : 'deliver'} ${action.event.type} '${action.event.lastEventId}'`
     case 'lost': {
       const {reason, delayMs, attempt, status} = action
       return `lost ${reason} delay ${Math.round(delayMs)} attempt ${attempt} status ${status}`

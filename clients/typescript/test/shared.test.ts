@@ -244,3 +244,33 @@ test('without locks every tab leads itself', async () => {
   await until(() => tab.lastEventId === 'e-1', 'the event')
   assert.equal(server.requests.length, 1)
 })
+
+test('attempts used up: every tab is told, and asks again when the network is back', async () => {
+  const life = new EventTarget()
+  const page = globalThis as unknown as Record<string, unknown>
+  page['addEventListener'] = life.addEventListener.bind(life)
+  cleanups.push(() => void delete page['addEventListener'])
+  const {tabs: made} = await tabsWith({maxAttempts: 0}, 2, refused(503), stream(event('e-1')))
+  const reasons: string[] = []
+  for (const {tab} of made) {
+    tab.addEventListener('error', ({reason}) => void reasons.push(reason))
+    tab.connect()
+  }
+  await until(() => reasons.length === 2, 'the end in both')
+  assert.deepEqual(reasons, ['exhausted', 'exhausted'])
+  assert.ok(made.every(({tab}) => tab.readyState === CLOSED))
+  life.dispatchEvent(new Event('online'))
+  await until(() => made.some(({seen}) => seen.length === 1), 'the event')
+})
+
+test('a signal takes a tab out, and keeps it out', async () => {
+  const abort = new AbortController()
+  const {server, tabs: made} = await tabsWith({signal: abort.signal}, 1, stream(event('e-1')))
+  made[0]?.tab.connect()
+  await until(() => made[0]?.seen.length === 1, 'the event')
+  abort.abort()
+  assert.equal(made[0]?.tab.readyState, CLOSED)
+  await until(() => server.open.size === 0, 'the connection to go')
+  made[0]?.tab.connect()
+  assert.equal(made[0]?.tab.readyState, CLOSED)
+})

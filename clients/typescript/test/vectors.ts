@@ -8,7 +8,7 @@ export function readVectors<T>(path: string): T {
 }
 
 /** `snake_case` keys, as in the vectors, to the client's `camelCase`; null stands for infinity. */
-export function toSettings(settings: Record<string, number | boolean | null>): object {
+export function toSettings(settings: Record<string, number | boolean | string | null>): object {
   const camel = (key: string) => key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
   return Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [camel(key), value ?? Infinity])
