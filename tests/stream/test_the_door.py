@@ -86,6 +86,7 @@ def test_first_bytes_are_retry_and_connected_at_the_head(door: Door) -> None:
         "heartbeat_ms": 15_000,
         "spread_ms": 3000,
         "replay": False,
+        "handover": True,
     }
 
 

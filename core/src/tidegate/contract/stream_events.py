@@ -2,6 +2,14 @@
 
 `connected` opens every stream, `gap` stands where events can no longer be replayed, `cursor`
 moves a quiet client's position on, `shutdown` is the goodbye. Heartbeats are bare comment lines.
+
+**The names belong to the server.** No application publishes under a reserved name (`RESERVED`, or
+one that begins with `RESERVED_PREFIX`), so in a Tidegate stream, one whose first event is a
+`connected` that can be read, such an event is the server's own. A client acts only on those it
+understands, takes the id of the others as a position, and hands none but `gap` to its application:
+an event that a later server invents gets a reserved name and never looks like the application's.
+In any other stream these names mean nothing; only a goodbye before every other event is obeyed (a
+bounce).
 """
 
 from __future__ import annotations
@@ -13,6 +21,12 @@ CONNECTED = "connected"
 GAP = "gap"
 CURSOR = "cursor"
 SHUTDOWN = "shutdown"
+
+RESERVED = frozenset({CONNECTED, CURSOR, GAP, SHUTDOWN, "open", "error"})
+"""`open` and `error` are what an EventSource calls its own changes of state."""
+
+RESERVED_PREFIX = "tidegate."
+"""For events that later servers may send."""
 
 GapReason = Literal["expired", "lagged", "epoch", "foreign"]
 ShutdownReason = Literal[
@@ -27,12 +41,19 @@ MIN_RETRY_MS = 1
 HANDOVER_DEADLINE_MS = 5000
 
 
+def is_reserved(event: str) -> bool:
+    """Whether an event's name belongs to the server, so that no application may publish it."""
+    return event in RESERVED or event.startswith(RESERVED_PREFIX)
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """Data of `connected`: the pod that serves the stream, and how.
 
     `spread_ms` is the width over which the server has assigned `retry:` (0: not assigned);
-    `replay`: whether events are about to be replayed.
+    `replay`: whether events are about to be replayed. `handover` asks a client that can hand
+    over to say so (``?handover=1``) from its next request on: another server must not get a query
+    key that it does not know.
     """
 
     pod: str
@@ -40,6 +61,7 @@ class Connected:
     heartbeat_ms: int
     spread_ms: int
     replay: bool
+    handover: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The event's data."""

@@ -73,6 +73,7 @@ class ConnectedEncoder:
             "heartbeat_ms": f"{heartbeat_ms}",
             "spread_ms": "%d",
             "replay": "%s",
+            "handover": "true",
         }
         members = ",".join(f'"{field.name}":{values[field.name]}' for field in fields(Connected))
         encoded = encode_event(f"{{{members}}}", event=CONNECTED, event_id="%s")
