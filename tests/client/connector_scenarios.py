@@ -83,14 +83,16 @@ def _call_for_connection(connector: Connector, step: dict[str, Any], at: Moment)
 def _described(action: Action) -> str:
     """One line per action, the same in both languages."""
     match action:
-        case Open(conn, last_event_id, renew):
-            return f"open {conn} after '{last_event_id}'" + (f" renew {renew}" if renew else "")
+        case Open(conn, last_event_id, renew, handover):
+            renewing = f" renew {renew}" if renew else ""
+            saying = " handover" if handover else ""
+            return f"open {conn} after '{last_event_id}'{renewing}{saying}"
         case Abort(conn):
             return f"abort {conn}"
         case TellOpened():
             return "opened"
-        case Deliver(event):
-            return f"deliver {event.type} '{event.id}'"
+        case Deliver(event, control):
+            return f"{'control' if control else 'deliver'} {event.type} '{event.id}'"
         case TellLost(reason, delay_ms, attempt, status):
             return f"lost {reason} delay {round(delay_ms)} attempt {attempt} status {status}"
         case TellStopped(reason, attempt, status):

@@ -15,17 +15,19 @@ Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Request:
-    """Request line and headers (names in lower case), as bytes."""
+    """Request line, headers (names in lower case) and body, as bytes."""
 
     line: bytes
     headers: dict[bytes, bytes]
+    body: bytes = b""
 
 
 @dataclass
 class ScriptedServer:
-    """The n-th connection gets the n-th answer, and the last one ever after."""
+    """The n-th connection gets the n-th answer and then the last one; or what `choose` returns."""
 
     answers: tuple[Answer, ...]
+    choose: Callable[[ScriptedServer], Answer] | None = None
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     open_count: int = 0
@@ -35,11 +37,13 @@ class ScriptedServer:
             head = await reader.readuntil(b"\r\n\r\n")
             line, *rest = head[:-4].split(b"\r\n")
             fields = (header.split(b": ", 1) for header in rest)
-            request = Request(line, {name.lower(): value for name, value in fields})
+            headers = {name.lower(): value for name, value in fields}
+            body = await reader.readexactly(int(headers.get(b"content-length", 0)))
+            request = Request(line, headers, body)
             self.requests.append(request)
             self.open_count += 1
             try:
-                await self.answers[min(len(self.requests), len(self.answers)) - 1](request, writer)
+                await self._answer()(request, writer)
                 await writer.drain()
                 if not writer.is_closing():
                     await reader.read()
@@ -49,11 +53,18 @@ class ScriptedServer:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
+    def _answer(self) -> Answer:
+        if self.choose is not None:
+            return self.choose(self)
+        return self.answers[min(len(self.requests), len(self.answers)) - 1]
+
 
 @contextlib.asynccontextmanager
-async def scripted(*answers: Answer) -> AsyncIterator[ScriptedServer]:
-    """Serve these answers until the block ends."""
-    scripted_server = ScriptedServer(answers)
+async def scripted(
+    *answers: Answer, choose: Callable[[ScriptedServer], Answer] | None = None
+) -> AsyncIterator[ScriptedServer]:
+    """Serve these answers, or what `choose` returns for each request, until the block ends."""
+    scripted_server = ScriptedServer(answers, choose)
     server = await asyncio.start_server(scripted_server.handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     scripted_server.url = f"http://127.0.0.1:{port}/events"

@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.errors import SettingsError
+from tidegate.wire.decode import Event
 from tidegate_client.actions import Moment
 from tidegate_client.controls import read_control
 from tidegate_client.decisions import Floor, Settings, judge, retry_after_ms, retry_delay_ms
+from tidegate_client.inbox import Inbox
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "client"
 SCENARIOS = json.loads((VECTORS / "scenarios.json").read_text())
+POSITIONS = json.loads((VECTORS / "positions.json").read_text())
 DECISIONS = json.loads((VECTORS / "decisions.json").read_text())
 SEEN = ("do", "state", "due", "id_after")
 
@@ -27,6 +30,26 @@ def test_the_connector_follows_the_scenarios(scenario: dict[str, Any]) -> None:
     for number, step in enumerate(scenario["steps"]):
         seen = run_step(connector, step)
         assert seen == {key: step[key] for key in SEEN}, f"step {number}: {step['call']}"
+
+
+@pytest.mark.parametrize("scenario", POSITIONS, ids=lambda s: s["name"])
+def test_what_was_received_handed_over_and_handled(scenario: dict[str, Any]) -> None:
+    inbox = Inbox(scenario["start"], again=scenario["again"])
+    for number, step in enumerate(scenario["steps"]):
+        taken = ""
+        match step["call"]:
+            case "event":
+                inbox.add(Event("message", "x", step["id"]))
+            case "position":
+                inbox.move(step["id"])
+            case "take":
+                event = inbox.take()
+                taken = event.id if event else ""
+            case call:
+                {"leave": inbox.leave, "drop": inbox.drop}[call]()
+        seen = (taken, inbox.position, inbox.handled, len(inbox))
+        expected = (step["do"], step["last_event_id"], step["handled"], step["waiting"])
+        assert seen == expected, f"step {number}: {step['call']}"
 
 
 def test_a_connection_is_held_until_it_is_let_go() -> None:

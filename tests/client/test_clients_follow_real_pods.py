@@ -51,7 +51,7 @@ async def followed_by_python(url: str) -> AsyncIterator[list[Record]]:
     async def follow(number: int) -> None:
         client = SseClient(
             f"{url}&client={number}",
-            settings=Settings(initial_delay_ms=100),
+            settings=Settings(initial_delay_ms=100, handover=True),
             controls=True,
             on_change=lambda what: change(number, what),
         )

@@ -15,9 +15,12 @@ MEASURED = (
     "core/src/tidegate/wire/decode.py",
     "clients/python/src/tidegate_client/ack_pacer.py",
     "clients/python/src/tidegate_client/actions.py",
+    "clients/python/src/tidegate_client/connections.py",
     "clients/python/src/tidegate_client/connector.py",
     "clients/python/src/tidegate_client/controls.py",
     "clients/python/src/tidegate_client/decisions.py",
+    "clients/python/src/tidegate_client/inbox.py",
+    "clients/python/src/tidegate_client/return_time.py",
 )
 TESTS = (
     "tests/wire/test_decoding.py",

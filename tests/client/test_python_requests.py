@@ -19,7 +19,7 @@ async def test_follows_a_redirect_and_resumes_there() -> None:
     ):
         assert (await anext(client)).id == "e-1"
     assert [request.line for request in server.requests] == [
-        b"GET /events?handover=1 HTTP/1.1",
+        b"GET /events HTTP/1.1",
         b"GET /moved HTTP/1.1",
     ]
     assert server.requests[1].headers[HEADER] == b"e-0"

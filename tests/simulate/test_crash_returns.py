@@ -29,17 +29,15 @@ def test_everybody_is_back_as_fast_as_the_fleet_can_take_them(
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_an_assigned_spread_the_wave_is_bounced_and_comes_again(seed: int) -> None:
     outcome = simulate_crash(CrashSettings(2000, 200.0, seed, assigned=False))
-    assert [sentence.split()[0] for sentence in outcome.missed()] == [
-        "t99_over_least",
-        "attempts_max",
-    ]
+    # Bounces are appointments, so nobody is late; but most ask again and again.
+    assert [sentence.split()[0] for sentence in outcome.missed()] == ["attempts_max"]
     assert outcome.bounced > 2000
 
 
 def test_streams_that_are_never_told_anew_crowd_the_start() -> None:
     settings = CrashSettings(2000, 200.0)
     crowded = simulate_crash(replace(settings, retold=False))
-    assert crowded.t99_over_least > 1.10
+    assert crowded.attempts_max > 2 * simulate_crash(settings).attempts_max
     assert crowded.peak_attempts_1s > 2 * simulate_crash(settings).peak_attempts_1s
 
 

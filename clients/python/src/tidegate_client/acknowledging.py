@@ -2,35 +2,34 @@
 
 The server keeps the last acknowledged id per client and name of the stream (``?stream=NAME``), and
 a stream of that name that comes without a cursor resumes after it, on any pod. An event is
-acknowledged once the application asks for the next one, so what was handed out and not finished
-comes again: at least once, where `SseClient` alone starts a new life at the newest event.
+acknowledged once the loop that took it asks for the next one, so what was handed out and not
+finished comes again: at least once, where `SseClient` alone starts a new life at the newest event.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import inspect
-import math
+import logging
 import time
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final, Unpack
 
+import anyio
 import httpx2
 
 from tidegate.contract.acknowledge import acknowledgement_json
 from tidegate.contract.errors import SettingsError
 from tidegate.contract.names import PATH_ACKNOWLEDGE, PATH_SUBSCRIBE, QUERY_STREAM, is_stream_name
-from tidegate.contract.stream_events import CONNECTED, CURSOR, SHUTDOWN
 from tidegate.wire.decode import Event
 from tidegate_client.ack_pacer import ACKNOWLEDGE_EVERY_MS, AckPacer
+from tidegate_client.background import Pulse, Timer
 from tidegate_client.client import SseClient
-from tidegate_client.decisions import Settings, retry_after_ms
+from tidegate_client.decisions import retry_after_ms
+from tidegate_client.errors import ending_of
+from tidegate_client.options import SseClientOptions
 
 FLUSH_LIMIT_S: Final = 2.0
 """How long a client that closes tries to have its last acknowledgement kept."""
 
-_POSITIONS: Final = frozenset({CONNECTED, CURSOR, SHUTDOWN})
+_log = logging.getLogger("tidegate_client")
 _SUFFIX: Final = PATH_ACKNOWLEDGE.removeprefix(PATH_SUBSCRIBE)
 
 
@@ -44,35 +43,38 @@ class AcknowledgingSseClient(SseClient):
             async for event in stream:
                 await save(event)        # acknowledged when the loop asks for the next one
 
-    A loop that is left by an error or ``break`` has not acknowledged its last event. With
-    `automatic` off nothing is acknowledged but by `acknowledge`. At most one acknowledgement is
-    sent per `acknowledge_every_ms`; `ack_status` tells how the last one was answered.
+    An event that a loop leaves unfinished, by an error, ``break`` or cancellation, is not
+    acknowledged: the next loop begins with it, on this client or in a new life. With `automatic`
+    off nothing is acknowledged but by `acknowledge`, and nothing comes again by itself. At most one
+    acknowledgement is sent per `acknowledge_every_ms`; `ack_status` tells how the last one was
+    answered.
     """
 
     def __init__(
         self,
         url: str | httpx2.URL,
         *,
-        automatic: bool = True,
-        acknowledge_every_ms: float = ACKNOWLEDGE_EVERY_MS,
-        settings: Settings | None = None,
-        controls: bool = False,
-        **options: Any,
+        automatic: bool | None = None,
+        acknowledge_every_ms: float | None = None,
+        **options: Unpack[SseClientOptions],
     ) -> None:
         """`options` are those of `SseClient`. Raises `SettingsError` for a URL without a name."""
-        if not acknowledge_every_ms >= 0:
-            raise SettingsError("acknowledge_every_ms", "must be at least 0")
-        self.acknowledge_url = _acknowledge_url(httpx2.URL(url))
-        settings = replace(settings or Settings(), renewable=callable(options.get("headers")))
-        super().__init__(url, settings=settings, controls=True, **options)
-        self._shows_controls = controls
-        self._automatic = automatic
-        self._pacer = AckPacer(acknowledge_every_ms, settings)
-        self._post_limit_s = settings.connect_timeout_ms / 1000
-        self._handed_out = ""
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._posts: set[asyncio.Task[None]] = set()
-        self._ack_change = asyncio.Event()
+        self._automatic = self._hands_out_again = automatic is not False
+        super().__init__(url, **options)
+        name = httpx2.QueryParams(self._requester.query.decode()).get(QUERY_STREAM, "")
+        if not is_stream_name(name):
+            detail = f"must name its stream: …{PATH_SUBSCRIBE}?{QUERY_STREAM}=NAME"
+            raise SettingsError("url", detail)
+        every_ms = ACKNOWLEDGE_EVERY_MS if acknowledge_every_ms is None else acknowledge_every_ms
+        if isinstance(every_ms, bool) or not isinstance(every_ms, int | float) or not every_ms >= 0:
+            raise SettingsError("acknowledge_every_ms", f"must be at least 0, is {every_ms!r}")
+        self._ack_target = self._requester.target.rstrip("/") + _SUFFIX
+        self.acknowledge_url = f"{self._ack_target}?{self._requester.query.decode()}"
+        self._noted = self.last_event_id
+        self._pacer = AckPacer(every_ms, self._settings)
+        self._post_limit_s = self._settings.connect_timeout_ms / 1000
+        self._ack_timer = Timer(self._background, self._clock, self._ack_due)
+        self._ack_change = Pulse()
         self._refused = 0
         self.ack_status = 0
         """HTTP status of the last answer to an acknowledgement; 0 without one."""
@@ -83,96 +85,81 @@ class AcknowledgingSseClient(SseClient):
         return self._pacer.kept
 
     def acknowledge(self, event: Event | str) -> None:
-        """Say that everything up to this event (or id) is done; it is sent soon."""
-        self._pacer.acknowledge(event if isinstance(event, str) else event.id, self._moment())
+        """Everything up to this event (or id) is done; it is sent soon."""
+        event_id = event if isinstance(event, str) else event.id
+        if event_id == self._inbox.position:
+            self._inbox.finish()
+        self._pacer.acknowledge(event_id, self._now())
         self._arm_acks()
 
     async def flush(self, limit_s: float = FLUSH_LIMIT_S) -> bool:
         """Send what waits now; whether it is kept, within `limit_s`."""
         pacer = self._pacer
         newest = pacer.waiting or pacer.sending or pacer.kept
-        self._post(pacer.flush(self._moment()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while pacer.waiting or pacer.sending:
-                    self._ack_change.clear()
+        tried = ""
+        with anyio.move_on_after(limit_s):
+            while pacer.waiting or pacer.sending:
+                if pacer.waiting and pacer.waiting != tried:
+                    # In this task: under trio a block that is cancelled takes the background along.
+                    tried = pacer.flush(self._now())
+                    await self._send(tried)
+                else:
                     await self._ack_change.wait()
         return pacer.kept == newest
 
     async def aclose(self) -> None:
-        """Flush, then stop for good."""
+        """Flush, then stop."""
         await self.flush()
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-        posts = [*self._posts]
-        for post in posts:
-            post.cancel()
-        await asyncio.gather(*posts, return_exceptions=True)
         await super().aclose()
 
-    async def __anext__(self) -> Event:
-        """The next event; the one before it is acknowledged."""
-        self._done()
-        while True:
-            event = await super().__anext__()
-            self._handed_out = event.id
-            if self._shows_controls or event.type not in _POSITIONS:
-                return event
-            # A position reached, in order: everything before it has been taken.
-            self._done()
+    def _take(self) -> Event | None:
+        event = super()._take()
+        self._acknowledge_handled()
+        return event
 
-    def _done(self) -> None:
-        if self._automatic and self._handed_out:
-            self.acknowledge(self._handed_out)
-            self._handed_out = ""
+    def _received(self) -> None:
+        self._acknowledge_handled()
+
+    def _acknowledge_handled(self) -> None:
+        handled = self._inbox.handled
+        if self._automatic and handled != self._noted:
+            self._noted = handled
+            self.acknowledge(handled)
 
     def _arm_acks(self) -> None:
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-            self._ack_timer = None
-        deadline_ms = self._pacer.deadline_ms()
-        if deadline_ms < math.inf:
-            delay_s = max(0.0, deadline_ms / 1000 - self._clock())
-            self._ack_timer = asyncio.get_running_loop().call_later(delay_s, self._ack_due)
+        self._ack_timer.set(self._pacer.deadline_ms() / 1000)
 
     def _ack_due(self) -> None:
-        self._post(self._pacer.tick(self._moment()))
+        self._post(self._pacer.tick(self._now()))
 
     def _post(self, event_id: str) -> None:
         if event_id:
-            post = asyncio.create_task(self._send(event_id), name="acknowledgement")
-            self._posts.add(post)
-            post.add_done_callback(self._posts.discard)
+            self._background.start(self._send, event_id)
         self._arm_acks()
 
     async def _send(self, event_id: str) -> None:
         status, wait_ms = 0, 0.0
-        with contextlib.suppress(Exception):  # whatever the header provider or the library raises
-            answer = await self._http_client().post(
-                self.acknowledge_url,
-                content=acknowledgement_json(event_id),
-                headers={"Content-Type": "application/json", **await self._made_headers()},
-                timeout=self._post_limit_s,
-            )
-            status = answer.status_code
-            wait_ms = retry_after_ms(answer.headers.get("retry-after"), time.time() * 1000)
-        self.ack_status = status
-        self._refused = status if status in (401, 403) else 0
-        self._pacer.answered(event_id, status, wait_ms, self._moment())
-        self._ack_change.set()
-        self._arm_acks()
+        try:
+            status, wait_ms = await self._ask(event_id)
+        finally:
+            # Also where it was cancelled: then it waits to be sent again.
+            self._pacer.answered(event_id, status, wait_ms, self._now())
+            self._ack_change.send()
+            self._arm_acks()
 
-    async def _made_headers(self) -> dict[str, str]:
-        if not callable(self._headers):
-            return dict(self._headers)
-        made = self._headers(self._refused)
-        return dict(await made if inspect.isawaitable(made) else made)
-
-
-def _acknowledge_url(url: httpx2.URL) -> httpx2.URL:
-    """Where to post for a stream's URL; raises `SettingsError` that names the fix."""
-    name = url.params.get(QUERY_STREAM, "")
-    if not is_stream_name(name):
-        detail = f"must name its stream: …{PATH_SUBSCRIBE}?{QUERY_STREAM}=NAME"
-        raise SettingsError("url", detail)
-    return url.copy_with(path=url.path.rstrip("/") + _SUFFIX)
+    async def _ask(self, event_id: str) -> tuple[int, float]:
+        """Post an acknowledgement: the status for the pacer, and how long to wait."""
+        refused, self._refused = self._refused, 0
+        body = acknowledgement_json(event_id).encode()
+        try:
+            answer = await self._requester.post(self._ack_target, body, refused, self._post_limit_s)
+        except Exception as error:  # noqa: BLE001 - whatever the library or the provider raises
+            self.ack_status = 0
+            if ending_of(error) == "error":
+                return 0, 0.0
+            _log.warning("an acknowledgement cannot be sent: %s", error)
+            return 400, 0.0  # the pacer lets go of what can never be sent
+        status = self.ack_status = answer.status_code
+        if status in (401, 403):
+            self._refused = status
+        return status, retry_after_ms(answer.headers.get("retry-after"), time.time() * 1000)

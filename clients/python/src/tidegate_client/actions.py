@@ -1,4 +1,4 @@
-"""What a connector is told and what it answers: moments in, actions out."""
+"""What goes into the connector and what it answers: moments in, actions out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,26 @@ ReadyState = Literal["connecting", "open", "closed"]
 LostReason = Literal["eof", "error", "idle", "timeout", "bounce", "planned", "status"]
 """Why there is no stream at the moment; `planned` is the server's goodbye."""
 
-StopReason = Literal[
-    "no_content", "unauthorized", "refused", "not_a_stream", "oversized", "exhausted"
-]
-"""Why the client has given up."""
+FatalEnding = Literal["oversized", "invalid_request", "unreadable"]
+"""Endings that no repetition mends: an event over its bound, a request that cannot be sent, a
+response that cannot be read."""
 
-Ending = Literal["eof", "error", "oversized"]
+StopReason = Literal[
+    FatalEnding,
+    "no_content",
+    "ended",
+    "interrupted",
+    "unauthorized",
+    "refused",
+    "not_a_stream",
+    "exhausted",
+]
+"""Why the client has given up, or has nothing more to do (`no_content`, `ended`)."""
+
+COMPLETE: frozenset[StopReason] = frozenset({"no_content", "ended"})
+"""The stops that are no failures: the server has nothing more to send."""
+
+Ending = Literal["eof", "error"] | FatalEnding
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +45,15 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Ask for a stream; `renew` is the 401 or 403 to answer with new credentials, or 0."""
+    """Ask for a stream; `renew` is the 401 or 403 to answer with new credentials, or 0.
+
+    `handover`: whether to send the server ``handover=1``.
+    """
 
     conn: int
     last_event_id: str
     renew: int
+    handover: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +70,10 @@ class TellOpened:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Hand an event to the application."""
+    """Hand an event over; `control` marks one of the server's own, not the application's."""
 
     event: Event
+    control: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +88,12 @@ class TellLost:
 
 @dataclass(frozen=True, slots=True)
 class TellStopped:
-    """There will be no stream any more."""
+    """There will be no stream any more; `last` is the loss that used up the attempts."""
 
     reason: StopReason
     attempt: int
     status: int
+    last: LostReason | None = None
 
 
 Action = Open | Abort | TellOpened | Deliver | TellLost | TellStopped

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from tidegate.contract.errors import SettingsError
 
 _EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,15}")
 _STATUSES_TO_RETRY = frozenset({408, 425, 429})
+
+Repeat = Literal["always", "broken", "unanswered"]
+"""Which streams are asked for again."""
+
+_WORDS: dict[str, tuple[object, ...]] = {
+    "handover": (True, False, "auto"),
+    "renewable": (True, False),
+    "repeat": get_args(Repeat),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +36,16 @@ class Settings:
     up to `jitter` of that on top; after `max_attempts` of them in a row (``math.inf``: never) the
     client gives up. A stream open for `stable_ms` starts the count anew. A server may ask for at
     most `max_instructed_ms`. Headers must come within `connect_timeout_ms` and bytes within
-    `idle_timeout_ms` (0: three of the announced heartbeats). With `handover` the next stream is
-    opened before the old one ends, which is let go early if the next one takes longer than
-    `handover_patience_ms`. `renewable`: new credentials can be had after a 401 or 403.
+    `idle_timeout_ms` (0: three of the announced heartbeats).
 
-    Raises `SettingsError` for a value that cannot work.
+    With `handover` the next stream is opened before the old one ends, which is let go early if the
+    next one takes longer than `handover_patience_ms`: ``True`` sends ``?handover=1`` from the first
+    request on, ``"auto"`` once the server's `connected` has asked for it. `renewable`: new
+    credentials can be had after a 401 or 403. `repeat` says which streams are asked for again:
+    ``"always"`` any that is lost, ``"broken"`` one that did not end cleanly, ``"unanswered"`` only
+    one whose response had not begun, as it might be done twice.
+
+    ``None`` stands for a default. Raises `SettingsError` for a value that cannot work.
     """
 
     initial_delay_ms: float = 1000
@@ -43,15 +57,24 @@ class Settings:
     max_instructed_ms: float = 300_000
     connect_timeout_ms: float = 15_000
     idle_timeout_ms: float = 0
-    handover: bool = True
+    handover: bool | Literal["auto"] = "auto"
     handover_patience_ms: float = 2000
     renewable: bool = False
+    repeat: Repeat = "always"
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if math.isnan(value) or value < 0:
-                raise SettingsError(name, f"must be at least 0, is {value}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                # Options that are passed through a wrapper arrive as None where nothing was set.
+                object.__setattr__(self, field.name, field.default)
+            elif allowed := _WORDS.get(field.name):
+                if not any(type(value) is type(word) and value == word for word in allowed):
+                    raise SettingsError(field.name, f"must be one of {allowed}, is {value!r}")
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                raise SettingsError(field.name, f"must be a number, is {value!r}")
+            elif math.isnan(value) or value < 0:
+                raise SettingsError(field.name, f"must be at least 0, is {value}")
         if self.factor < 1:
             raise SettingsError("factor", f"must be at least 1, is {self.factor}")
 

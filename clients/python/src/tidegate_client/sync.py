@@ -1,24 +1,28 @@
-"""The client for code without an event loop: the asyncio client on a thread of its own."""
+"""The client for code without an event loop: the async client on a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx2
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tidegate.wire.decode import Event
 from tidegate_client.actions import ReadyState
-from tidegate_client.client import HeadersSource, SseClient
-from tidegate_client.decisions import Settings
-from tidegate_client.stream_events import Lost, Opened
+from tidegate_client.client import SseClient
+from tidegate_client.options import SseClientOptions
 
 _T = TypeVar("_T")
 
 
 class SyncSseClient:
-    """Follows one event stream from a thread; the same behaviour as `SseClient`.
+    """Follows one event stream from a thread; the same behaviour and options as `SseClient`.
 
     ::
 
@@ -26,33 +30,23 @@ class SyncSseClient:
             for event in stream:
                 print(event.id, event.type, event.data)
 
-    The headers' provider and `on_change` are called on the client's own thread. `close` may be
-    called from any thread, that one included, and ends the iteration. What waits (the iteration)
-    raises `RuntimeError` there.
+    The headers' provider and the hooks are called on the client's own thread, and `http` is used
+    only there. `close`, `reconnect` and `wake` may be called from any thread, that one included;
+    the iteration raises `RuntimeError` there, as it would wait for itself.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        headers: HeadersSource | None = None,
-        settings: Settings | None = None,
-        last_event_id: str = "",
-        controls: bool = False,
-        on_change: Callable[[Opened | Lost], None] | None = None,
-    ) -> None:
-        self._client = SseClient(
-            url,
-            headers=headers,
-            settings=settings,
-            last_event_id=last_event_id,
-            controls=controls,
-            on_change=on_change,
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(self, url: str | httpx2.URL, **options: Unpack[SseClientOptions]) -> None:
+        self._client = SseClient(url, **options)
+        self._stack = contextlib.ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._thread_id: int | None = None
         self._ending = threading.Lock()
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The stream's URL, as given."""
+        return self._client.url
 
     @property
     def ready_state(self) -> ReadyState:
@@ -61,17 +55,18 @@ class SyncSseClient:
 
     @property
     def last_event_id(self) -> str:
-        """The id the next connection resumes after."""
+        """The id of what was handed over last."""
         return self._client.last_event_id
 
     def __enter__(self) -> Self:
-        """Start following."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="tidegate-client", daemon=True
-        )
-        self._thread.start()
-        self._run(self._client.__aenter__())
+        """Start the thread, and start following."""
+        with contextlib.ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            self._thread_id = portal.call(threading.get_ident)
+            stack.callback(portal.call, self._closed)
+            self._portal = portal
+            stack.enter_context(portal.wrap_async_context_manager(self._client))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -82,16 +77,11 @@ class SyncSseClient:
     ) -> None:
         """Stop, and end the thread."""
         with self._ending:
-            if self._loop is None or self._thread is None:
-                return
-            self._run(self._end())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-            self._loop = None
+            self._stack.close()
+            self._portal = None
 
     def close(self) -> None:
-        """Stop for good; the iteration ends. Idempotent.
+        """Stop; the iteration ends. Idempotent.
 
         Waits until the connections are gone, but not in a callback, which they wait for.
         """
@@ -99,42 +89,66 @@ class SyncSseClient:
             if self._closing is None:
                 self._closing = asyncio.ensure_future(self._client.aclose())
             return
-        # Work handed to a loop that __exit__ has stopped would never be done.
+        # Work handed to a portal that __exit__ has stopped would never be done.
         with self._ending:
-            if self._loop is not None:
-                self._run(self._client.aclose())
+            if self._portal is not None:
+                self._wait(self._client.aclose)
+
+    def reconnect(self) -> None:
+        """Drop what there is and connect now, resuming after the last event."""
+        self._do(self._client.reconnect)
+
+    def wake(self) -> None:
+        """The network is back: hurries a waiting client and checks an open stream."""
+        self._do(self._client.wake)
 
     def __iter__(self) -> Iterator[Event]:
-        """The stream's events."""
+        """A loop over the events; one at a time."""
+        self._do(self._client.__aiter__)
         return self
 
     def __next__(self) -> Event:
         """Wait for the next event; raises `StreamStoppedError` when the client has given up."""
-        event = self._run(self._next())
+        event = self._wait(self._next)
         if event is None:
             raise StopIteration
         return event
 
-    async def _end(self) -> None:
-        await self._client.aclose()
-        # Looked at last: a callback may have closed while we did.
-        if self._closing is not None:
-            await self._closing
-            self._closing = None
-
     async def _next(self) -> Event | None:
         return await anext(self._client, None)
 
+    async def _closed(self) -> None:
+        """Wait for what a callback has begun to close."""
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            await closing
+
     @property
     def _in_a_callback(self) -> bool:
-        return threading.current_thread() is self._thread
+        return self._portal is not None and threading.get_ident() == self._thread_id
 
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("use the client in a with block")
+    def _do(self, work: Callable[..., object], *args: Any) -> None:
+        """Do what does not wait, on the client's thread."""
         if self._in_a_callback:
-            # Waiting here would block the very loop that has to do it.
-            work.close()
+            work(*args)
+        else:
+            self._started().call(work, *args)
+
+    def _wait(self, work: Callable[..., Awaitable[_T]], *args: Any) -> _T:
+        """Wait for what is done on the client's thread."""
+        if self._in_a_callback:
             raise RuntimeError("a callback cannot wait for the client: do this in another thread")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        future = self._started().start_task_soon(work, *args)
+        try:
+            return future.result()
+        except CancelledError:
+            raise RuntimeError("the client's thread has ended") from None
+        except BaseException:
+            # Ctrl-C must not leave a waiting task behind, which would take the next event.
+            future.cancel()
+            raise
+
+    def _started(self) -> BlockingPortal:
+        if self._portal is None:
+            raise RuntimeError("the client is not started: use it in a with block")
+        return self._portal

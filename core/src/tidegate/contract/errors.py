@@ -15,10 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class TidegateError(Exception):
-    """The root of everything Tidegate raises on purpose."""
+    """The root of everything Tidegate raises on purpose. Survives pickling, fields included."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default the class is called with `args`, which hold the message only.
+        return _restored, (type(self), self.args), vars(self)
 
 
 class CallerError(TidegateError):
@@ -86,6 +91,10 @@ class ClusterError(TidegateError):
 
 class MissingToolError(TidegateError):
     """Raised when a program or package is not installed; the message has the fix."""
+
+
+def _restored(kind: type[TidegateError], args: tuple[Any, ...]) -> TidegateError:
+    return kind.__new__(kind, *args)
 
 
 def _sendable(text: str) -> str:
