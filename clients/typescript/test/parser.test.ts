@@ -1,7 +1,7 @@
 /** The parser reads the shared wire vectors, however the bytes are split, within its bounds. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {OversizedError, Parser, type Item} from '../dist/parser.js'
+import {type Item, OversizedError, Parser} from '../dist/parser.js'
 import {readVectors} from './vectors.js'
 
 interface Encoded {
