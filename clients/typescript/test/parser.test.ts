@@ -95,3 +95,36 @@ test('a line of ten million bytes in small chunks takes linear time', () => {
   assert.equal((event as {data: string}).data.length, 10_000_000)
   assert.ok(performance.now() - startedMs < 5000)
 })
+
+for (const [name, line] of [
+  ['without a colon', 'x\n'],
+  ['that end in CR', 'data: x\r'],
+  ['of comments', ':\r\n']
+] as const) {
+  test(`a chunk of lines ${name} takes time in proportion to its length`, () => {
+    const fastestMs = (lines: number) => {
+      const chunk = Buffer.from(line.repeat(lines))
+      const timesMs = [1, 2, 3, 4, 5].map(() => {
+        const startedMs = performance.now()
+        decode(new Parser(), [chunk])
+        return performance.now() - startedMs
+      })
+      return Math.min(...timesMs)
+    }
+    fastestMs(10_000)
+    // Eight times as many: eight times as long, or 64 times where each line searches the rest.
+    assert.ok(fastestMs(160_000) < 32 * fastestMs(20_000))
+  })
+}
+
+test('characters of any length are whole wherever a chunk ends, and whatever follows', () => {
+  const whole = Buffer.from('data: é€😀\n\ndata: é\n\ndata: x\n\n')
+  const expected = ['é€😀', 'é', 'x']
+  for (let at = 0; at <= whole.length; at++) {
+    for (let next = at; next <= whole.length; next++) {
+      const parts = [whole.subarray(0, at), whole.subarray(at, next), whole.subarray(next)]
+      const read = decode(new Parser(), parts).map((item) => (item as {data: string}).data)
+      assert.deepEqual(read, expected, `split at ${at} and ${next}`)
+    }
+  }
+})
