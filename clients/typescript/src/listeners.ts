@@ -1,12 +1,14 @@
 /** Listeners by event type. One that fails harms neither the others nor the stream. */
 
+import type {WebAbortSignal} from './web-types.js'
+
 /** What a listener may be called with; the caller knows which type goes with which event. */
 export type Listener = (event: never) => void
 
 /** As for an `EventTarget`: called once at most; removed when the signal aborts. */
 export interface ListenerOptions {
   readonly once?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: WebAbortSignal | undefined
 }
 
 /** Gets what a listener or a hook has thrown. */
