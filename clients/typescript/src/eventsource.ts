@@ -162,7 +162,9 @@ export const EventSource: EventSourceConstructor = class
   readonly #onError: ErrorListener
   readonly #calls = new WeakMap<object, EventListener>()
   readonly #handlers = new Map<string, (event: Event) => unknown>()
-  readonly #handle = (event: Event) => this.#call(this.#handlers.get(event.type)!, event)
+  readonly #handle = this.#guarded((event: Event) =>
+    this.#handlers.get(event.type)!.call(this, event)
+  )
   #failed: ReturnType<typeof setTimeout> | undefined
 
   constructor(url: string | UrlLike, init: EventSourceInit = {}) {
@@ -224,7 +226,7 @@ export const EventSource: EventSourceConstructor = class
   ): void {
     if (!listener) return
     this.#follow(type)
-    const call = this.#calls.get(listener) ?? ((event: Event) => this.#call(listener, event))
+    const call = this.#calls.get(listener) ?? this.#guarded(listener)
     this.#calls.set(listener, call)
     super.addEventListener(type, call, options)
   }
@@ -275,10 +277,12 @@ export const EventSource: EventSourceConstructor = class
   }
 
   /** A browser reports what a listener throws and goes on; Node and Deno end the process. */
-  #call(listener: Callback, event: Event): void {
-    const call = () =>
-      typeof listener === 'function' ? listener.call(this, event) : listener.handleEvent(event)
-    guard(call, this.#onError)
+  #guarded(listener: Callback): EventListener {
+    const call =
+      typeof listener === 'function'
+        ? listener.bind(this)
+        : (event: Event) => listener.handleEvent(event)
+    return (event) => guard(call, this.#onError, event)
   }
 }
 
