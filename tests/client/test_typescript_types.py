@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from kit.node_tools import PACKAGE, packed_tarball, run_node
 
-pytestmark = pytest.mark.usefixtures("built")
+# The compiler takes its time where it checks the libraries as well, and more on a busy machine.
+pytestmark = [pytest.mark.usefixtures("built"), pytest.mark.timeout(600)]
 
 CONSUMERS = PACKAGE / "test" / "consumers"
 ES = ["ES2022"]

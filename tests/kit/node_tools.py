@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "clients" / "typescript"
-BUILD_TIMEOUT_S = 90
+BUILD_TIMEOUT_S = 240
 
 
 def find_node() -> str:
