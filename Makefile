@@ -7,12 +7,14 @@ STAMP := .venv/.installed
 TEST_TOOLS := .venv/.test-tools
 TYPESCRIPT := clients/typescript
 NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
+# The machine's npm, else that of the dependency group node.
+NPM := cd $(TYPESCRIPT) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 ARGS ?=
 # Dependency groups to install beside the usual ones, e.g. make install WITH=browser
 WITH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format generate goals e2e e2e-all bench build clean
+.PHONY: help install demo test check lint format generate goals e2e e2e-all bench build clean
 
 help: ## show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -33,9 +35,9 @@ $(STAMP): $(UV) pyproject.toml uv.lock
 # PyPI; where neither can be had, those tests are skipped and say so.
 $(NODE_MODULES): $(STAMP) $(TYPESCRIPT)/package-lock.json
 	@command -v npm >/dev/null || $(UV) sync --quiet --locked --all-extras --inexact --group node --python $(BIN)/python
-	@cd $(TYPESCRIPT) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error \
+	@$(NPM) ci --no-audit --no-fund --loglevel=error \
 	  && touch node_modules/.package-lock.json \
-	  || echo "npm ci has failed: the TypeScript client's tests will be skipped" >&2
+	  || echo "npm ci has failed: the TypeScript client's tests will be skipped, and it is not checked" >&2
 
 # What the suite takes from registries besides: helm and kubectl, Playwright, Deno, Bun and Node 18.
 # What cannot be had is named, and its tests are skipped. Chromium, nginx and HAProxy only root can
@@ -53,15 +55,19 @@ demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tid
 test: $(STAMP) $(NODE_MODULES) $(TEST_TOOLS) ## the test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMP) ## formatting, lint, types, layers
+check: lint $(NODE_MODULES) ## formatting, lint, types, layers: source, tests and TypeScript
+	@$(NPM) run --silent check
+
+lint: $(STAMP) ## the same without TypeScript
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## rewrite the code in the house format
+format: $(STAMP) $(NODE_MODULES) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	@$(NPM) run --silent format
 
 generate: $(STAMP) ## write what is made from declarations: docs, chart, manifests
 	@$(BIN)/python -m tools.binaries > /dev/null

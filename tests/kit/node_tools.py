@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -41,6 +42,14 @@ def run_npm(*arguments: str) -> subprocess.CompletedProcess[str]:
     if npm is None:
         pytest.skip("no npm on this machine: install it, or the dependency group node")
     return _run([npm, *arguments])
+
+
+def packed_tarball(folder: Path) -> Path:
+    """The tarball that `npm publish` would send, written into `folder`."""
+    done = run_npm("pack", "--json", "--ignore-scripts", "--pack-destination", str(folder))
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)
+    return folder / str(one["filename"])
 
 
 def _run(argv: list[str], feed: str | None = None) -> subprocess.CompletedProcess[str]:

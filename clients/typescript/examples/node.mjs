@@ -5,7 +5,9 @@ const stream = new SseClient(process.argv[2], {
   maxAttempts: Infinity,
   headers: async ({refused}) => ({Authorization: `Bearer ${await token({renew: refused > 0})}`})
 })
-stream.addEventListener('error', ({reason, delayMs}) => console.warn(`${reason}, back in ${delayMs} ms`))
+stream.addEventListener('error', ({reason, delayMs}) =>
+  console.warn(`${reason}, back in ${delayMs} ms`)
+)
 
 try {
   for await (const {type, data, lastEventId} of stream) console.log(lastEventId, type, data)

@@ -1,7 +1,7 @@
 import {useEffect, useRef, useState} from 'react'
-import {SseClient, type ReadyState, type SseClientOptions, type SseEvent} from 'tidegate'
+import {type ReadyState, SseClient, type SseClientOptions, type SseEvent} from 'tidegate'
 
-/** Follow `url` while mounted; `onEvent` gets every application event. Returns the state. */
+/** Follow `url` while mounted; other `options` open it anew: memoize them. Returns the state. */
 export function useEventStream(
   url: string,
   onEvent: (event: SseEvent) => void,
@@ -9,17 +9,20 @@ export function useEventStream(
 ): ReadyState {
   const [readyState, setReadyState] = useState<ReadyState>(0)
   const latest = useRef(onEvent)
-  latest.current = onEvent
+  useEffect(() => void (latest.current = onEvent))
   useEffect(() => {
     const client = new SseClient(url, options)
     const change = () => setReadyState(client.readyState)
     client.addEventListener('open', change)
     client.addEventListener('error', change)
     const follow = async () => {
-      for await (const event of client) latest.current(event)
+      for await (const event of client) {
+        // An exception is reported as any other of an effect, and the stream goes on.
+        new Promise((resolve) => resolve(latest.current(event))).catch(reportError)
+      }
     }
     follow().catch(change)
     return () => client.close()
-  }, [url])
+  }, [url, options])
   return readyState
 }

@@ -23,6 +23,8 @@ for (const record of stdout.split('end_of_record')) {
     Number(new RegExp(`^${key}:(\\d+)`, 'm').exec(record)?.[1])
   )
   const missed = [...record.matchAll(/^BRDA:(\d+),\d+,\d+,0$/gm)].map((match) => match[1])
-  console.log(`${file}: ${taken} of ${branches} branches${missed.length ? `, not line ${missed}` : ''}`)
+  console.log(
+    `${file}: ${taken} of ${branches} branches${missed.length ? `, not line ${missed}` : ''}`
+  )
   if (COMPLETE.includes(file) && taken !== branches) process.exitCode = 1
 }

@@ -18,6 +18,7 @@ import {guard, type ListenerOptions} from './listeners.js'
 import type {EventOf, SseClientOptions, SseEvent} from './options.js'
 import {MAX_RETRY_MS, type ParsedEvent} from './parser.js'
 import {given, requestHeaders} from './request.js'
+import type {FetchResponse, UrlLike} from './web-types.js'
 
 /** Query key by which a client names its stream. */
 export const QUERY_STREAM = 'stream'
@@ -126,7 +127,7 @@ export class AcknowledgingSseClient extends SseClient {
   #sending: Promise<void> | undefined
   #refused = 0
 
-  constructor(url: string | URL, options: AcknowledgingOptions = {}) {
+  constructor(url: string | UrlLike, options: AcknowledgingOptions = {}) {
     const postUrl = acknowledgeUrl(String(url).replace(/#.*/s, ''))
     // Only a Tidegate server keeps acknowledgements, so it need not ask for handovers first.
     const inbox = new HandlingInbox(options.lastEventId)
@@ -288,7 +289,7 @@ export class AcknowledgingSseClient extends SseClient {
     }
   }
 
-  async #request(id: string): Promise<Response> {
+  async #request(id: string): Promise<FetchResponse> {
     const {headers, credentials, fetch = globalThis.fetch} = this.#options
     const {connectTimeoutMs = DEFAULTS.connectTimeoutMs} = this.#options
     const refused = this.#refused

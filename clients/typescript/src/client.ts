@@ -9,6 +9,7 @@ import {CAPACITY, Inbox, type Place} from './inbox.js'
 import {Listeners, type ErrorListener, type ListenerOptions} from './listeners.js'
 import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
 import {Stream} from './stream.js'
+import type {UrlLike} from './web-types.js'
 
 /** How long a loop that takes nothing holds up the reading for the other consumers. */
 const PATIENCE_MS = 500
@@ -28,7 +29,7 @@ export class SseClient extends Stream implements AsyncIterable<SseEvent> {
   /** Whether a loop has connected it: then the last loop closes it. */
   #byLoop = false
 
-  constructor(url: string | URL, options: SseClientOptions = {}, inbox?: Inbox) {
+  constructor(url: string | UrlLike, options: SseClientOptions = {}, inbox?: Inbox) {
     super(url, options)
     this.#onListenerError = options.onListenerError
     this.#inbox = inbox ?? new Inbox(options.lastEventId)

@@ -150,12 +150,13 @@ export class Connector {
     held.live = true
     this.lastEventId = event.lastEventId
     // The first word of the next connection is the moment at which the old one is not needed.
-    const actions = this.#abort(this.#conns.indexOf(held))
+    const actions = held === this.#conns[0] ? [] : this.#abort(this.#conns.indexOf(held))
     const control = !!held.tidegate && type !== GAP && isReserved(type)
     // What the application is given is progress; a server that only greets makes none.
     if (!control) this.#attempt = 0
     const unknown = control && type !== CURSOR && !(first && type === CONNECTED)
-    return unknown ? actions : [...actions, {do: 'deliver', event, control}]
+    if (!unknown) actions.push({do: 'deliver', event, control})
+    return actions
   }
 
   /**

@@ -1,23 +1,150 @@
 /**
- * `tidegate/eventsource`: the client with the face of an EventSource (WHATWG HTML 9.2), so that
- * `new EventSource(url)` becomes a Tidegate client by changing one import.
+ * `tidegate/eventsource`: the client with the interface of an EventSource (WHATWG HTML 9.2), so
+ * that `new EventSource(url)` becomes a Tidegate client by changing one import.
  *
  * It differs where the native one harms: it survives a status of 5xx, backs off, sees heartbeats,
- * and hands over. Like the native one it never gives up unless told to.
+ * and hands over. Like the native one it never gives up unless told to, and closes at once where no
+ * attempt can succeed. Its types fit lib.dom's `EventSource` and accept what the npm package
+ * `eventsource` accepts.
  */
-import {SseClient} from './client.js'
-import {CLOSED, CONNECTING, OPEN, type ReadyState} from './actions.js'
-import {report, type ErrorListener} from './listeners.js'
-import type {SseClientOptions, SseErrorEvent} from './options.js'
+import {
+  CLOSED,
+  CONNECTING,
+  OPEN,
+  SseClient,
+  type SseClientOptions,
+  type SseErrorEvent
+} from './index.js'
+import {type ErrorListener, guard, report} from './listeners.js'
+import {given} from './request.js'
+import type {
+  UrlLike,
+  WebAbortSignal,
+  WebEvent,
+  WebEventTarget,
+  WebMessageEvent
+} from './web-types.js'
 
-/** Options: the native ones and the client's. */
-export interface EventSourceOptions extends SseClientOptions {
+export type {
+  FetchInit as EventSourceFetchInit,
+  FetchLike,
+  FetchResponse as FetchLikeResponse
+} from './web-types.js'
+
+/** Options: the native ones, those of the npm package `eventsource`, and the client's. */
+export interface EventSourceInit extends SseClientOptions {
   readonly withCredentials?: boolean
+  /** Longest line and most data of one event in UTF-16 code units, where they are not set. */
+  readonly maxBufferSize?: number
 }
 
-type Handler<E extends Event> = ((this: EventSource, event: E) => unknown) | null
+/** The options under their earlier name. */
+export type EventSourceOptions = EventSourceInit
 
-export class EventSource extends EventTarget {
+/** An `error` event, with the reason for it. */
+export interface ErrorEvent extends WebEvent {
+  /** The HTTP status, where a response is the reason. */
+  readonly code?: number | undefined
+  readonly message?: string | undefined
+  /** Why, and whether and when there is another attempt. */
+  readonly detail?: SseErrorEvent | undefined
+}
+
+/** Fields of an {@link ErrorEvent}. */
+export type ErrorEventInit = Pick<ErrorEvent, 'code' | 'message' | 'detail'>
+
+export const ErrorEvent: {
+  readonly prototype: ErrorEvent
+  new (type: string, init?: ErrorEventInit): ErrorEvent
+} = class extends Event {
+  readonly code: number | undefined
+  readonly message: string | undefined
+  readonly detail: SseErrorEvent | undefined
+
+  constructor(type: string, init: ErrorEventInit = {}) {
+    super(type)
+    this.code = init.code
+    this.message = init.message
+    this.detail = init.detail
+  }
+}
+
+/** The events that every EventSource has. */
+export interface EventSourceEventMap {
+  error: ErrorEvent
+  message: WebMessageEvent
+  open: WebEvent
+}
+
+type Types = keyof EventSourceEventMap
+type Handler<T extends Types> =
+  | ((this: EventSource, event: EventSourceEventMap[T]) => unknown)
+  | null
+type Callback = ((event: any) => void) | {handleEvent(event: any): void}
+type ListenerOptions = boolean | {readonly capture?: boolean}
+type AddOptions =
+  | boolean
+  | {
+      readonly capture?: boolean
+      readonly once?: boolean
+      readonly passive?: boolean
+      readonly signal?: WebAbortSignal
+    }
+
+export interface EventSource extends WebEventTarget {
+  readonly CONNECTING: 0
+  readonly OPEN: 1
+  readonly CLOSED: 2
+  readonly readyState: number
+  /** The absolute URL. */
+  readonly url: string
+  readonly withCredentials: boolean
+  onopen: Handler<'open'>
+  onmessage: Handler<'message'>
+  onerror: Handler<'error'>
+
+  /** A listener for any event by its name; an event of the server's is a `MessageEvent`. */
+  addEventListener<T extends Types>(
+    type: T,
+    listener: (this: EventSource, event: EventSourceEventMap[T]) => unknown,
+    options?: AddOptions
+  ): void
+  addEventListener(
+    type: string,
+    listener: (this: EventSource, event: WebMessageEvent) => unknown,
+    options?: AddOptions
+  ): void
+  addEventListener(type: string, listener: Callback | null, options?: AddOptions): void
+
+  removeEventListener<T extends Types>(
+    type: T,
+    listener: (this: EventSource, event: EventSourceEventMap[T]) => unknown,
+    options?: ListenerOptions
+  ): void
+  removeEventListener(
+    type: string,
+    listener: (this: EventSource, event: WebMessageEvent) => unknown,
+    options?: ListenerOptions
+  ): void
+  removeEventListener(type: string, listener: Callback | null, options?: ListenerOptions): void
+
+  /** Stop for good. */
+  close(): void
+}
+
+export interface EventSourceConstructor {
+  readonly prototype: EventSource
+  /** Connects at once. Throws a `SyntaxError` for an unusable URL, as the native one does. */
+  new (url: string | UrlLike, init?: EventSourceInit): EventSource
+  readonly CONNECTING: 0
+  readonly OPEN: 1
+  readonly CLOSED: 2
+}
+
+export const EventSource: EventSourceConstructor = class
+  extends EventTarget
+  implements EventSource
+{
   static readonly CONNECTING = CONNECTING
   static readonly OPEN = OPEN
   static readonly CLOSED = CLOSED
@@ -25,99 +152,154 @@ export class EventSource extends EventTarget {
   readonly OPEN = OPEN
   readonly CLOSED = CLOSED
 
-  /** The absolute URL. */
   readonly url: string
   readonly withCredentials: boolean
-  onopen: Handler<Event> = null
-  onmessage: Handler<MessageEvent> = null
-  /** The event's `detail` says why, and whether and when it will be tried again. */
-  onerror: Handler<Event & {detail?: SseErrorEvent}> = null
 
-  readonly #client: SseClient
-  readonly #heard = new Set<string>(['open', 'error'])
+  /** None where no attempt can succeed. */
+  readonly #client: SseClient | undefined
+  readonly #followed = new Set<string>(['open', 'error'])
   readonly #origin: string
   readonly #onError: ErrorListener
-  readonly #guards = new WeakMap<object, EventListener>()
+  readonly #calls = new WeakMap<object, EventListener>()
+  readonly #handlers = new Map<string, (event: Event) => unknown>()
+  readonly #handle = this.#guarded((event: Event) =>
+    this.#handlers.get(event.type)!.call(this, event)
+  )
+  #failed: ReturnType<typeof setTimeout> | undefined
 
-  /** Connects at once. Throws a `SyntaxError` for an unusable URL, as the native one does. */
-  constructor(url: string | URL, options: EventSourceOptions = {}) {
+  constructor(url: string | UrlLike, init: EventSourceInit = {}) {
     super()
-    const {withCredentials = false, ...rest} = options
+    const {withCredentials = false, maxBufferSize, ...rest} = init
     const full = resolve(url)
     this.url = full.href
     this.#origin = full.origin
-    this.#onError = options.onListenerError ?? report
+    this.#onError = init.onListenerError ?? report
     this.withCredentials = withCredentials
-    const credentials = withCredentials ? 'include' : 'same-origin'
-    this.#client = new SseClient(full, {maxAttempts: Infinity, credentials, ...rest})
-    this.#client.addEventListener('open', () => this.#fire(new Event('open'), this.onopen))
-    this.#client.addEventListener('error', (detail) =>
-      this.#fire(Object.assign(new Event('error'), {detail}), this.onerror)
-    )
-    this.#hear('message')
+    if (!init.fetch && !canBeFetched(full)) {
+      this.#failed = setTimeout(() => this.#fail())
+      return
+    }
+    this.#client = new SseClient(full, {
+      maxAttempts: Infinity,
+      credentials: withCredentials ? 'include' : 'same-origin',
+      ...(maxBufferSize && {maxLineLength: maxBufferSize, maxEventLength: maxBufferSize}),
+      ...given(rest)
+    })
+    this.#client.addEventListener('open', () => void this.dispatchEvent(new Event('open')))
+    this.#client.addEventListener('error', (detail) => void this.dispatchEvent(errorEvent(detail)))
     this.#client.connect()
   }
 
-  get readyState(): ReadyState {
-    return this.#client.readyState
+  get readyState(): number {
+    if (this.#client) return this.#client.readyState
+    return this.#failed === undefined ? CLOSED : CONNECTING
+  }
+
+  get onopen(): Handler<'open'> {
+    return this.#handlers.get('open') ?? null
+  }
+
+  set onopen(handler: Handler<'open'>) {
+    this.#setHandler('open', handler)
+  }
+
+  get onmessage(): Handler<'message'> {
+    return (this.#handlers.get('message') as Handler<'message'> | undefined) ?? null
+  }
+
+  set onmessage(handler: Handler<'message'>) {
+    this.#setHandler('message', handler)
+  }
+
+  get onerror(): Handler<'error'> {
+    return this.#handlers.get('error') ?? null
+  }
+
+  set onerror(handler: Handler<'error'>) {
+    this.#setHandler('error', handler)
   }
 
   override addEventListener(
     type: string,
-    listener: EventListenerOrEventListenerObject | null,
+    listener: Callback | null,
     options?: boolean | AddEventListenerOptions
   ): void {
-    this.#hear(type)
-    const guard = listener && (this.#guards.get(listener) ?? this.#guard(listener))
-    if (guard) this.#guards.set(listener, guard)
-    super.addEventListener(type, guard, options)
+    if (!listener) return
+    this.#follow(type)
+    const call = this.#calls.get(listener) ?? this.#guarded(listener)
+    this.#calls.set(listener, call)
+    super.addEventListener(type, call, options)
   }
 
   override removeEventListener(
     type: string,
-    listener: EventListenerOrEventListenerObject | null,
+    listener: Callback | null,
     options?: boolean | EventListenerOptions
   ): void {
-    super.removeEventListener(type, (listener && this.#guards.get(listener)) ?? null, options)
+    // Node calls this itself, with the wrapped one, when the signal of a listener is aborted.
+    const call = listener && (this.#calls.get(listener) ?? listener)
+    super.removeEventListener(type, call, options)
   }
 
-  /** Stop for good. */
   close(): void {
-    this.#client.close()
+    this.#client?.close()
+    clearTimeout(this.#failed)
+    this.#failed = undefined
   }
 
-  #hear(type: string): void {
-    if (this.#heard.has(type)) return
-    this.#heard.add(type)
-    this.#client.addEventListener<string>(type, (event) => {
+  #fail(): void {
+    this.#failed = undefined
+    const error = new TypeError(`no event stream can be fetched from ${this.url}`)
+    const reason = 'invalid_request'
+    const none = {willRetry: false, delayMs: 0, attempt: 0, status: 0}
+    this.dispatchEvent(errorEvent({type: 'error', reason, error, ...none}))
+  }
+
+  #setHandler(type: string, handler: ((event: any) => unknown) | null): void {
+    // As for native ones, anything else is none.
+    if (typeof handler !== 'function') {
+      this.#handlers.delete(type)
+      return super.removeEventListener(type, this.#handle)
+    }
+    this.#follow(type)
+    this.#handlers.set(type, handler)
+    super.addEventListener(type, this.#handle)
+  }
+
+  #follow(type: string): void {
+    if (this.#followed.has(type)) return
+    this.#followed.add(type)
+    const origin = this.#origin
+    this.#client?.addEventListener<string>(type, (event) => {
       const {data, lastEventId} = event as {data: string; lastEventId: string}
-      const message = new MessageEvent(type, {data, lastEventId, origin: this.#origin})
-      this.#fire(message, type === 'message' ? this.onmessage : null)
+      this.dispatchEvent(new MessageEvent(type, {data, lastEventId, origin}))
     })
   }
 
-  #fire<E extends Event>(event: E, handler: Handler<E>): void {
-    const guard = handler && this.#guard(handler as EventListener)
-    if (guard) super.addEventListener(event.type, guard, {once: true})
-    this.dispatchEvent(event)
-  }
-
   /** A browser reports what a listener throws and goes on; Node and Deno end the process. */
-  #guard(listener: EventListenerOrEventListenerObject): EventListener {
-    return (event) => {
-      try {
-        if (typeof listener === 'function') listener.call(this, event)
-        else listener.handleEvent(event)
-      } catch (error) {
-        this.#onError(error)
-      }
-    }
+  #guarded(listener: Callback): EventListener {
+    const call =
+      typeof listener === 'function'
+        ? listener.bind(this)
+        : (event: Event) => listener.handleEvent(event)
+    return (event) => guard(call, this.#onError, event)
   }
 }
 
-function resolve(url: string | URL): URL {
+function errorEvent(detail: SseErrorEvent): ErrorEvent {
+  const {status, reason, error} = detail
+  const message = error instanceof Error ? error.message : reason
+  return new ErrorEvent('error', {code: status || undefined, message, detail})
+}
+
+/** Whether `fetch` takes the URL at all: not of another scheme, and not with credentials in it. */
+function canBeFetched({protocol, username, password}: URL): boolean {
+  return /^https?:$/.test(protocol) && !username && !password
+}
+
+function resolve(url: string | UrlLike): URL {
   try {
-    return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href)
+    return new URL(String(url), globalThis.document?.baseURI ?? globalThis.location?.href)
   } catch {
     throw new DOMException(`not a URL: ${url}`, 'SyntaxError')
   }

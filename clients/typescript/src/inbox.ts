@@ -146,7 +146,8 @@ export class Inbox<L extends Loop = Loop> {
 
   #trim(): void {
     const items = this.#items
-    const least = Math.min(...[...this.loops].map(({at, lost}) => (lost ? Infinity : at.n)))
+    let least = Infinity
+    for (const {at, lost} of this.loops) if (!lost && at.n < least) least = at.n
     while (items[0] && items[0].n <= least) this.#gone = items.shift()!
   }
 }

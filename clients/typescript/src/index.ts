@@ -10,9 +10,7 @@ export {SseClient} from './client.js'
 export type {ListenerOptions} from './listeners.js'
 export {SseError} from './options.js'
 export type {
-  Body,
   EventOf,
-  FetchLike,
   HeaderFields,
   HeadersSource,
   OpenEvent,
@@ -20,3 +18,4 @@ export type {
   SseErrorEvent,
   SseEvent
 } from './options.js'
+export type {FetchInit, FetchLike, FetchResponse, WebBody as Body} from './web-types.js'

@@ -3,6 +3,7 @@ import type {LostReason, StopReason} from './actions.js'
 import type {Settings} from './decisions.js'
 import type {ErrorListener} from './listeners.js'
 import type {ParsedEvent} from './parser.js'
+import type {FetchInit, FetchLike, WebAbortSignal, WebBody, WebHeaders} from './web-types.js'
 
 /** An event from the server. */
 export type SseEvent = ParsedEvent
@@ -50,11 +51,8 @@ export class SseError extends Error {
   }
 }
 
-/** The part of `fetch` that is used; bring your own for proxies or TLS. */
-export type FetchLike = (url: string, init: RequestInit) => Promise<Response>
-
 /** Request headers; names are merged without regard to case, `undefined` leaves one out. */
-export type HeaderFields = Headers | Readonly<Record<string, string | undefined>>
+export type HeaderFields = WebHeaders | Readonly<Record<string, string | undefined>>
 
 /**
  * Request headers, or what makes them anew for every attempt. `refused` is 401 or 403 where the
@@ -64,9 +62,6 @@ export type HeadersSource =
   | HeaderFields
   | ((request: {refused: number}) => HeaderFields | Promise<HeaderFields>)
 
-/** A body that can be sent again; a stream cannot. */
-export type Body = string | URLSearchParams | FormData | Blob | ArrayBuffer | Uint8Array
-
 type Absent<T> = {readonly [Key in keyof T]?: T[Key] | undefined}
 
 /** Options of an {@link SseClient}; everything has a default, which `undefined` stands for. */
@@ -74,16 +69,17 @@ export interface SseClientOptions extends Absent<Omit<Settings, 'renewable' | 'r
   readonly headers?: HeadersSource | undefined
   /** Default: `GET`, and `POST` where there is a body. */
   readonly method?: string | undefined
-  readonly body?: Body | undefined
-  readonly credentials?: RequestCredentials | undefined
+  readonly body?: WebBody | undefined
+  readonly credentials?: FetchInit['credentials'] | undefined
   /** Closes the client when it aborts. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: WebAbortSignal | undefined
   /** Resume after this id. */
   readonly lastEventId?: string | undefined
   /** Longest line, in UTF-16 code units. */
   readonly maxLineLength?: number | undefined
   /** Most data of one event, in UTF-16 code units. */
   readonly maxEventLength?: number | undefined
+  /** Default: the global one; bring your own for proxies or TLS. */
   readonly fetch?: FetchLike | undefined
   /** Gets every comment line, without its colon; heartbeats are empty ones. */
   readonly onComment?: ((comment: string) => void) | undefined

@@ -39,8 +39,9 @@ export class Parser {
   /** The id to resume from: adopted at each blank line, even where no event is dispatched. */
   lastEventId: string
 
-  // The BOM is ours to skip: Node 24 takes two for one where the first is split.
-  readonly #decoder = new TextDecoder(undefined, {ignoreBOM: true})
+  readonly #decoder = textDecoder()
+  /** In use from a chunk that ends inside a character until one that does not. */
+  #split: TextDecoder | undefined
   readonly #maxLine: number
   readonly #maxEvent: number
   #partial = ''
@@ -48,7 +49,9 @@ export class Parser {
   #skip = '\uFEFF'
   #id: string
   #type = ''
-  #data: string[] = []
+  /** The first line of data; most events have no other. */
+  #data: string | undefined
+  #moreData: string[] = []
   #dataLength = 0
 
   constructor(options: ParserOptions = {}) {
@@ -62,31 +65,62 @@ export class Parser {
    * not adopted what it has not seen. Throws {@link OversizedError}; feed it no more after that.
    */
   *feed(chunk: Uint8Array): Generator<Item, void, undefined> {
-    const text = this.#decoder.decode(chunk, {stream: true})
+    const text = this.#decode(chunk)
     if (!text) return
-    let at = +(text[0] === this.#skip)
+    let at = text[0] === this.#skip ? 1 : 0
     this.#skip = text.at(-1) === '\r' ? '\n' : ''
-    const breaks = /\r\n?|\n/g
-    breaks.lastIndex = at
-    for (let found; (found = breaks.exec(text)); ) {
-      const line = this.#partial + text.slice(at, found.index)
-      this.#partial = ''
-      at = breaks.lastIndex
-      this.#check(line.length, this.#maxLine)
-      const item = line ? this.#field(line) : this.#dispatch()
+    // Each is searched for again only when it has been passed. A search per line would scan a chunk
+    // that lacks one of them once per line, which is quadratic.
+    let lf = find(text, '\n', at)
+    let cr = find(text, '\r', at)
+    let colon = -1
+    for (let end = Math.min(lf, cr); end < Infinity; end = Math.min(lf, cr)) {
+      if (colon < at) colon = find(text, ':', at)
+      const item = this.#partial
+        ? this.#complete(text.slice(at, end))
+        : this.#line(text, at, Math.min(colon, end), end)
+      at = end + 1
+      if (end === cr) {
+        if (lf === at) at++
+        cr = find(text, '\r', at)
+      }
+      if (lf < at) lf = find(text, '\n', at)
       if (item) yield item
     }
     this.#partial += text.slice(at)
-    this.#check(this.#partial.length, this.#maxLine)
+    check(this.#partial.length, this.#maxLine)
   }
 
-  #field(line: string): Item | undefined {
+  /**
+   * A chunk that ends inside a character needs a decoder that keeps state. Without state, Node
+   * decodes several times faster, so such a decoder lives only until its character is complete.
+   */
+  #decode(chunk: Uint8Array): string {
+    const complete = chunk[chunk.length - 1]! < 0x80
+    if (complete && !this.#split) return this.#decoder.decode(chunk)
+    const decoder = (this.#split ??= textDecoder())
+    if (complete) this.#split = undefined
+    return decoder.decode(chunk, {stream: !complete})
+  }
+
+  /** The end of a line that began in an earlier chunk. */
+  #complete(end: string): Item | undefined {
+    const line = this.#partial + end
+    this.#partial = ''
+    return this.#line(line, 0, Math.min(find(line, ':', 0), line.length), line.length)
+  }
+
+  /** One line, `text` from `start` to before `end`; `colon` is `end` where it has none. */
+  #line(text: string, start: number, colon: number, end: number): Item | undefined {
+    check(end - start, this.#maxLine)
+    if (start === end) return this.#dispatch()
     // Exactly one leading space is removed; tabs and further spaces are data.
-    const [, name, value] = /([^:]*):? ?(.*)/s.exec(line) as unknown as [string, string, string]
-    switch (name) {
+    const value = text.slice(colon + (text[colon + 1] === ' ' ? 2 : 1), end)
+    switch (text.slice(start, colon)) {
       case 'data':
-        this.#check((this.#dataLength += value.length + 1), this.#maxEvent)
-        this.#data.push(value)
+        check((this.#dataLength += value.length + 1), this.#maxEvent)
+        if (this.#data === undefined) this.#data = value
+        else this.#moreData.push(value)
         break
       case 'event':
         this.#type = value
@@ -105,16 +139,29 @@ export class Parser {
   }
 
   #dispatch(): Item | undefined {
-    this.lastEventId = this.#id
+    const lastEventId = (this.lastEventId = this.#id)
     const type = this.#type || 'message'
-    const data = this.#data
+    const first = this.#data
     this.#type = ''
-    this.#data = []
+    if (first === undefined) return undefined
+    const data = this.#moreData.length ? [first, ...this.#moreData].join('\n') : first
+    this.#data = undefined
     this.#dataLength = 0
-    return data.length ? {type, data: data.join('\n'), lastEventId: this.#id} : undefined
+    if (data !== first) this.#moreData = []
+    return {type, data, lastEventId}
   }
+}
 
-  #check(length: number, limit: number): void {
-    if (length > limit) throw new OversizedError('too long')
-  }
+/** The BOM is ours to skip: Node 24 takes two for one where the first is split. */
+function textDecoder(): TextDecoder {
+  return new TextDecoder(undefined, {ignoreBOM: true})
+}
+
+function find(text: string, character: string, from: number): number {
+  const at = text.indexOf(character, from)
+  return at < 0 ? Infinity : at
+}
+
+function check(length: number, limit: number): void {
+  if (length > limit) throw new OversizedError('too long')
 }

@@ -15,6 +15,7 @@ import {watchLifecycle} from './lifecycle.js'
 import {Listeners, type ListenerOptions} from './listeners.js'
 import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
 import {Stream} from './stream.js'
+import type {UrlLike, WebBroadcastChannel, WebLockManager} from './web-types.js'
 
 /** What the tabs say to each other. */
 type Word =
@@ -26,8 +27,8 @@ type Passed = SseEvent | OpenEvent | SseErrorEvent
 
 /** The parts of the browser that are used; anything else may stand in for them. */
 export interface SharedPlatform {
-  readonly locks?: Pick<LockManager, 'request'> | undefined
-  readonly channel?: ((name: string) => BroadcastChannel) | undefined
+  readonly locks?: Pick<WebLockManager, 'request'> | undefined
+  readonly channel?: ((name: string) => WebBroadcastChannel) | undefined
 }
 
 /** Options: the client's, and the name under which tabs find each other (default: the URL). */
@@ -38,7 +39,7 @@ export interface SharedSseClientOptions extends SseClientOptions {
 
 /** The same as an {@link SseClient} for listeners, on a stream that all tabs share. */
 export class SharedSseClient {
-  readonly url: string | URL
+  readonly url: string | UrlLike
   readonly #options: SharedSseClientOptions
   readonly #listeners = new Listeners()
   readonly #name: string
@@ -55,7 +56,7 @@ export class SharedSseClient {
   /** Whether the stream has used up its attempts. */
   #exhausted = false
 
-  constructor(url: string | URL, options: SharedSseClientOptions = {}) {
+  constructor(url: string | UrlLike, options: SharedSseClientOptions = {}) {
     this.url = url
     this.#options = options
     this.#name = `tidegate:${options.name ?? String(url)}`
@@ -251,7 +252,7 @@ interface Followed {
 class Leader extends Stream {
   readonly #to: Followed
 
-  constructor(url: string | URL, options: SseClientOptions, to: Followed) {
+  constructor(url: string | UrlLike, options: SseClientOptions, to: Followed) {
     super(url, options)
     this.#to = to
   }

@@ -17,6 +17,7 @@ import {SseError, type OpenEvent, type SseClientOptions} from './options.js'
 import type {SseErrorEvent, SseEvent} from './options.js'
 import {MAX_RETRY_MS, OversizedError, Parser, type ParserOptions} from './parser.js'
 import {checked, given, requestHeaders} from './request.js'
+import type {FetchInit, FetchResponse, UrlLike} from './web-types.js'
 
 /**
  * Follows one stream through failures and rollouts; what comes goes to the methods of a class that
@@ -41,7 +42,7 @@ export abstract class Stream {
   #life = 0
   #watching: AbortController | undefined
 
-  constructor(url: string | URL, options: SseClientOptions) {
+  constructor(url: string | UrlLike, options: SseClientOptions) {
     this.url = String(url).replace(/#.*/s, '')
     this.#options = given(options)
     const {settings, method} = checked(this.url, this.#options)
@@ -169,7 +170,7 @@ export abstract class Stream {
       const init = {method, body, signal, headers: sent, cache: 'no-store', credentials}
       const separator = this.url.includes('?') ? '&' : '?'
       const url = this.url + (handover ? `${separator}${QUERY_HANDOVER}=1` : '')
-      const response = await fetch(url, init as RequestInit)
+      const response = await fetch(url, init as FetchInit)
       const {status, headers: got} = response
       const waitMs = retryAfterMs(got.get('retry-after') ?? '', Date.now())
       const type = got.get('content-type') ?? ''
@@ -192,7 +193,7 @@ export abstract class Stream {
 
   async #read(
     conn: number,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
+    reader: ReturnType<NonNullable<FetchResponse['body']>['getReader']>,
     lastEventId: string
   ): Promise<void> {
     const connector = this.#connector

@@ -1,7 +1,7 @@
 /** The parser reads the shared wire vectors, however the bytes are split, within its bounds. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {OversizedError, Parser, type Item} from '../dist/parser.js'
+import {type Item, OversizedError, Parser} from '../dist/parser.js'
 import {readVectors} from './vectors.js'
 
 interface Encoded {
@@ -94,4 +94,38 @@ test('a line of ten million bytes in small chunks takes linear time', () => {
   const [event] = [...parser.feed(Buffer.from('\n\n'))]
   assert.equal((event as {data: string}).data.length, 10_000_000)
   assert.ok(performance.now() - startedMs < 5000)
+})
+
+for (const [name, line] of [
+  ['without a colon', 'x\n'],
+  ['that end in CR', 'data: x\r'],
+  ['of comments', ':\r\n']
+] as const) {
+  test(`a chunk of lines ${name} takes time in proportion to its length`, () => {
+    const leastCpuUs = (lines: number) => {
+      const chunk = Buffer.from(line.repeat(lines))
+      const measured = Array.from({length: 7}, () => {
+        const before = process.cpuUsage()
+        for (const _ of new Parser().feed(chunk));
+        const {user, system} = process.cpuUsage(before)
+        return user + system
+      })
+      return Math.min(...measured)
+    }
+    leastCpuUs(10_000)
+    // Eight times as many: eight times as long, or 64 times where each line searches the rest.
+    assert.ok(leastCpuUs(160_000) < 32 * leastCpuUs(20_000))
+  })
+}
+
+test('characters of any length are whole wherever a chunk ends, and whatever follows', () => {
+  const whole = Buffer.from('data: é€😀\n\ndata: é\n\ndata: x\n\n')
+  const expected = ['é€😀', 'é', 'x']
+  for (let at = 0; at <= whole.length; at++) {
+    for (let next = at; next <= whole.length; next++) {
+      const parts = [whole.subarray(0, at), whole.subarray(at, next), whole.subarray(next)]
+      const read = decode(new Parser(), parts).map((item) => (item as {data: string}).data)
+      assert.deepEqual(read, expected, `split at ${at} and ${next}`)
+    }
+  }
 })
