@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def complaints(program: Path, sources: dict[str, str], options: dict[str, object]) -> str:
+def complaints(program: Path, sources: dict[str, str], options: Mapping[str, object]) -> str:
     """The compiler's errors about a program of these sources, by file name."""
     for file, text in sources.items():
         (program / file).write_text(text)
@@ -73,7 +74,7 @@ def complaints(program: Path, sources: dict[str, str], options: dict[str, object
     ],
     ids=lambda value: value if isinstance(value, str) else json.dumps(value),
 )
-def test_a_program_compiles(program: Path, files: str, options: dict[str, object]) -> None:
+def test_a_program_compiles(program: Path, files: str, options: Mapping[str, object]) -> None:
     paths = [path for path in CONSUMERS.iterdir() if path.stem in files.split()]
     assert len(paths) == len(files.split())
     sources = {path.name: path.read_text() for path in paths}

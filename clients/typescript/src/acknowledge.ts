@@ -13,7 +13,7 @@ import {moment} from './clock.js'
 import {GAP, isReserved} from './contract.js'
 import {DEFAULTS, retryAfterMs, type Settings} from './decisions.js'
 import {isAfter} from './ids.js'
-import {Inbox, least, type Loop, type Place} from './inbox.js'
+import {Inbox, type Loop, least, type Place} from './inbox.js'
 import {guard, type ListenerOptions} from './listeners.js'
 import type {EventOf, SseClientOptions, SseEvent} from './options.js'
 import {MAX_RETRY_MS, type ParsedEvent} from './parser.js'
@@ -32,9 +32,7 @@ export interface AcknowledgingOptions extends SseClientOptions {
   /** At most one acknowledgement is sent in this time. */
   readonly acknowledgeEveryMs?: number | undefined
   /** Gets every acknowledgement that is not kept; status 0: no answer. */
-  readonly onAcknowledgeError?:
-    | ((error: {status: number; willRetry: boolean}) => void)
-    | undefined
+  readonly onAcknowledgeError?: ((error: {status: number; willRetry: boolean}) => void) | undefined
 }
 
 /** A loop that has an event in hand, or was left with one: then it is to be given again. */
@@ -228,7 +226,10 @@ export class AcknowledgingSseClient extends SseClient {
       const entry = {before: this.#inbox.before, done: false}
       this.#unhandled.push(entry)
       const handled = new Promise<unknown>((resolve) => resolve(listener(event)))
-      return handled.then(() => this.#handled(entry), (error) => this.#fail(entry, error))
+      return handled.then(
+        () => this.#handled(entry),
+        (error) => this.#fail(entry, error)
+      )
     }
   }
 

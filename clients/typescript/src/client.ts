@@ -6,7 +6,7 @@
  */
 import {isReserved} from './contract.js'
 import {CAPACITY, Inbox, type Place} from './inbox.js'
-import {Listeners, type ErrorListener, type ListenerOptions} from './listeners.js'
+import {type ErrorListener, type ListenerOptions, Listeners} from './listeners.js'
 import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
 import {Stream} from './stream.js'
 import type {UrlLike} from './web-types.js'

@@ -9,10 +9,11 @@
  * Every connection has a number, and what arrives for a number that is no longer held is ignored,
  * so nothing late can revive anything.
  */
-import {CLOSED, CONNECTING, OPEN} from './actions.js'
+
 import type {Action, Ending, LostReason, Moment, ReadyState, StopReason} from './actions.js'
-import {expiryMs, leaveByMs, type Connection} from './connection.js'
-import {CONNECTED, CURSOR, GAP, SHUTDOWN, isReserved, readControl} from './contract.js'
+import {CLOSED, CONNECTING, OPEN} from './actions.js'
+import {type Connection, expiryMs, leaveByMs} from './connection.js'
+import {CONNECTED, CURSOR, GAP, isReserved, readControl, SHUTDOWN} from './contract.js'
 import {judge, retryDelayMs, type Settings} from './decisions.js'
 import type {ParsedEvent} from './parser.js'
 

@@ -40,7 +40,9 @@ export const QUERY_HANDOVER = 'handover'
 export function readControl<Duration extends string>(
   data: string,
   ...durations: Duration[]
-): ({readonly pod?: unknown; readonly handover?: unknown} & Readonly<Record<Duration, number>>) | undefined {
+):
+  | ({readonly pod?: unknown; readonly handover?: unknown} & Readonly<Record<Duration, number>>)
+  | undefined {
   try {
     const value = JSON.parse(data)
     return durations.every((key) => Number.isFinite(value[key]) && value[key] >= 0)

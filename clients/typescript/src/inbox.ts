@@ -58,7 +58,9 @@ export class Inbox<L extends Loop = Loop> {
   get place(): Place {
     const {running} = this
     const counted = running.length ? running : [...this.loops]
-    return least(counted.filter(({lost}) => !lost).map((loop) => this.placeOf(loop))) ?? this.received
+    return (
+      least(counted.filter(({lost}) => !lost).map((loop) => this.placeOf(loop))) ?? this.received
+    )
   }
 
   /** An event has come, or a position alone; `keep` it for the first loop there will be. */
@@ -68,7 +70,8 @@ export class Inbox<L extends Loop = Loop> {
     const before = this.received
     this.received = {n: before.n + 1, id, event}
     if (!event) {
-      for (const loop of this.loops) if (loop.at === before && this.idle(loop)) loop.at = this.received
+      for (const loop of this.loops)
+        if (loop.at === before && this.idle(loop)) loop.at = this.received
       // Of several positions in a row the last one is enough.
       if (this.#items.length && !this.#items.at(-1)!.event) this.#items.pop()
     }

@@ -4,11 +4,11 @@
  * The face of an EventSource is in `tidegate/eventsource`, one stream for all tabs of a page in
  * `tidegate/shared`.
  */
-export {CLOSED, CONNECTING, OPEN} from './actions.js'
+
 export type {LostReason, ReadyState, StopReason} from './actions.js'
+export {CLOSED, CONNECTING, OPEN} from './actions.js'
 export {SseClient} from './client.js'
 export type {ListenerOptions} from './listeners.js'
-export {SseError} from './options.js'
 export type {
   EventOf,
   HeaderFields,
@@ -18,4 +18,5 @@ export type {
   SseErrorEvent,
   SseEvent
 } from './options.js'
+export {SseError} from './options.js'
 export type {FetchInit, FetchLike, FetchResponse, WebBody as Body} from './web-types.js'

@@ -29,7 +29,9 @@ export function checked(
     // A back-off that shrinks would be none.
     if (typeof value !== 'number' || !(value >= +(key === 'factor'))) throw new RangeError(key)
   }
-  const base = fetch ? 'http://relative' : (globalThis.document?.baseURI ?? globalThis.location?.href)
+  const base = fetch
+    ? 'http://relative'
+    : (globalThis.document?.baseURI ?? globalThis.location?.href)
   const full = new URL(url, base)
   if (!fetch && !/^https?:$/.test(full.protocol)) {
     throw new TypeError(`url: ${url}`)
@@ -62,6 +64,7 @@ export function requestHeaders(
   // The header's bytes are UTF-8 (WHATWG HTML 9.2.4), but `fetch` takes them as code units.
   const id = String.fromCharCode(...new TextEncoder().encode(lastEventId))
   // No HTTP/1.1 client sends control characters: every attempt would fail on such an id.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be sent
   if (/^[^\0-\x08\n-\x1f\x7f]+$/.test(id)) headers.set(HEADER_LAST_EVENT_ID, id)
   return Object.fromEntries(headers)
 }

@@ -5,16 +5,17 @@
  * Each connection has its own AbortController and parser. A consumer without room makes the reading
  * stop; the server then sees a full socket and tells in a `gap` what was lost.
  */
-import {CLOSED} from './actions.js'
+
 import type {Action, Ending, ReadyState, StopReason} from './actions.js'
+import {CLOSED} from './actions.js'
 import {moment} from './clock.js'
 import {Connector} from './connector.js'
 import {QUERY_HANDOVER} from './contract.js'
 import {retryAfterMs} from './decisions.js'
 import {watchLifecycle} from './lifecycle.js'
 import {guard} from './listeners.js'
-import {SseError, type OpenEvent, type SseClientOptions} from './options.js'
 import type {SseErrorEvent, SseEvent} from './options.js'
+import {type OpenEvent, type SseClientOptions, SseError} from './options.js'
 import {MAX_RETRY_MS, OversizedError, Parser, type ParserOptions} from './parser.js'
 import {checked, given, requestHeaders} from './request.js'
 import type {FetchInit, FetchResponse, UrlLike} from './web-types.js'

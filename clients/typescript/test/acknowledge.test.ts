@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import {createServer, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {afterEach, test} from 'node:test'
-import {AcknowledgingSseClient, type AcknowledgingOptions} from '../dist/acknowledge.js'
+import {type AcknowledgingOptions, AcknowledgingSseClient} from '../dist/acknowledge.js'
 import {connected, event, until} from './server.js'
 
 interface Ack {
@@ -46,7 +46,9 @@ async function pod(...statuses: number[]) {
   })
   const {port} = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}/sse/subscribe/42?stream=orders&topic=a`
-  const write = (text: string) => streams.forEach((stream) => stream.write(text))
+  const write = (text: string) => {
+    for (const stream of streams) stream.write(text)
+  }
   const ids = () => acks.map(({id}) => id)
   return {acks, ids, url, write, streams, state, held, resumed}
 }
@@ -64,9 +66,15 @@ async function opened(server: {streams: Set<ServerResponse>}): Promise<void> {
 
 test('a URL must name its stream', () => {
   for (const url of ['/events', '/sse/subscribe/42', '/s/42?stream=', '/s/42?stream=a%20b']) {
-    assert.throws(() => new AcknowledgingSseClient(url), {name: 'RangeError', message: /stream=NAME/})
+    assert.throws(() => new AcknowledgingSseClient(url), {
+      name: 'RangeError',
+      message: /stream=NAME/
+    })
   }
-  assert.throws(() => client('http://p/s/42?stream=a', {acknowledgeEveryMs: -1}), /acknowledgeEveryMs/)
+  assert.throws(
+    () => client('http://p/s/42?stream=a', {acknowledgeEveryMs: -1}),
+    /acknowledgeEveryMs/
+  )
   const made = client('http://p/sse/subscribe/42/?stream=a.b-c_1#x', {handover: true})
   assert.equal(made.acknowledgeUrl, 'http://p/sse/subscribe/42/ack?stream=a.b-c_1')
 })
@@ -96,7 +104,9 @@ test('an event counts when every listener is done, and all before it', async () 
   sse.addEventListener('other', () => {})
   sse.connect()
   await until(() => sse.acknowledged === 'e-0', 'the beginning')
-  server.write(event('e-1') + event('e-2') + event('e-3', 'x', 'other') + event('e-3', '{}', 'cursor'))
+  server.write(
+    event('e-1') + event('e-2') + event('e-3', 'x', 'other') + event('e-3', '{}', 'cursor')
+  )
   await until(() => heard.length === 2, 'both events')
   finish['e-2']!()
   assert.equal(await sse.flush(), true)
@@ -148,7 +158,9 @@ test('a position is not acknowledged after an event behind it', async () => {
   sse.addEventListener('message', () => {})
   sse.connect()
   await opened(server)
-  server.write(event('e-1', '{}', 'cursor') + event('e-2') + event('e-3', '{}', 'cursor') + event('e-4'))
+  server.write(
+    event('e-1', '{}', 'cursor') + event('e-2') + event('e-3', '{}', 'cursor') + event('e-4')
+  )
   await until(() => sse.acknowledged === 'e-4', 'the last event')
   assert.equal(server.ids().at(-1), 'e-4')
 })

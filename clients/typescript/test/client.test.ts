@@ -1,9 +1,9 @@
 /** The client on real sockets: resumes, renews, hands over, iterates, and closes for good. */
 import assert from 'node:assert/strict'
 import {afterEach, test} from 'node:test'
-import {CLOSED, OPEN, SseClient, SseError, type SseErrorEvent} from '../dist/index.js'
-import {connected, ended, event, refused, serve, shutdown, stream, until} from './server.js'
+import {CLOSED, OPEN, SseClient, type SseError, type SseErrorEvent} from '../dist/index.js'
 import type {Answer, TestServer} from './server.js'
+import {connected, ended, event, refused, serve, shutdown, stream, until} from './server.js'
 
 const FAST = {initialDelayMs: 10}
 const cleanups: (() => void | Promise<void>)[] = []
@@ -87,7 +87,7 @@ test('resumes after the last id, sent as UTF-8', async () => {
 test('iteration yields events and gaps, not the words between server and client', async () => {
   const gap = event('e-2', '{"from":"e-1","to":"e-2","reason":"expired"}', 'gap')
   const server = await served(
-    stream(connected('a', 'e-1'), gap, event('e-3', 'x', 'news'), event('e-3', '{}', 'cursor')),
+    stream(connected('a', 'e-1'), gap, event('e-3', 'x', 'news'), event('e-3', '{}', 'cursor'))
   )
   const sse = client(server)
   const seen: string[] = []
@@ -159,7 +159,7 @@ test('a provider that throws is a failed attempt like any other', async () => {
   const errors = errorsOf(sse)
   follow(sse)
   await until(() => sse.lastEventId === 'e-1', 'the event')
-  assert.equal((errors[0]?.error as Error).message, 'no token yet')
+  assert.equal((errors[0]?.error as Error | undefined)?.message, 'no token yet')
 })
 
 test('fixed headers, credentials and an own fetch are used', async () => {
@@ -216,7 +216,7 @@ test('hands over: no moment without a stream, each event once and in order', asy
 })
 
 test('breaks before it makes where a second connection is not answered', async () => {
-  let answerSecond = () => undefined as void
+  let answerSecond = (): void => undefined
   const server = await served(
     stream(connected('a', 'e-1'), shutdown('e-1')),
     (request, response) => {
@@ -288,7 +288,10 @@ test('an option that cannot work is refused by name, and undefined stands for th
   const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: wrong}, {factor: 0.9}]
   for (const options of bad) {
     const [name] = Object.keys(options)
-    assert.throws(() => new SseClient('http://localhost/', options), {name: 'RangeError', message: name})
+    assert.throws(() => new SseClient('http://localhost/', options), {
+      name: 'RangeError',
+      message: name
+    })
   }
   const absent = {maxAttempts: undefined, headers: undefined, fetch: undefined, signal: undefined}
   assert.equal(new SseClient('http://localhost/', absent).readyState, CLOSED)
@@ -330,7 +333,7 @@ test('a slow loop makes the reading stop, and loses nothing', async () => {
     response.writeHead(200, {'Content-Type': 'text/event-stream'})
     let n = 0
     const write = () => {
-      while (n < total && response.write(event(`e-${++n}`, 'x'.repeat(2000)))) continue
+      while (n < total && response.write(event(`e-${++n}`, 'x'.repeat(2000))));
       if (n < total) response.once('drain', write)
     }
     write()
@@ -361,7 +364,12 @@ test('a page put aside lets go and comes back; network and sight hurry a waiting
     delete page['addEventListener']
     delete page['document']
   })
-  const server = await served(stream(event('e-1')), refused(503), refused(503), stream(event('e-2')))
+  const server = await served(
+    stream(event('e-1')),
+    refused(503),
+    refused(503),
+    stream(event('e-2'))
+  )
   const sse = client(server, {maxAttempts: 1, maxDelayMs: 60_000})
   follow(sse)
   await until(() => sse.lastEventId === 'e-1', 'the event')

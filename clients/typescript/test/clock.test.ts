@@ -28,7 +28,10 @@ test('time leaps with the wall clock, as after a sleep, and never goes back with
 test('a quiet stream lives on when the wall clock is set back', async () => {
   const server = await serve(stream(connected('a', 'e-1')))
   const sse = new SseClient(server.url, {idleTimeoutMs: 500})
-  cleanups.push(() => server.close(), () => sse.close())
+  cleanups.push(
+    () => server.close(),
+    () => sse.close()
+  )
   const errors: string[] = []
   sse.addEventListener('error', ({reason}) => errors.push(reason))
   sse.connect()
@@ -50,7 +53,10 @@ test('a wait longer than a timer takes is no hot loop', async () => {
     return wait(ring, ms)
   }) as typeof setTimeout
   const sse = new SseClient(server.url, {idleTimeoutMs: 1e11, connectTimeoutMs: 1e11})
-  cleanups.push(() => server.close(), () => sse.close())
+  cleanups.push(
+    () => server.close(),
+    () => sse.close()
+  )
   sse.connect()
   await until(() => sse.lastEventId === 'e-1', 'the stream')
   assert.ok(asked.includes(2 ** 31 - 1))

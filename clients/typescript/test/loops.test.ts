@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import {Readable} from 'node:stream'
 import {afterEach, test} from 'node:test'
-import {CLOSED, SseClient, SseError} from '../dist/index.js'
-import {ended, event, refused, serve, stream, until, type Answer} from './server.js'
+import {CLOSED, SseClient, type SseError} from '../dist/index.js'
+import {type Answer, ended, event, refused, serve, stream, until} from './server.js'
 
 const cleanups: (() => void | Promise<void>)[] = []
 
@@ -14,7 +14,10 @@ afterEach(async () => {
 async function client(...answers: Answer[]): Promise<SseClient> {
   const server = await serve(...answers)
   const sse = new SseClient(server.url, {initialDelayMs: 10})
-  cleanups.push(() => server.close(), () => sse.close())
+  cleanups.push(
+    () => server.close(),
+    () => sse.close()
+  )
   return sse
 }
 
@@ -157,7 +160,10 @@ test('an iterator that is abandoned holds up neither listeners nor another loop'
 test('return does not wait for the next event, nor does the destruction of a Readable', async () => {
   const server = await serve(stream(event('e-1')))
   const sse = new SseClient(server.url)
-  cleanups.push(() => server.close(), () => sse.close())
+  cleanups.push(
+    () => server.close(),
+    () => sse.close()
+  )
   const events = sse[Symbol.asyncIterator]()
   await events.next()
   const pending = events.next()

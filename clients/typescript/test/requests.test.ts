@@ -1,8 +1,8 @@
 /** What is asked for: found impossible at once, sent as given, and done twice only where it may be. */
 import assert from 'node:assert/strict'
 import {afterEach, test} from 'node:test'
-import {CLOSED, SseClient, SseError, type SseClientOptions} from '../dist/index.js'
-import {ended, event, refused, serve, stream, until, type Answer} from './server.js'
+import {CLOSED, SseClient, type SseClientOptions, type SseError} from '../dist/index.js'
+import {type Answer, ended, event, refused, serve, stream, until} from './server.js'
 
 const cleanups: (() => void | Promise<void>)[] = []
 
@@ -13,7 +13,10 @@ afterEach(async () => {
 async function served(options: SseClientOptions, ...answers: Answer[]) {
   const server = await serve(...answers)
   const sse = new SseClient(server.url, {initialDelayMs: 10, ...options})
-  cleanups.push(() => server.close(), () => sse.close())
+  cleanups.push(
+    () => server.close(),
+    () => sse.close()
+  )
   return {server, sse}
 }
 
@@ -97,7 +100,10 @@ test('a fetch that cannot stream: stopped at once', async () => {
   let calls = 0
   const body = null
   const headers = new Headers({'content-type': 'text/event-stream'})
-  const fetch = async () => (calls++, {status: 200, headers, body}) as unknown as Response
+  const fetch = async () => {
+    calls++
+    return {status: 200, headers, body} as unknown as Response
+  }
   const {sse} = await served({fetch})
   const {error} = await all(sse)
   assert.deepEqual([error?.reason, calls], ['unreadable', 1])
@@ -111,13 +117,18 @@ test('the end has its cause: what fetch threw, or how the last attempt was lost'
   const thrown = await served({fetch: refusing, maxAttempts: 1})
   const {error} = await all(thrown.sse)
   assert.equal(error?.reason, 'exhausted')
-  assert.equal((error?.cause as Error).message, 'no route')
+  assert.equal((error?.cause as Error | undefined)?.message, 'no route')
   const answered = await served({maxAttempts: 0}, refused(503))
   assert.match(String((await all(answered.sse)).error?.cause), /status 503/)
 })
 
 test('a loop after the end asks anew', async () => {
-  const {server, sse} = await served({maxAttempts: 0}, refused(503), refused(404), ended(event('e-1')))
+  const {server, sse} = await served(
+    {maxAttempts: 0},
+    refused(503),
+    refused(404),
+    ended(event('e-1'))
+  )
   assert.equal((await all(sse)).error?.reason, 'exhausted')
   assert.equal((await all(sse)).error?.reason, 'refused')
   for await (const {data} of sse) {

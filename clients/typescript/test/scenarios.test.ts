@@ -1,8 +1,8 @@
 /** The connector decides as the shared scenarios say. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {Connector} from '../dist/connector.js'
 import type {Action, Ending} from '../dist/actions.js'
+import {Connector} from '../dist/connector.js'
 import {DEFAULTS} from '../dist/decisions.js'
 import {readVectors, toSettings} from './vectors.js'
 

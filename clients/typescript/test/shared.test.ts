@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import {afterEach, test} from 'node:test'
 import {CLOSED, OPEN} from '../dist/index.js'
-import {SharedSseClient, type SharedPlatform, type SharedSseClientOptions} from '../dist/shared.js'
-import {connected, event, refused, serve, stream, until, type Answer} from './server.js'
+import {type SharedPlatform, SharedSseClient, type SharedSseClientOptions} from '../dist/shared.js'
+import {type Answer, connected, event, refused, serve, stream, until} from './server.js'
 
 const cleanups: (() => void | Promise<void>)[] = []
 
@@ -143,7 +143,10 @@ test('a tab that was put aside is told what it has missed, and a new one has mis
   await until(() => late!.lastEventId === 'e-4', 'the position')
   life.dispatchEvent(Object.assign(new Event('pageshow'), {persisted: true}))
   await until(() => aside!.lastEventId === 'e-4', 'the position after the pause')
-  assert.deepEqual(gaps.map((data) => JSON.parse(data)), [{from: 'e-2', to: 'e-4', reason: 'lagged'}])
+  assert.deepEqual(
+    gaps.map((data) => JSON.parse(data)),
+    [{from: 'e-2', to: 'e-4', reason: 'lagged'}]
+  )
   for (const response of server.open) response.write(event('e-5'))
   await until(() => made.every(({tab}) => tab.lastEventId === 'e-5'), 'the next event')
   assert.deepEqual(made[1]?.seen, ['e-2', 'e-5'])
@@ -169,7 +172,10 @@ test('what comes before the first word of the position is told as lost with the 
   }
   made[0]?.tab.connect()
   await until(() => made[0]?.tab.lastEventId === 'e-4', 'the second event')
-  assert.deepEqual(gaps.map((data) => JSON.parse(data)), [{from: 'e-1', to: 'e-3', reason: 'lagged'}])
+  assert.deepEqual(
+    gaps.map((data) => JSON.parse(data)),
+    [{from: 'e-1', to: 'e-3', reason: 'lagged'}]
+  )
   assert.deepEqual(made[0]?.seen, ['e-4'])
 })
 
