@@ -120,19 +120,6 @@ def test_none_is_the_same_as_absent() -> None:
     url = f"{URL}?stream=s"
     AcknowledgingSseClient(url, automatic=None, acknowledge_every_ms=None, **nothing)
     SyncAcknowledgingSseClient(url, automatic=None, acknowledge_every_ms=None, **nothing)
-    assert Settings(**dict.fromkeys(Settings.__slots__)) == Settings()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("max_attempts", "3"), ("max_attempts", True), ("jitter", [])),
-        *(("handover", "yes"), ("handover", 1), ("renewable", 1), ("repeat", "never")),
-    ],
-)
-def test_a_setting_of_a_wrong_kind_is_refused_by_name(name: str, value: Any) -> None:
-    with pytest.raises(SettingsError, match=name):
-        Settings(**{name: value})
 
 
 async def stopped_by(client: SseClient) -> StreamStoppedError:
