@@ -107,3 +107,20 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) 
 
 def test_deeply_nested_data_is_no_control_event() -> None:
     assert read_control("[" * 100_000, "deadline_ms") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("max_attempts", "3"), ("max_attempts", True), ("jitter", [])),
+        *(("handover", "yes"), ("handover", 1), ("renewable", 1), ("repeat", "never")),
+    ],
+)
+def test_a_setting_of_a_wrong_kind_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings(**{name: value})
+
+
+def test_a_setting_that_is_none_has_its_default() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(Settings.__slots__)
+    assert Settings(**nothing) == Settings()
