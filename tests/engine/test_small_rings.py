@@ -40,7 +40,7 @@ def test_all_of_a_batch_arrives_through_a_smaller_ring(run: Run, to: To, ring_ev
 
 def test_large_events_arrive_though_the_socket_is_full_at_times(run: Run) -> None:
     async def main() -> None:
-        async with serving(max_events=4) as served:
+        async with serving(max_events=1) as served:
             client = await served.stream("/sse/subscribe/42")
             served.engine.reader.filled()
             await served.engine.reader.read(batch(60, To(client="42"), 200_000), 60)
