@@ -47,7 +47,7 @@ async def sync_run(url: str, last: str) -> Seen:
 
     def run() -> Seen:
         seen: Seen = []
-        with SyncAcknowledgingSseClient(url, **QUICK) as client:  # type: ignore[arg-type]
+        with SyncAcknowledgingSseClient(url, **QUICK) as client:
             for event in client:
                 seen.append(event.data)
                 if event.data == last:
