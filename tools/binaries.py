@@ -81,7 +81,7 @@ def _locked_version() -> str:
 
 
 def _locked_requirement() -> str:
-    """The package's own lines, hashes included, of what the lock file says for the group e2e."""
+    """The package's own lines, hashes included, from the lock file's group e2e."""
     exported = _uv("export", "--quiet", "--locked", "--only-group", "e2e", "--no-emit-project")
     lines = exported.splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith(f"{PACKAGE}=="))

@@ -19,7 +19,7 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
 
 
 def fingerprint(files: Iterable[Path], *words: str) -> str:
-    """A short name for exactly these files' names and contents and these words."""
+    """A short name for exactly these files' names and contents and these texts."""
     digest = hashlib.sha256()
     for word in words:
         digest.update(word.encode() + b"\0")

@@ -76,7 +76,7 @@ def generated() -> dict[Path, str]:
 
 
 def _between(path: Path, text: str) -> str:
-    """The file with `text` between the line that says it is made and the one that ends it."""
+    """The file with `text` between the two marker lines of a generated part."""
     marked = re.compile(rf"({MADE}: begin[^\n]*\n).*?([^\n]*{MADE}: end)", re.DOTALL)
     found, count = marked.subn(lambda m: m[1] + text + m[2], path.read_text())
     if count != 1:

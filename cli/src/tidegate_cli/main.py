@@ -1,9 +1,9 @@
 """The thin `tidegate` command.
 
-Subcommands come from entry points, so that this package depends on none of theirs. One whose
-extra is not installed still shows in the help and says how to get it. Only the subcommand that is
-asked for is imported. Exit status: what the subcommand returns; 2 when the caller must change
-something; 130 after Ctrl-C.
+Subcommands come from entry points, so that this package depends on none of theirs. One whose extra
+is not installed still shows in the help, with the command that installs it. Only the subcommand
+that is asked for is imported. Exit status: what the subcommand returns; 2 when the caller must
+change something; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tidegate.contract.errors import TidegateError
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-"""128 + SIGPIPE, as a shell shows it for a program whose reader has gone."""
+"""128 + SIGPIPE, the shell's status of a program that writes to a closed pipe."""
 
 _DISTRIBUTION = "tidegate"
 _EXTRAS = {"tidegate_injector": "operator"}
-"""Packages whose extra does not have their name."""
+"""Packages and their extras, where the names differ."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,7 +116,7 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
 
 
 class _Missing:
-    """Stands for a subcommand whose extra is not installed."""
+    """Stands for a subcommand that needs an extra which is not installed."""
 
     def __init__(self, entry: EntryPoint, error: ModuleNotFoundError) -> None:
         self._entry = entry

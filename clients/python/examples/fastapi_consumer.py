@@ -35,7 +35,7 @@ def create_app(events_url: str) -> FastAPI:
         following = asyncio.create_task(follow())
         yield
         following.cancel()
-        # A stream that was given up has said so in `state`; it must not spoil the shutdown.
+        # A stream that was given up is recorded in `state`; it must not spoil the shutdown.
         with contextlib.suppress(asyncio.CancelledError, StreamStoppedError):
             await following
 

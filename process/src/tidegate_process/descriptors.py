@@ -1,8 +1,8 @@
 """File descriptors: each connection is one, and a process that has none left answers nothing.
 
 A server cannot see that it is out of them (libuv accepts and closes in silence), so the end of the
-supply is never reached. POSIX gives a new descriptor the lowest free number; a connection whose
-number is near the limit is one too many, whatever has taken the others.
+supply is never reached. POSIX gives a new descriptor the lowest free number; a connection with a
+number near the limit is one too many, whatever uses the others.
 """
 
 from __future__ import annotations

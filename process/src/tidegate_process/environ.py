@@ -17,7 +17,7 @@ from tidegate.contract.settings import PREFIX, parse, rows, variable
 T = TypeVar("T")
 
 # Kubernetes sets these for every Service of the namespace, also for one that is named tidegate.
-# ``…_PORT`` holds an address there and a number in a setting, so that its value tells them apart.
+# ``…_PORT`` holds an address there and a number in a setting, so that the value distinguishes them.
 _LINK_NAME = re.compile(
     r"TIDEGATE(_\w+)?_(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )

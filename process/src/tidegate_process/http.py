@@ -1,7 +1,7 @@
 """HTTP as every port of ours answers it: errors as JSON, bounded bodies, health pages.
 
-An error is ``{"error", "detail", "field"}`` with the same code on every port: `CallerError` as it
-says, 503 ``unavailable`` with ``Retry-After`` where trying again helps, 404, 405, and 500
+An error is ``{"error", "detail", "field"}`` with the same code on every port: `CallerError` with
+its own, 503 ``unavailable`` with ``Retry-After`` where trying again helps, 404, 405, and 500
 ``internal`` where the fault is ours.
 """
 
@@ -26,7 +26,7 @@ from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.names import PATH_METRICS
 
 BODY_S: Final = 30.0
-"""How long a request's body may take where its reader says nothing else."""
+"""How long a request's body may take by default."""
 
 CountRefusal = Callable[[str], None]
 """Counts a refusal by its error code."""
@@ -45,7 +45,7 @@ def error_response(error: CallerError, headers: Mapping[str, str] | None = None)
 
 
 def unavailable(error: BackplaneUnavailableError) -> CallerError:
-    """The 503 that says that nothing was accepted and when to try again."""
+    """The 503 for a request that was not accepted, with the time to retry."""
     detail = f"{error}; try again in {error.retry_after_s:g} s"
     return CallerError("unavailable", detail, status=503)
 
@@ -63,7 +63,7 @@ async def busy(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def make_app(routes: Sequence[BaseRoute], refused: CountRefusal) -> Starlette:
-    """A starlette application whose every error is JSON and counted, and that never redirects."""
+    """A starlette application that answers every error as counted JSON, and never redirects."""
 
     def caller(_: Request, error: Exception) -> Response:
         assert isinstance(error, CallerError)

@@ -70,7 +70,7 @@ class TextLines(JsonLines):
 
 
 class RateLimit(logging.Filter):
-    """Lets `PER_MINUTE` lines of one kind through; the next minute's first says how many were not.
+    """Lets `PER_MINUTE` lines of one kind through; the next minute's first one counts the rest.
 
     Own loggers but `LIMITED` pass: their lines come with a state's change, not with a request.
     """

@@ -72,7 +72,7 @@ class TimeLimit:
         self._due.pop(connection, None)
 
     def late(self) -> list[Connection]:
-        """Take out those whose time is over."""
+        """Take out those that are past their time."""
         now, late = self._clock(), []
         for connection, due_s in self._due.items():
             if due_s > now:
@@ -86,7 +86,7 @@ class TimeLimit:
 class Port:
     """The connections of the port `name`; `refused` counts, by reason, what was ended or denied.
 
-    A connection whose descriptor is `descriptors_below` or above makes the port full, too.
+    A connection with a descriptor of `descriptors_below` or above makes the port full, too.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Port:
             self._idle[connection] = None
 
     def expire(self) -> None:
-        """End the connections whose time is over; call it every `TICK_S`."""
+        """End the connections that are past their time; call it every `TICK_S`."""
         for reason, limit in (
             ("slow_head", self.heads),
             ("slow_body", self.requests),

@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with the bounds of a `Port` around it.
 
 uvicorn bounds how long a kept connection may be silent, and nothing else: not a head's bytes, not
-the time of a head, a body or an unread answer, not the number of connections. This class tells a
-`Port` where a connection stands, and answers in JSON what does not reach the application.
+the time of a head, a body or an unread answer, not the number of connections. This class reports
+each connection's state to a `Port`, and answers in JSON what does not reach the application.
 """
 
 from __future__ import annotations

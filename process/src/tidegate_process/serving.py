@@ -1,7 +1,7 @@
 """uvicorn inside a loop that belongs to the program, with its signals and its end.
 
 uvicorn would take SIGTERM for itself and stop listening at once. Here a server never touches a
-signal, and ends when its owner says so, which is after everything else.
+signal, and ends when its owner stops it, after everything else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TLS_HANDSHAKE_S: Final = 5.0
 def bind(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket; raises `SettingsError` that names `setting`. Port 0 is any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, because asyncio sets TCP_NODELAY only on sockets that say so; without it answers
+    # Named as TCP, because asyncio sets TCP_NODELAY only on those; without it answers
     # in two parts wait 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -52,7 +52,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 def announce(stream: TextIO | None, **listeners: socket.socket) -> None:
     """Write one JSON line with the ports to `stream`: everything listens now.
 
-    A stream that is closed, or whose reader has gone, is no reason to end.
+    A stream that is closed or has no reader is no reason to end.
     """
     ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     if stream is None:

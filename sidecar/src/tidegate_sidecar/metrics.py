@@ -1,4 +1,4 @@
-"""`/metrics`: collected from the parts when asked, counted here only where nobody else counts.
+"""`/metrics`: collected from the parts at each request, counted here only where no part does.
 
 Names follow Prometheus' conventions (base units, ``_total`` for counters). A registry of our own:
 two sidecars in one process would not see each other.

@@ -1,8 +1,8 @@
 """One sidecar: puts the parts together, runs them, and ends them in the right order.
 
 Beginning: listen first (bouncing), then fill the ring, then be ready. End: the streams are let go
-with the listeners open, then the servers are told to exit, then the backplane is left. A peer that
-does not read is cut off when its time is up; nothing else is.
+with the listeners open, then the servers exit, then the backplane is left. Only a peer that does
+not read is cut off when its time is up.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ LEAVE_LIMIT_S: Final = 0.5
 """How long leaving the backplane may take; what was acknowledged is safe already."""
 
 _EMPTY_EPOCH: Final = "0"
-"""The ring's epoch until the backplane has said its own; no stream ever sees it."""
+"""The ring's epoch until the backplane reports its own; no stream ever sees it."""
 
 _log = logging.getLogger("tidegate.process")
 

@@ -75,13 +75,13 @@ class Streams(Protocol):
         """Engine counters for `/metrics`: events, deliveries, bytes, gaps, stalls."""
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
-        """Say goodbye to up to `count` streams; returns how many it was.
+        """Send a goodbye to up to `count` streams; returns their number.
 
         The oldest go first, and those that hand over in step with those that do not.
         """
 
     def end_client(self, client: str, goodbye: Goodbye) -> int:
-        """Say goodbye to every stream of a client here; returns how many it had."""
+        """Send a goodbye to every stream of a client here; returns their number."""
 
     def cut_all(self) -> int:
         """End every stream without a goodbye, at once; returns how many there were."""

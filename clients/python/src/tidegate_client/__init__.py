@@ -1,9 +1,9 @@
 """The Python client: follows a stream through rollouts, and moves before it is pushed.
 
 `SseClient` is for asyncio and trio, `SyncSseClient` for threads. Both resume after the last event,
-back off when a server fails and, where the server says goodbye in time, open the next stream before
-the old one ends. What decides (`connector`, `decisions`) knows no clock, no socket and no
-randomness, and runs the same scenarios as the TypeScript client.
+back off when a server fails and, where the server ends a stream with a goodbye, open the next
+stream before the old one ends. The decisions (`connector`, `decisions`) use no clock, no socket and
+no randomness, and runs the same scenarios as the TypeScript client.
 """
 
 try:

@@ -1,8 +1,8 @@
 """When to send which acknowledgement: pure, so that both languages decide the same.
 
 Only the newest id counts, so a client sends at most one per `every_ms`, and one at a time. The
-first after a rest waits a random part of that: an event for everybody would otherwise be
-acknowledged by everybody at once. What fails is tried again like a lost stream, newest id first.
+first after a rest waits a random part of that: an event for all clients would otherwise be
+acknowledged by all of them at once. What fails is tried again like a lost stream, newest id first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ACKNOWLEDGE_EVERY_MS = 5000
 """What a restart without a cursor may repeat at most, against one request per client and time."""
 
 AckVerdict = Literal["kept", "retry", "refused", "late"]
-"""What an answer means; `late`: something newer has been sent meanwhile."""
+"""The meaning of an answer; `late`: a newer id has been sent since."""
 
 
 class AckPacer:
@@ -29,7 +29,7 @@ class AckPacer:
         self.waiting = ""
         """The newest id that has not been sent."""
         self.sending = ""
-        """The id whose answer is awaited."""
+        """The id that waits for its answer."""
         self.kept = ""
         """The last id that the server has kept."""
         self._due_ms = math.inf

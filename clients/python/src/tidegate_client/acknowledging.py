@@ -1,4 +1,4 @@
-"""A client that says how far the application is, and after a restart goes on from there.
+"""A client that acknowledges handled events, and resumes there after a restart.
 
 The server keeps the last acknowledged id per client and name of the stream (``?stream=NAME``), and
 a stream of that name that comes without a cursor resumes after it, on any pod. An event is
@@ -46,8 +46,8 @@ class AcknowledgingSseClient(SseClient):
     An event that a loop leaves unfinished, by an error, ``break`` or cancellation, is not
     acknowledged: the next loop begins with it, on this client or in a new life. With `automatic`
     off nothing is acknowledged but by `acknowledge`, and nothing comes again by itself. At most one
-    acknowledgement is sent per `acknowledge_every_ms`; `ack_status` tells how the last one was
-    answered.
+    acknowledgement is sent per `acknowledge_every_ms`; `ack_status` is the answer to the last
+    one.
     """
 
     def __init__(

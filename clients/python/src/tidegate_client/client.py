@@ -37,10 +37,11 @@ class SseClient:
             async for event in stream:
                 print(event.id, event.type, event.data)
 
-    The iteration yields the application's events and `gap`, and with `controls` the server's own
-    as well. It ends at `aclose`, at a 204 and where a POST's stream ends, and raises
-    `StreamStoppedError` when the client gives up. A loop that begins after that asks anew; after
-    one that was left, the next goes on. Cancelling the task that holds the block ends everything.
+    The iteration yields the application's events and `gap`, and with `controls` the server's own as
+    well. It ends at `aclose`, at a 204 and where a POST's stream ends, and raises
+    `StreamStoppedError` when the client gives up. A loop that begins after that connects again;
+    after one that was left, the next goes on. Cancelling the task that holds the block ends
+    everything.
     """
 
     _hands_out_again = False
@@ -118,7 +119,7 @@ class SseClient:
     def wake(self) -> None:
         """The network is back: hurries a waiting client and checks an open stream.
 
-        A client that has used up its attempts asks anew.
+        A client that has used up its attempts connects again.
         """
         self._follower.wake()
 
@@ -148,7 +149,7 @@ class SseClient:
             self._started = False
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """A new loop over the events; one at a time. Asks anew where the client had given up.
+        """A new loop over the events; one at a time. Connects again where the client had given up.
 
         Raises `RuntimeError` for a client that was not started.
         """
@@ -175,7 +176,7 @@ class SseClient:
         return self._inbox.take()
 
     def _received(self) -> None:
-        """Something has come; for those who have to know."""
+        """Notify the waiting consumers that something has come."""
 
     def _check_started(self) -> None:
         if not self._started:

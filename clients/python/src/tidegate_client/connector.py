@@ -1,6 +1,6 @@
 """When to open, keep and leave connections: one state machine without clock, socket, randomness.
 
-Inputs say what happened and when; each returns the actions a shell has to carry out, in order.
+Inputs are events with their time; each returns the actions a shell has to carry out, in order.
 The TypeScript client holds the same machine, and both run the scenarios in `tests/vectors/client`.
 
 There are at most two connections (`connections`). A goodbye starts the handover, make before
@@ -92,7 +92,7 @@ class Connector:
             return self._renew(held, status, at)
         if verdict != "retry":
             return self._stop(verdict, status)
-        # 503 says that nothing was done; after another 5xx a POST may have been carried out.
+        # A 503 was not processed; after another 5xx a POST may have been carried out.
         if self._settings.repeat == "unanswered" and status >= 500 and status != 503:
             return self._stop("refused", status)
         if status == 429 and held is not self._conns.first:
@@ -148,7 +148,7 @@ class Connector:
         if held is None:
             return []
         if how != "eof" and how != "error":
-            # An oversized event would come again: resuming in front of it for ever helps nobody.
+            # An oversized event would come again: resuming in front of it would never end.
             return self._stop(how, 200 if held.opened else 0)
         return self._fail(held, how, at) if held.leave_ms is None else self._break_old(at)
 
@@ -166,7 +166,7 @@ class Connector:
     def wake(self, at: Moment) -> list[Action]:
         """The network is back: hurry, but not before the server's floor.
 
-        A client that has used up its attempts starts anew.
+        A client that has used up its attempts starts again.
         """
         if self._exhausted:
             return self.connect(at)
@@ -190,7 +190,7 @@ class Connector:
         return [TellOpened()]
 
     def _meet(self, held: Connection, connected: Mapping[str, Any]) -> None:
-        """Note what a server announces; what another one did says nothing about this one."""
+        """Note the server's announcements; those of another server do not count for this one."""
         held.tidegate = bool(connected)
         held.pod = connected.get("pod")
         self._hands_over = connected.get("handover") is True
@@ -201,7 +201,7 @@ class Connector:
         """Hand an event over, unless it is one of the server's own that is not `known`."""
         held.live = True
         self.last_event_id = event.id
-        # The first word of the next connection is the moment at which the old one is not needed.
+        # The first event of the next connection is the moment at which the old one is not needed.
         actions = self._conns.abort_before(held)
         control = held.tidegate and event.type != GAP and is_reserved(event.type)
         if not control:
@@ -240,7 +240,7 @@ class Connector:
         return self._conns.drop(held)
 
     def _break_old(self, at: Moment) -> list[Action]:
-        """The old connection goes, or has gone, before the next one has said a word."""
+        """The old connection goes, or has gone, before the next one has sent anything."""
         actions = self._conns.abort(1)
         if self._conns.held and self._conns.held[0].opened:
             return actions

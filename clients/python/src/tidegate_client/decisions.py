@@ -34,14 +34,14 @@ class Settings:
 
     The n-th unplanned retry waits `initial_delay_ms` × `factor`^(n-1), at most `max_delay_ms`, and
     up to `jitter` of that on top; after `max_attempts` of them in a row (``math.inf``: never) the
-    client gives up. A stream open for `stable_ms` starts the count anew. A server may ask for at
+    client gives up. A stream open for `stable_ms` resets the count. A server may ask for at
     most `max_instructed_ms`. Headers must come within `connect_timeout_ms` and bytes within
     `idle_timeout_ms` (0: three of the announced heartbeats).
 
     With `handover` the next stream is opened before the old one ends, which is let go early if the
     next one takes longer than `handover_patience_ms`: ``True`` sends ``?handover=1`` from the first
     request on, ``"auto"`` once the server's `connected` has asked for it. `renewable`: new
-    credentials can be had after a 401 or 403. `repeat` says which streams are asked for again:
+    credentials can be had after a 401 or 403. `repeat`: the streams that are requested again:
     ``"always"`` any that is lost, ``"broken"`` one that did not end cleanly, ``"unanswered"`` only
     one whose response had not begun, as it might be done twice.
 
@@ -116,7 +116,7 @@ def rounded(ms: float) -> int:
 
 
 Verdict = Literal["stream", "no_content", "renew", "retry", "refused", "not_a_stream"]
-"""What a response means: a stream, stop for good, `renew` the credentials, or `retry` later."""
+"""The meaning of a response: a stream, `stop`, `renew` the credentials, or `retry` later."""
 
 
 def judge(status: int, content_type: str) -> Verdict:

@@ -13,9 +13,9 @@ _CANNOT_BE_SENT = frozenset(
 class StreamStoppedError(TidegateError):
     """Raised by the iteration when trying on cannot help, or was tried often enough.
 
-    `reason` says why; `status` is the HTTP status, 0 where there was no response. `last` is the
-    loss that used up the attempts, where `reason` is ``exhausted``. The error that the HTTP
-    library or the headers' provider raised, if any, is the `__cause__`.
+    `reason` is a word from a fixed list; `status` is the HTTP status, 0 where there was no
+    response. `last` is the loss that used up the attempts, where `reason` is ``exhausted``. The
+    error that the HTTP library or the headers' provider raised, if any, is the `__cause__`.
     """
 
     def __init__(self, reason: StopReason, status: int, last: LostReason | None = None) -> None:

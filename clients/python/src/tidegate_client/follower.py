@@ -1,7 +1,7 @@
 """Carries out what the connector decides: httpx2, one timer, one piece of work a connection.
 
 A consumer that iterates too slowly makes the reading stop; the server then sees a full socket and
-tells in a `gap` what was lost.
+announces the loss by a `gap`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Follower:
     """One stream, followed into an inbox.
 
     `stopped` is why it was given up. `filled` is sent when the inbox or the state has changed;
-    whoever takes from the inbox sends `taken`. `received` is called after each chunk.
+    a consumer that takes from the inbox sends `taken`. `received` is called after each chunk.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Follower:
         for action in actions:
             match action:
                 case Open(conn):
-                    # A listener may have started anew in the middle of these actions.
+                    # A listener may have connected again in the middle of these actions.
                     if self._connector.holds(conn):
                         self._connections[conn] = self._background.start(self._follow, action)
                 case Abort(conn):

@@ -18,7 +18,7 @@ class HttpUrl(Protocol):
 
 
 class HttpResponse(Protocol):
-    """A response whose body has not been read."""
+    """A response before its body is read."""
 
     @property
     def status_code(self) -> int:

@@ -1,6 +1,6 @@
 """The requests of one client: checked when it is made, so that what cannot work is no retry.
 
-The query is the application's: it is appended to as it stands and never encoded anew, as a signed
+The query is the application's: it is appended to as it stands and never encoded again, as a signed
 URL would no longer match its signature.
 """
 
@@ -23,8 +23,8 @@ Headers = Mapping[str, str | None]
 """Header fields by name; ``None`` leaves one out."""
 
 HeadersSource = Headers | Callable[[int], Headers | Awaitable[Headers]]
-"""Request headers, or what makes them anew for every attempt; it is given the 401 or 403 with
-which the last ones were refused, else 0."""
+"""Request headers, or a function that makes them for every attempt; its argument is the 401 or
+403 that refused the last ones, else 0."""
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 """The header that allows to repeat a request that is not safe (draft-ietf-httpapi-idempotency-key-

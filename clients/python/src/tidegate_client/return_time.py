@@ -64,7 +64,7 @@ class ReturnTime:
         self.due_ms = at.now_ms + self.spread_ms(at)
 
     def hurry(self, at: Moment) -> None:
-        """Come back soon, but not before the server's floor, and with the count anew."""
+        """Come back soon, but not before the server's floor, and with the count reset."""
         self.attempt = 0
         if self.due_ms < math.inf:
             soon_ms = max(self._not_before_ms, at.now_ms + self.spread_ms(at))

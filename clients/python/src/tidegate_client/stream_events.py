@@ -1,4 +1,4 @@
-"""What a client tells: events of the stream, and the stream's ups and downs."""
+"""Objects that a client hands to its application: events, and changes of the connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The stream is lost for now (`will_retry`, in `delay_s`) or for good.
+    """The stream is lost for now (`will_retry`, in `delay_s`) or finally.
 
     `attempt` counts the unplanned attempts so far; a planned move uses none. `status` is 0
     without a response, and `error` is what the HTTP library or the header provider raised.

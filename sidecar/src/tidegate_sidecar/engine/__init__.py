@@ -33,7 +33,7 @@ reader            the backplane's log into the ring
 housekeeping      heartbeats, time-outs, positions for quiet streams
 closer            goodbyes, deadlines, cuts
 delivery          writes to each stream what it lacks, in slices
-registry          who is here, by kind and age, by client, by audience
+registry          the open streams, by kind and age, by client, by audience
 answers           the door's decisions as bytes
 request_headers   a head as a `StreamRequest`
 stream, phase     one stream's state, and the table of its life

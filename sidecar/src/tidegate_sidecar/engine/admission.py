@@ -42,7 +42,7 @@ _HEARTBEAT = frame(HEARTBEAT)
 class Admission:
     """Lets streams in; what happens to one afterwards is reported to `host`.
 
-    `gate` is read at every request; whoever decides about the pod sets it. `recall` looks up what
+    `gate` is read at every request; the owner of the pod's state sets it. `recall` looks up what
     a client has acknowledged. `cut` ends a stream whose transport has raised. `clock` gives
     monotonic seconds.
     """

@@ -1,6 +1,6 @@
 """The ordinary way in: the stream routes as an ASGI application, by the same decision.
 
-Used for whatever must not be taken over, and by servers that do not have the takeover at all. A
+Used for requests that must not be taken over, and by servers without the takeover. A
 stream looks the same to the engine: its transport is a small buffer whose bytes, out of their
 chunks, go through ASGI's ``send``; the web server frames them again as it must.
 """

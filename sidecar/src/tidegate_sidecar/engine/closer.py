@@ -46,7 +46,7 @@ class Closer:
         self._said: tuple[tuple[Goodbye, str, bool], bytes] | None = None
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
-        """Say goodbye to up to `count` open streams; returns how many it was.
+        """Send a goodbye to up to `count` open streams; returns their number.
 
         Those that hand over go in step with those that do not (`Mix`), of each kind the oldest.
         """

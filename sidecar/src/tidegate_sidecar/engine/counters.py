@@ -14,7 +14,7 @@ class Counters:
 
     `deliveries` are events handed to streams, `writes` the writes it took, `bytes` what they
     carried; `replayed` of the deliveries came from the log, one stream at a time. `bounced` is by
-    reason and `refused` by error code, so that each limit can be told from the others.
+    reason and `refused` by error code, so that each limit has its own count.
     """
 
     events: int = 0
@@ -35,7 +35,7 @@ class Counters:
     refused: Counter[str] = field(default_factory=Counter)
 
     def decided(self, decision: Decision) -> None:
-        """Count what the door has answered; who is accepted is counted as a stream."""
+        """Count an answer of the door; an accepted request is counted as a stream."""
         if isinstance(decision, Bounce):
             self.bounced[decision.reason] += 1
         elif isinstance(decision, Refuse):

@@ -2,9 +2,9 @@
 
 Streams are served in three ways. A **pass** goes over the live streams of an audience that has
 news: all at the same cursor get the same piece, so a visit costs a comparison and a write. The
-**late** are served one by one from the log: those whose socket has drained again, and those of a
-client with an event of its own. **Replays** are those too far behind for one write: resumers and
-slow consumers; a token bucket holds them back so that live delivery goes first.
+**late** are served one by one from the log: those with a socket that has drained again, and those
+of a client with an event of its own. **Replays** are those too far behind for one write: resumers
+and slow consumers; a token bucket holds them back so that live delivery goes first.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Delivery:
             await waiter
 
     def stop(self) -> None:
-        """Forget all work; nobody waits any longer."""
+        """Forget all work and release the waiters."""
         self._passes.clear()
         self._late.clear()
         self._replays.clear()
@@ -320,7 +320,7 @@ class Delivery:
             stream.cursor,
             self._settings,
         )
-        # What the ring has dropped since a loss not told yet belongs to the same gap.
+        # Events dropped since a loss that is not announced yet belong to the same gap.
         stream.cursor = start.position
         gap = start.gap
         if stream.lost is not None:

@@ -158,11 +158,11 @@ class Engine:
         return self._counters.to_mapping()
 
     def let_go(self, count: int, goodbye: Goodbye) -> int:
-        """Say goodbye to up to `count` streams; returns how many it was."""
+        """Send a goodbye to up to `count` streams; returns their number."""
         return self._closer.let_go(count, goodbye)
 
     def end_client(self, client: str, goodbye: Goodbye) -> int:
-        """Say goodbye to every stream of `client`; returns how many it had."""
+        """Send a goodbye to every stream of `client`; returns their number."""
         streams = [*self._registry.clients.get(client, ())]
         for stream in streams:
             self._closer.goodbye(stream, goodbye)
@@ -194,7 +194,7 @@ class Engine:
             for stream in self._registry.clients.get(client, ())
         ]
 
-    # What streams tell (`Host`)
+    # Called by streams (`Host`)
 
     def client_spoke(self, stream: Stream) -> None:
         """Bytes behind the request: whatever they are, this is not a stream's client."""

@@ -82,7 +82,7 @@ class FastPathProtocol(asyncio.Protocol):
 
 
 class _Head:
-    """What httptools tells of a request."""
+    """The callbacks of httptools for one request."""
 
     __slots__ = ("complete", "headers", "url")
 

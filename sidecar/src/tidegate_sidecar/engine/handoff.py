@@ -1,8 +1,8 @@
 """A connection that has left the web server and is not a stream yet: it gets the door's answer.
 
 Usually that is one step. A stream that is to go on from what its client acknowledged waits here
-while that is looked up; nothing is read from its socket meanwhile, so that whatever the client
-does in that time is found by the stream, as it would be without the wait.
+while that is looked up; nothing is read from its socket in that time, so that the stream
+finds whatever the client does during it, as it would be without the wait.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Handoff:
     tasks: set[asyncio.Task[None]]
 
     def answer(self, decision: Decision) -> None:
-        """Make it a stream, look up where that goes on, or say why not and close."""
+        """Make it a stream, look up its position first, or answer the refusal and close."""
         if isinstance(decision, Accept):
             self._become_stream(decision)
         elif isinstance(decision, Recall):

@@ -1,8 +1,8 @@
 """The housekeeping: everything that depends on time, in small steps and without a timer per stream.
 
 A hand goes round over all streams, eight times per heartbeat interval, and looks at each: is a
-heartbeat due, has its socket been full for too long, does a quiet one need to hear its position,
-has the pod outgrown the `retry:` that an early one was told?
+heartbeat due, has its socket been full for too long, does a quiet one need a `cursor` event,
+has the pod outgrown the `retry:` of an early one?
 However many streams a broadcast has aligned, their next heartbeats are spread over the round.
 """
 
@@ -141,7 +141,7 @@ class Housekeeping:
         self._write(stream, frame(event), now)
 
     def _tell_retry(self, stream: Stream, now: float) -> None:
-        """A busy stream hears no positions; were it not told, a crash would bring all of the first
+        """A busy stream gets no `cursor` events; without this a crash would bring all of the first
         streams back at the start of the interval.
         """
         retry_ms = self._new_retry_ms(stream)

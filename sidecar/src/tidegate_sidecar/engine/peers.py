@@ -1,6 +1,6 @@
 """Whether a stream's client is still there, as its kernel shows it: does it acknowledge bytes?
 
-Open streams say little: a client that has vanished (a phone that changed networks) leaves its
+An open stream shows little: a client that has vanished (a phone that changed networks) leaves its
 stream open until a time-out. The kernel knows more (`TCP_INFO`, Linux): when the last
 acknowledgement came, and how often what is in flight has been sent again.
 """

@@ -32,7 +32,7 @@ class LogReader:
     def append(self, entry: LogEntry) -> None:
         """Append one event and mark its audiences, or the streams of its client, for delivery.
 
-        An event whose position is known already changes nothing but a counter.
+        An event at a known position changes nothing but a counter.
         """
         try:
             chunk = self._log.append(entry)

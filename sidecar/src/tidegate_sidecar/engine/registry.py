@@ -1,4 +1,4 @@
-"""Who is here: the open streams by kind and age, by client and by audience, and their counts.
+"""The open streams by kind and age, by client and by audience, and their counts.
 
 Every stream is entered once and leaves once, whichever way it ends; each step is constant time.
 """

@@ -45,7 +45,7 @@ class StreamTransport(Protocol):
 
 
 class Host(Protocol):
-    """Who is told what happens to a stream. Called from the transport's callbacks."""
+    """The receiver of a stream's events, called from the transport's callbacks."""
 
     def client_spoke(self, stream: Stream) -> None:
         """The client has sent bytes after its request."""
@@ -64,9 +64,10 @@ class Stream(asyncio.BaseProtocol):
     """One stream's state.
 
     `cursor` is the position up to which its audience has been handed to the transport. A `live`
-    stream is served by its audience's pass; one that is not is stalled, in a `queue` to be
-    served on its own, or past its goodbye. `stall` is the buffered size and the time of the last
-    progress while the socket is full. `lost` is a loss still to be told: the last id and why.
+    stream is served by its audience's pass; one that is not is stalled, in a `queue` to be served
+    on its own, or past its goodbye. `stall` is the buffered size and the time of the last progress
+    while the socket is full. `lost` is a loss that is not announced yet: the last id and the
+    reason.
     """
 
     __slots__ = (
@@ -133,7 +134,7 @@ class Stream(asyncio.BaseProtocol):
         self.phase = phase
 
     def data_received(self, data: bytes) -> None:
-        """The client speaks, which a stream's client never does."""
+        """The client sends bytes, which a stream's client never does."""
         self.host.client_spoke(self)
 
     def eof_received(self) -> None:
@@ -155,6 +156,6 @@ class Stream(asyncio.BaseProtocol):
 def final_cursor(log: EventLog, stream: Stream) -> str:
     """The id of the position up to which an open `stream` has been handed everything."""
     if stream.lost is not None:
-        return stream.lost[0]  # a loss not told yet: whoever serves it next tells it
+        return stream.lost[0]  # a loss not announced yet: the next delivery announces it
     up_to_date = stream.live and stream.cursor >= stream.audience.head
     return log.cursor(max(stream.cursor, log.head) if up_to_date else stream.cursor)

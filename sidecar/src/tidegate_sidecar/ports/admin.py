@@ -60,7 +60,7 @@ class AdminPort:
         return "the ring is not filled yet" + ("" if problem is None else f": {problem}")
 
     async def status(self, _: Request) -> Response:
-        """What the next report would say, and more."""
+        """The next report, and more."""
         return JSONResponse(self._pod.status())
 
     async def drain_pod(self, request: Request) -> Response:

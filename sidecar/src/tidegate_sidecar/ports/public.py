@@ -1,4 +1,4 @@
-"""What the public port serves beside streams: a word for people, and 404 for the rest.
+"""The public port beside streams: a page for people, and 404 for the rest.
 
 Streams are recognised before ASGI is reached (the engine's protocol class); what the engine could
 not take over there comes back to it here. Publish and admin are not on this port.

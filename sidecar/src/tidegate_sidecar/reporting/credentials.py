@@ -1,7 +1,7 @@
 """What the sidecar shows the operator and what it believes of it: a token and a CA.
 
 In a cluster the token is a projected one that the kubelet renews (at 80 % of its life, an hour by
-default), so the file is read again and again; the CA says which operator is ours.
+default), so the file is read again and again; the CA identifies our operator.
 """
 
 from __future__ import annotations

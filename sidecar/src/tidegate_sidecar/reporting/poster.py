@@ -55,7 +55,7 @@ class Poster:
     """A client for `url` (http or https, then by `tls`); one request at a time.
 
     `token` gives the Bearer token of each request, empty for none. A request that is cancelled
-    takes its connection with it, which is how the other side learns that nobody waits any more.
+    takes its connection with it, so that the other side stops waiting, too.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Poster:
         try:
             if kept is not None:
                 with contextlib.suppress(_ClosedError, OSError):
-                    # The server may have closed a kept connection meanwhile; a new one decides.
+                    # The server may have closed a kept connection; a new one decides.
                     return await self._exchange(kept, head + body)
             return await self._exchange(await self._connect(), head + body)
         except (OSError, ValueError, httptools.HttpParserError) as error:

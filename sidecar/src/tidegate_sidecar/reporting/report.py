@@ -1,4 +1,4 @@
-"""What this pod says of itself: the report to the operator, and the fuller `/status`."""
+"""The pod's report to the operator, and the fuller `/status`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pod:
         return self._report()
 
     def status(self) -> dict[str, Any]:
-        """What the next report would say, and what it leaves out."""
+        """The next report, and what it leaves out."""
         streams, drain = self._streams, self._drain
         return {
             **self._report().to_json(),

@@ -1,4 +1,4 @@
-"""Tells the operator about the pod, and hears what to do: one held request at a time.
+"""Reports the pod to the operator and applies its answers: one held request at a time.
 
 The operator answers when it has news or after 15 s. A request is given up for a newer one when the
 pod's state changes, and when its counts have changed and the interval that the operator asked for
@@ -24,7 +24,7 @@ from tidegate_sidecar.reporting.report import Pod
 
 PRESTOP_TIMEOUT_S: Final = 1.0
 PRESTOP_TRIES: Final = 2
-"""At preStop the word must come soon or not at all: after 2 s the pod's own plan starts."""
+"""At preStop the answer must come soon or not at all: after 2 s the pod's own plan starts."""
 
 _HOLD_MARGIN_S: Final = 5.0
 _LEAST_INTERVAL_S: Final = 0.05
@@ -96,7 +96,7 @@ class Reporter:
     async def _until_superseded(
         self, request: asyncio.Task[bool], sent_at: float, counts: tuple[int, int]
     ) -> str:
-        """Wait for the answer, or for a reason to say something newer."""
+        """Wait for the answer, or for a reason to send a newer report."""
         changed = asyncio.create_task(self._drainer.changed.wait())
         try:
             while True:
