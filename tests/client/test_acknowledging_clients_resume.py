@@ -18,7 +18,7 @@ from kit.sidecar_process import SidecarProcess
 from tidegate_client import AcknowledgingSseClient, Settings, SyncAcknowledgingSseClient
 
 PATH = "/sse/subscribe/42?stream=orders"
-QUICK = {"settings": Settings(initial_delay_ms=100)}
+QUICK: dict[str, Any] = {"settings": Settings(initial_delay_ms=100)}
 Seen = list[str]
 """The data of what a client received in one life."""
 
@@ -34,7 +34,7 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[Any]:
 async def python_run(url: str, last: str) -> Seen:
     """One life of a Python client; it leaves at `last`, without finishing it."""
     seen: Seen = []
-    async with AcknowledgingSseClient(url, **QUICK) as client:  # type: ignore[arg-type]
+    async with AcknowledgingSseClient(url, **QUICK) as client:
         async for event in client:
             seen.append(event.data)
             if event.data == last:

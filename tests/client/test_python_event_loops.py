@@ -20,8 +20,8 @@ from client.scripted_server import (
     scripted,
     shutdown,
     stream,
-    until,
 )
+from kit.waiting import until
 
 from tidegate_client import (
     AcknowledgingSseClient,

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from client.scripted_server import Request, ended, event, refused, scripted, stream, until
+from client.scripted_server import Request, ended, event, refused, scripted, stream
+from kit.waiting import until
 
 from tidegate.contract.errors import CallerError, DocumentError, SettingsError
 from tidegate_client import (
@@ -98,7 +99,7 @@ def test_a_url_that_cannot_work_is_refused_at_once(kind: Any, url: Any) -> None:
 def test_an_option_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
     for kind in (SseClient, SyncSseClient):
         with pytest.raises(SettingsError, match=name) as refusal:
-            kind(URL, **{name: value})  # type: ignore[misc]
+            kind(URL, **{name: value})
         assert "Evil" not in str(refusal.value), "a header's value may be a secret"
 
 
@@ -120,7 +121,8 @@ def test_none_is_the_same_as_absent() -> None:
     url = f"{URL}?stream=s"
     AcknowledgingSseClient(url, automatic=None, acknowledge_every_ms=None, **nothing)
     SyncAcknowledgingSseClient(url, automatic=None, acknowledge_every_ms=None, **nothing)
-    assert Settings(**dict.fromkeys(Settings.__slots__)) == Settings()
+    absent: dict[str, Any] = dict.fromkeys(Settings.__slots__)
+    assert Settings(**absent) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,12 @@ async def stopped_by(client: SseClient) -> StreamStoppedError:
 async def test_headers_made_that_cannot_be_sent_stop_at_once(made: Any) -> None:
     asked: list[int] = []
     async with scripted(stream()) as server:
-        client = SseClient(server.url, headers=lambda status: asked.append(status) or made)
+
+        def headers(status: int) -> Any:
+            asked.append(status)
+            return made
+
+        client = SseClient(server.url, headers=headers)
         stopped = await stopped_by(client)
         assert not server.requests
     assert (stopped.reason, asked) == ("invalid_request", [0])
@@ -271,7 +278,8 @@ async def test_the_httpx_that_came_before_is_accepted_too() -> None:
         assert [(await anext(client)).id for _ in range(2)] == ["e-1", "e-2"]
     async with httpx.AsyncClient() as http:
         await http.aclose()
-        stopped = await stopped_by(SseClient(httpx.URL(URL), http=http))
+        url: Any = httpx.URL(URL)
+        stopped = await stopped_by(SseClient(url, http=http))
     assert stopped.reason == "invalid_request"
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from client.scripted_server import ScriptedServer, event, refused, scripted, stream, until
+from client.scripted_server import ScriptedServer, event, refused, scripted, stream
 from client.test_python_sync_client import in_a_thread
+from kit.waiting import until
 
 from tidegate_client import (
     AcknowledgingSseClient,
@@ -191,7 +192,8 @@ async def worker(client: AcknowledgingSseClient, handled: list[int], how: str = 
 async def test_an_event_left_unfinished_is_not_acknowledged_and_comes_again(
     how: str, again: str
 ) -> None:
-    pod, handled = Replaying(), []
+    pod = Replaying()
+    handled: list[int] = []
     first = pod.client()
 
     async with asyncio.timeout(20):
@@ -224,7 +226,8 @@ async def test_an_event_acknowledged_by_hand_does_not_come_again() -> None:
 
 
 async def test_the_next_life_begins_behind_what_was_handled() -> None:
-    pod, handled = Replaying(), []
+    pod = Replaying()
+    handled: list[int] = []
     async with pod.client() as client:
         await loop(client, 5, handled)
     async with pod.client() as client:
