@@ -9,11 +9,11 @@ from kit.clocks import Clock
 from operator_shell.fakes import report
 
 from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan
-from tidegate_operator.reports import PodDecision, ReportBook
+from tidegate_operator.reports import PodPlan, ReportBook
 
 HELD_S = 60.0
-WAIT = PodDecision(admitted=False, plan=Plan("wait"), report_every_s=0.25)
-DRAIN = PodDecision(admitted=False, plan=Plan("drain", rate_per_s=50.0), report_every_s=0.25)
+WAIT = PodPlan(admitted=False, plan=Plan("wait"), report_every_s=0.25)
+DRAIN = PodPlan(admitted=False, plan=Plan("drain", rate_per_s=50.0), report_every_s=0.25)
 
 
 @pytest.fixture

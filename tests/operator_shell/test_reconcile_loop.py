@@ -18,9 +18,9 @@ from tidegate.rollout.snapshot import (
     Action,
     Note,
     Policy,
-    SendPlan,
     SetAdmit,
     SetDeletionCost,
+    SetPlan,
     Snapshot,
     Workload,
 )
@@ -77,7 +77,7 @@ async def test_actions_reach_the_cluster_and_reports_the_planner() -> None:
 async def test_a_plan_is_the_answer_of_its_pod() -> None:
     cluster = FakeCluster([pod("a", ready=False, deleting=True)])
     plan = Plan("drain", rate_per_s=50.0)
-    loop, book, _ = reconciler(cluster, Script(SendPlan("a", plan)))
+    loop, book, _ = reconciler(cluster, Script(SetPlan("a", plan)))
     held = asyncio.create_task(book.answer(report("a", state="draining")))
     await asyncio.sleep(0)
     await loop.look_once()

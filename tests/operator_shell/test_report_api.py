@@ -18,7 +18,7 @@ from tidegate.contract.errors import SettingsError
 from tidegate.contract.report import Plan
 from tidegate_operator.meters import Meters
 from tidegate_operator.report_api import report_app, report_server
-from tidegate_operator.reports import PodDecision, ReportBook
+from tidegate_operator.reports import PodPlan, ReportBook
 
 TOKEN = {"Authorization": "Bearer token-a"}
 
@@ -53,7 +53,7 @@ async def test_a_report_is_held_until_there_is_a_decision(
 ) -> None:
     posted = asyncio.create_task(http.post("/v1/report", json=report("a").to_json(), headers=TOKEN))
     await until(lambda: book.latest("a") is not None)
-    book.decide("a", PodDecision(plan=Plan("wait")))
+    book.decide("a", PodPlan(plan=Plan("wait")))
     answer = (await posted).json()
     assert answer["seq"] == 1
     assert answer["plan"]["kind"] == "wait"

@@ -15,7 +15,7 @@ from operator_shell.fakes import FakeCluster, pod, report
 from tidegate.contract.report import ROLLING_REPORT_S, Answer, Report
 from tidegate_operator.meters import Meters
 from tidegate_operator.report_api import report_app, report_server
-from tidegate_operator.reports import PodDecision, ReportBook
+from tidegate_operator.reports import PodPlan, ReportBook
 from tidegate_sidecar.reporting.reporter import Reporter
 
 MEASURED_S = 2.0
@@ -68,7 +68,7 @@ async def talking(per_s: float) -> AsyncIterator[Sidecar]:
     reporting = asyncio.create_task(reporter.run())
     try:
         await until(lambda: book.latest("a") is not None)
-        book.decide("a", PodDecision(report_every_s=ROLLING_REPORT_S))
+        book.decide("a", PodPlan(report_every_s=ROLLING_REPORT_S))
         await until(lambda: len(sidecar.results) >= 1)
         yield sidecar
     finally:

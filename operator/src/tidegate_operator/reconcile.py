@@ -25,14 +25,14 @@ from tidegate.rollout.snapshot import (
     Note,
     Pod,
     Policy,
-    SendPlan,
     SetAdmit,
     SetDeletionCost,
+    SetPlan,
     Snapshot,
 )
 from tidegate_operator.cluster import Cluster, Scope
 from tidegate_operator.meters import Meters
-from tidegate_operator.reports import PodDecision, ReportBook
+from tidegate_operator.reports import PodPlan, ReportBook
 
 MIN_INTERVAL_S = 0.1
 """At most ten looks a second, however many reports arrive."""
@@ -141,9 +141,9 @@ class Reconciler:
     def _set_decisions(self, scope: Scope, decision: Decision) -> None:
         """Put the decision for every pod into the report book, where its request waits."""
         admitted = {a.uid: a.admitted for a in decision.actions if isinstance(a, SetAdmit)}
-        plans = {a.uid: a.plan for a in decision.actions if isinstance(a, SendPlan)}
+        plans = {a.uid: a.plan for a in decision.actions if isinstance(a, SetPlan)}
         for pod in pods_of(scope.snapshot):
-            wanted = PodDecision(
+            wanted = PodPlan(
                 admitted.get(pod.uid, pod.admitted), plans.get(pod.uid), decision.report_every_s
             )
             self._book.decide(pod.uid, wanted)
@@ -185,7 +185,7 @@ class Reconciler:
                 return self._cluster.set_deletion_cost(uid, cost)
             case Note(workload, reason, message, warning):
                 return self._cluster.event(workload, reason, message, warning)
-        return None  # SendPlan goes through the report book
+        return None  # SetPlan goes through the report book
 
 
 def target_of(action: Action) -> Target | None:

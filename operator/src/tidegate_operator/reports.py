@@ -28,7 +28,7 @@ CHANGING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class PodDecision:
+class PodPlan:
     """What the operator currently wants of one pod."""
 
     admitted: bool = True
@@ -40,9 +40,9 @@ class PodDecision:
 class _Page:
     report: Report
     received_s: float
-    decision: PodDecision = PodDecision()
+    decision: PodPlan = PodPlan()
     decided: bool = False
-    answered: PodDecision | None = None
+    answered: PodPlan | None = None
     answered_s: float = 0.0
     seq: int = 0
     changed_s: float = float("-inf")
@@ -68,7 +68,7 @@ class ReportBook:
         page = self._pages.get(uid)
         return None if page is None else (page.report, self._clock() - page.received_s)
 
-    def decide(self, uid: str, decision: PodDecision) -> None:
+    def decide(self, uid: str, decision: PodPlan) -> None:
         """Set the decision for a pod; answers its held request if that changes anything."""
         page = self._pages.get(uid)
         if page is None:
@@ -87,7 +87,7 @@ class ReportBook:
             if self._clock() - self._pages[uid].received_s > 2 * self._hold_s:
                 self._pages.pop(uid).news.set()
             else:
-                self.decide(uid, PodDecision())
+                self.decide(uid, PodPlan())
 
     def close(self) -> None:
         """Let every held request go with what is known; later ones are answered at once."""

@@ -35,7 +35,7 @@ LAST_CALL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class Schedule:
     """The schedule in force: its source, its slots, and the contents of its goodbyes."""
 
     name: str
@@ -72,7 +72,7 @@ class Drain:
         self.prestop_at: float | None = None
         self.sigterm_at: float | None = None
         self._returns = Returns()
-        self._course: _Course | None = None
+        self._schedule: Schedule | None = None
         self._last_call = False
         self._last_slot_at: float | None = None
         self._deadline_at: float | None = None
@@ -140,33 +140,33 @@ class Drain:
         if self.settings.mode in ("cut", "off"):
             cut = self.state == "stopping" and streams + lingering > 0
             return Decision(cut=cut, due_again_at=self._hook_at(now))
-        course = self._choose(now, streams)
-        self._course = course
-        if course is None:
+        schedule = self._choose(now, streams)
+        self._schedule = schedule
+        if schedule is None:
             return Decision(due_again_at=self._wake_at(now, None, streams))
-        return self._depart(course, now, streams)
+        return self._depart(schedule, now, streams)
 
-    def _depart(self, course: _Course, now: float, streams: int) -> Decision:
-        remaining = streams if course.limit is None else min(streams, course.limit)
-        slots = course.slots.caught_up(now, remaining)
+    def _depart(self, schedule: Schedule, now: float, streams: int) -> Decision:
+        remaining = streams if schedule.limit is None else min(streams, schedule.limit)
+        slots = schedule.slots.caught_up(now, remaining)
         due = slots.due(now, remaining)
         if due:
             self._last_slot_at = slots.boundary + (due - 1 + slots.offset) * slots.cell_s(remaining)
             self.orders.taken += due
         slots = slots.after(due, remaining)
-        self._course = replace(course, slots=slots)
+        self._schedule = replace(schedule, slots=slots)
         batches, self._returns = self._returns.spread(
-            now, due, course.retry_ms / 1000, course.wanted_per_s, self._spread_s(course)
+            now, due, schedule.retry_ms / 1000, schedule.wanted_per_s, self._spread_s(schedule)
         )
         deadline_ms = self._handover_ms(now)
         goodbyes = tuple(
-            (b.count, Goodbye(course.reason, b.retry_ms, deadline_ms)) for b in batches
+            (b.count, Goodbye(schedule.reason, b.retry_ms, deadline_ms)) for b in batches
         )
         next_at = slots.next_at(remaining - due)
         return Decision(goodbyes, False, self._wake_at(now, next_at, streams - due))
 
-    def _spread_s(self, course: _Course) -> float:
-        return 0.0 if course.name == "fixed" else self.streams.crash_spread_max_ms / 1000
+    def _spread_s(self, schedule: Schedule) -> float:
+        return 0.0 if schedule.name == "fixed" else self.streams.crash_spread_max_ms / 1000
 
     def _handover_ms(self, now: float) -> int:
         ends_at = self.deadline_at
@@ -177,7 +177,7 @@ class Drain:
 
     # Which schedule is in force.
 
-    def _choose(self, now: float, streams: int) -> _Course | None:
+    def _choose(self, now: float, streams: int) -> Schedule | None:
         if self.state == "stopping":
             return self._stopping()
         order = self._order(now)
@@ -202,11 +202,11 @@ class Drain:
             return None
         return order if order.plan.kind in PLANS_HEEDED[self.state] else None
 
-    def _ordered(self, order: Order, streams: int) -> _Course | None:
+    def _ordered(self, order: Order, streams: int) -> Schedule | None:
         name = f"order {order.seq}"
         limit = self.orders.left()
-        if self._course is not None and self._course.name == name:
-            return replace(self._course, limit=limit)
+        if self._schedule is not None and self._schedule.name == name:
+            return replace(self._schedule, limit=limit)
         plan = order.plan
         if plan.rate_per_s <= 0:
             return None
@@ -219,7 +219,7 @@ class Drain:
         end = self._window_end() if unlimited else None
         slots = Slots(start, end, plan.rate_per_s)
         reason: ShutdownReason = "drain" if self.state == "draining" else "shed"
-        return _Course(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
+        return Schedule(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
 
     def _in_time(self, order: Order, streams: int) -> bool:
         """Whether the order in force has every stream gone by the deadline without our help."""
@@ -230,7 +230,7 @@ class Drain:
         start = max(order.start_at, self._last_slot_at or order.start_at)
         return enough and start + streams / order.plan.rate_per_s <= self._window_end()
 
-    def _local(self, now: float) -> _Course | None:
+    def _local(self, now: float) -> Schedule | None:
         start = self._local_start()
         if now < start:
             return None
@@ -254,25 +254,25 @@ class Drain:
         needed = min(window, streams / self.streams.accept_rate_per_s)
         return self._window_end() - max(needed, min(LAST_CALL_S, window / 4))
 
-    def _even(self, name: str, start: float, end: float) -> _Course:
-        if self._course is not None and self._course.name == name:
-            slots = replace(self._course.slots, end=end)
+    def _even(self, name: str, start: float, end: float) -> Schedule:
+        if self._schedule is not None and self._schedule.name == name:
+            slots = replace(self._schedule.slots, end=end)
         else:
             slots = Slots(max(start, self._last_slot_at or start), end, None)
         streams = self.streams
-        return _Course(name, slots, "drain", streams.retry_base_ms, streams.accept_rate_per_s)
+        return Schedule(name, slots, "drain", streams.retry_base_ms, streams.accept_rate_per_s)
 
-    def _fixed(self, now: float) -> _Course:
+    def _fixed(self, now: float) -> Schedule:
         retry_ms, rate_per_s = self.settings.shutdown_retry_ms, self.streams.accept_rate_per_s
         reason: ShutdownReason = "stopping" if self.state == "stopping" else "drain"
-        return _Course("fixed", Slots(now, now, None), reason, retry_ms, rate_per_s)
+        return Schedule("fixed", Slots(now, now, None), reason, retry_ms, rate_per_s)
 
-    def _stopping(self) -> _Course:
+    def _stopping(self) -> Schedule:
         at = self._sigterm_at()
         if self.settings.mode == "fixed":
             return self._fixed(at)
-        course = self._even("stopping", at, at + STOP_WINDOW_S)
-        return replace(course, reason="stopping")
+        schedule = self._even("stopping", at, at + STOP_WINDOW_S)
+        return replace(schedule, reason="stopping")
 
     # When to look again.
 

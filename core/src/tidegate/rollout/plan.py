@@ -19,7 +19,7 @@ from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
 from tidegate.rollout.rolling import has_stalled, rolling
-from tidegate.rollout.snapshot import Action, Policy, SendPlan, Snapshot, Workload
+from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
 MOVING_REQUEUE_S = 0.1
@@ -30,7 +30,7 @@ RESTING_REQUEUE_S = 5.0
 class Decision:
     """What to do now and when to look again.
 
-    A pod without a `SendPlan` has no plan. `report_every_s`: how soon the sidecars should report
+    A pod without a `SetPlan` has no plan. `report_every_s`: how soon the sidecars should report
     changed counts. `requeue_after_s`: the next reconcile is due by then.
     """
 
@@ -53,7 +53,7 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
     paced = pacing.pace(lanes, policy.budget_per_s, policy.retry_ms, now)
     written = [writing.write(view, policy, now, paced) for view in views]
     moving = any(_is_moving(view, now) for view in views)
-    plans = (SendPlan(uid, p) for uid, p in sorted(paced.plans.items()))
+    plans = (SetPlan(uid, p) for uid, p in sorted(paced.plans.items()))
     return Decision(
         actions=(*(action for actions, _ in written for action in actions), *plans),
         requeue_after_s=MOVING_REQUEUE_S if moving else RESTING_REQUEUE_S,
@@ -123,6 +123,6 @@ def _since(since_s: float | None, now: float, *, holds: bool) -> float | None:
     return now if since_s is None else since_s
 
 
-def plans_of(decision: Decision) -> Mapping[str, SendPlan]:
+def plans_of(decision: Decision) -> Mapping[str, SetPlan]:
     """The plans of a decision per pod uid."""
-    return {a.uid: a for a in decision.actions if isinstance(a, SendPlan)}
+    return {a.uid: a for a in decision.actions if isinstance(a, SetPlan)}

@@ -162,7 +162,7 @@ class SetDeletionCost:
 
 
 @dataclass(frozen=True, slots=True)
-class SendPlan:
+class SetPlan:
     """Answer a pod's report with this plan; ``None``: no plan, the pod serves as usual."""
 
     uid: str
@@ -179,4 +179,4 @@ class Note:
     warning: bool = False
 
 
-Action = SetAdmit | SetDeletionCost | SendPlan | Note
+Action = SetAdmit | SetDeletionCost | SetPlan | Note
