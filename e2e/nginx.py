@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import socket
-import time
+
+from kit.ports import accepts, free_port
+from kit.waiting import until
 
 from e2e.cluster.native.prerequisites import search_path
 from e2e.cluster.provider import ClusterError
@@ -61,7 +61,7 @@ def require(environment: dict[str, str]) -> str:
 
 async def in_front(process_group: ProcessGroup, endpoint: Endpoint, nginx: str) -> Endpoint:
     """Start one that forwards to `endpoint`; it ends with the process_group."""
-    port = _free_port()
+    port = free_port()
     folder = process_group.directory / "nginx"
     folder.mkdir()
     configuration = folder / "nginx.conf"
@@ -71,24 +71,8 @@ async def in_front(process_group: ProcessGroup, endpoint: Endpoint, nginx: str) 
         )
     )
     await process_group.start("nginx", [nginx, "-c", str(configuration), "-p", str(folder)])
-    give_up_s = time.monotonic() + START_TIMEOUT_S
-    while not await _answers(port):
-        if time.monotonic() > give_up_s:
-            raise ClusterError("nginx did not start")
-        await asyncio.sleep(0.05)
-    return Endpoint("nginx", LOOPBACK, port)
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-async def _answers(port: int) -> bool:
     try:
-        _, writer = await asyncio.open_connection(LOOPBACK, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+        await until(lambda: accepts(port), START_TIMEOUT_S)
+    except TimeoutError:
+        raise ClusterError("nginx did not start") from None
+    return Endpoint("nginx", LOOPBACK, port)
