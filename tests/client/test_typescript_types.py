@@ -84,7 +84,7 @@ def test_a_program_compiles(program: Path, files: str, options: Mapping[str, obj
 @pytest.mark.parametrize("package", ["eventsource", "tidegate/eventsource"])
 def test_a_program_for_the_npm_package_compiles_for_both(program: Path, package: str) -> None:
     text = (CONSUMERS / "npm-eventsource.ts").read_text().replace("'eventsource'", f"'{package}'")
-    options = {"lib": DOM, "types": ["node"], **NODE_NEXT}
+    options: dict[str, object] = {"lib": DOM, "types": ["node"], **NODE_NEXT}
     assert complaints(program, {"npm.ts": text}, options) == ""
 
 
