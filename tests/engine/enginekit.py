@@ -127,13 +127,13 @@ class Served:
     async def stream(self, path: str, **more: str) -> Client:
         return await (await self.get(path, **more)).connected()
 
-    async def mute_stream(self, path: str) -> socket.socket:
-        """A stream whose client reads nothing, with the smallest buffer there is."""
+    async def mute_stream(self, path: str, receive_buffer: int = 2048) -> socket.socket:
+        """A stream whose client reads nothing, with the smallest buffer there is by default."""
         loop = asyncio.get_running_loop()
         before = self.engine.open_count
         sock = socket.socket()
         self.mute.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
         await loop.sock_connect(sock, ("127.0.0.1", self.port))
         await loop.sock_sendall(sock, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -41,8 +41,9 @@ LATE_BYTES = 64 * 1024
 LATE_EVENTS = 512
 """The same in events."""
 
-PATIENCE_S = 0.1
-"""A stalled stream that has taken nothing for this long is not waited for."""
+PATIENCE_S = 0.25
+"""A stalled stream that has taken nothing for this long is not waited for. TCP's own timers
+(delayed acknowledgement, persist) may be silent for 0.2 s while a client reads."""
 
 READERS_S = 1.0
 """The longest that the log waits for streams that read, at a time."""
