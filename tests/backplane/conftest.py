@@ -8,9 +8,37 @@ import pytest_asyncio
 from kit.nats_server import NatsServer
 from kit.recorder import Recorder
 
-from tidegate_sidecar.backplane.jetstream.log import JetStreamBackplane
+from tidegate_sidecar.backplane.jetstream import make_jetstream_backplane
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate_sidecar.backplane.memory import make_memory_backplane
+
+
+class Pod:
+    """A backplane as a test uses it: the three ports at one name."""
+
+    def __init__(self, backplane):
+        log, self.acks, self.health = backplane
+        self.append, self.start, self.stop = log.append, log.start, log.stop
+        self.acknowledged = self.acks.read
+
+    async def acknowledge(self, key, cursor, epoch=None):
+        await self.acks.keep(key, cursor, cursor.epoch if epoch is None else epoch)
+
+    @property
+    def degraded(self):
+        return self.health.degraded
+
+    @property
+    def problem(self):
+        return self.health.problem
+
+    @property
+    def counters(self):
+        return self.health.counters
+
+    @property
+    def canary_delay_s(self):
+        return self.health.canary_delay_s
 
 
 class World:
@@ -23,21 +51,21 @@ class World:
 
     def settings(self, **more):
         told = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        told |= {"keep_events": 5000, "keep_bytes": 2**24, "append_timeout_s": 10.0}
+        told |= {"ring_bytes": 2**23, "append_timeout_s": 10.0}
         return JetStreamSettings(**told | more)
 
     async def pod(self, start=True, **more):
         if self.server is None:
-            backplane = MemoryBackplane(time.monotonic, epoch_seed=time.time_ns())
+            backplane = make_memory_backplane(time.monotonic, epoch_seed=time.time_ns())
         else:
             name = f"pod{next(self._number)}"
-            backplane = JetStreamBackplane(self.settings(**more), time.monotonic, name)
-        reader = Recorder()
-        self.made.append(backplane)
+            backplane = make_jetstream_backplane(self.settings(**more), time.monotonic, name)
+        pod, reader = Pod(backplane), Recorder()
+        self.made.append(pod)
         if start:
-            await backplane.start(reader)
+            await pod.start(reader)
             await reader.until(lambda r: r.is_filled)
-        return backplane, reader
+        return pod, reader
 
     async def stop(self):
         for backplane in self.made:

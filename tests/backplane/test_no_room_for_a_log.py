@@ -23,7 +23,7 @@ from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
 
 MIB = 2**20
-SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 20, 128 * MIB)
+SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 64 * MIB)
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ async def small_world(tmp_path):
 
 async def test_a_pod_without_room_says_why_and_goes_on_once_there_is_room(small_world, caplog):
     caplog.set_level(logging.WARNING, "tidegate.backplane")
-    await small_world.pod(stream="FIRST", keep_bytes=100 * MIB)
-    late, reader = await small_world.pod(start=False, stream="LATE", keep_bytes=100 * MIB)
+    await small_world.pod(stream="FIRST", ring_bytes=50 * MIB)
+    late, reader = await small_world.pod(start=False, stream="LATE", ring_bytes=50 * MIB)
     await late.start(reader)
     await until(lambda: late.problem is not None and late.problem.word == "backplane-full")
     for words in ("LATE", "100 MiB", "raise nats.maxFileStore", "lower tidegate.dev/ring-bytes"):

@@ -7,8 +7,7 @@ import time
 import httpx2
 import pytest
 import pytest_asyncio
-from kit.fake_streams import FakeStreams
-from kit.recorder import Recorder
+from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
@@ -19,7 +18,7 @@ from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate_sidecar.backplane.memory.acks import MemoryAcks
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 
@@ -27,27 +26,27 @@ KEY = StreamKey("42", "orders")
 PATH = "/sse/subscribe/42/ack?stream=orders"
 
 
-class Store(MemoryBackplane):
-    """A backplane that remembers the writes, and can be slow or away."""
+class Store(MemoryAcks):
+    """A store that remembers the writes, and can be slow or away."""
 
     def __init__(self):
-        super().__init__(time.monotonic, epoch_seed=1)
+        super().__init__(time.monotonic, {"acks_kept": 0})
         self.writes = []
         self.away = False
         self.slow = asyncio.Event()
         self.slow.set()
 
-    async def acknowledge(self, key, cursor):
-        self.writes.append((key, str(cursor)))
+    async def keep(self, key, given, epoch):
+        self.writes.append((key, str(given)))
         await self.slow.wait()
         if self.away:
             raise BackplaneUnavailableError("away")
-        await super().acknowledge(key, cursor)
+        await super().keep(key, given, epoch)
 
-    async def acknowledged(self, key):
+    async def read(self, key):
         if self.away:
             raise BackplaneUnavailableError("away")
-        return await super().acknowledged(key)
+        return await super().read(key)
 
 
 class Port:
@@ -57,7 +56,7 @@ class Port:
         for seq in range(1, 10):
             log.append(LogEntry(seq, To(everyone=True), "x"))
         self.acks = Acknowledgements(store, log, every_s=every_s)
-        self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), store)
+        self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), FakeStreams(), BrokenBackplane(None))
         app = AcknowledgePort(self.acks, self.metrics).app()
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://public"
@@ -71,12 +70,9 @@ class Port:
         return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
 
 
-@pytest_asyncio.fixture
-async def store():
-    store = Store()
-    await store.start(Recorder())
-    yield store
-    await store.stop()
+@pytest.fixture
+def store():
+    return Store()
 
 
 @pytest_asyncio.fixture
@@ -96,10 +92,10 @@ async def make(store):
 async def test_what_is_answered_with_204_is_kept(make, store):
     answer = await make().post("1-3")
     assert (answer.status_code, answer.content) == (204, b"")
-    assert await store.acknowledged(KEY) == Cursor("1", 3)
+    assert await store.read(KEY) == Cursor("1", 3)
     answer = await make().post("1-2", "/sse/subscribe/a%40b/ack?topic=x&stream=orders&stream=no")
     assert answer.status_code == 204
-    assert await store.acknowledged(StreamKey("a@b", "orders")) == Cursor("1", 2)
+    assert await store.read(StreamKey("a@b", "orders")) == Cursor("1", 2)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +162,7 @@ async def test_a_chatty_client_is_one_write_a_turn_and_every_answer_is_true(make
     assert [answer.status_code for answer in answers] == [204] * 4
     assert time.monotonic() - started > 0.2
     assert store.writes == [(KEY, "1-1"), (KEY, "1-5")]
-    assert await store.acknowledged(KEY) == Cursor("1", 5)
+    assert await store.read(KEY) == Cursor("1", 5)
 
 
 async def test_streams_do_not_wait_for_each_other(make, store):
@@ -211,7 +207,7 @@ async def test_without_its_store_nothing_is_promised(make, store):
     assert answer.json()["error"] == "unavailable"
     store.away = False
     assert (await port.post("1-1")).status_code == 204
-    assert await store.acknowledged(KEY) == Cursor("1", 1)
+    assert await store.read(KEY) == Cursor("1", 1)
 
 
 async def test_who_leaves_while_waiting_disturbs_nobody(make, store):
@@ -232,7 +228,7 @@ async def test_a_pod_that_ends_writes_what_it_holds(make, store):
     await until(lambda: port.acks._turns)
     port.acks.hurry()
     assert (await waiting).status_code == 204
-    assert await store.acknowledged(KEY) == Cursor("1", 2)
+    assert await store.read(KEY) == Cursor("1", 2)
 
 
 async def test_recalling(make, store):

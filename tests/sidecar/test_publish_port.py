@@ -18,7 +18,7 @@ from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES
 from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate_sidecar.backplane.memory.log import MemoryLog
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.publish import PublishPort
 

@@ -32,7 +32,7 @@ from tidegate.stream.requests import Recalled, read_acknowledge_target
 from tidegate.wire.cursors import Cursor
 from tidegate_process.http import make_app, read_body
 from tidegate_sidecar.asgi import raw_path
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Acks
 from tidegate_sidecar.metrics import Metrics
 
 MAX_HELD: Final = 10_000
@@ -52,15 +52,13 @@ class _Turn:
 
 
 class Acknowledgements:
-    """Writes positions to the backplane, each stream's in turn, and looks them up.
+    """Writes positions to the store, each stream's in turn, and looks them up.
 
     `log` is only read, to tell ids that were never issued and the epoch that counts.
     """
 
-    def __init__(
-        self, backplane: Backplane, log: EventLog, every_s: float = ACKNOWLEDGE_EVERY_S
-    ) -> None:
-        self._backplane = backplane
+    def __init__(self, acks: Acks, log: EventLog, every_s: float = ACKNOWLEDGE_EVERY_S) -> None:
+        self._acks = acks
         self._log = log
         self._every_s = every_s
         self._turns: dict[StreamKey, _Turn] = {}
@@ -95,7 +93,7 @@ class Acknowledgements:
     async def recall(self, key: StreamKey) -> Recalled:
         """Look up where the stream goes on."""
         try:
-            kept = await self._backplane.acknowledged(key)
+            kept = await self._acks.read(key)
         except BackplaneUnavailableError:
             return Recalled(reached=False)
         return Recalled(None if kept is None else str(kept))
@@ -130,7 +128,7 @@ class Acknowledgements:
 
     async def _write_one(self, key: StreamKey, turn: _Turn) -> None:
         try:
-            await self._backplane.acknowledge(key, turn.newest)
+            await self._acks.keep(key, turn.newest, self._log.epoch)
         except TidegateError as error:
             turn.done.set_exception(error)
             turn.done.exception()  # whoever waited may have left

@@ -22,7 +22,7 @@ from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.drain.decision import Goodbye
 from tidegate_process.http import make_app, read_body, unavailable
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Log
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.streams import Streams
 
@@ -51,10 +51,8 @@ END_DEADLINE_MS: Final = 5000
 class PublishPort:
     """The handlers of the port; `app` serves them."""
 
-    def __init__(
-        self, backplane: Backplane, streams: Streams, metrics: Metrics, max_event_bytes: int
-    ) -> None:
-        self._backplane = backplane
+    def __init__(self, log: Log, streams: Streams, metrics: Metrics, max_event_bytes: int) -> None:
+        self._log = log
         self._streams = streams
         self._metrics = metrics
         self._max_event_bytes = max_event_bytes
@@ -86,9 +84,9 @@ class PublishPort:
 
     async def _publish_one(self, body: bytes) -> dict[str, Any]:
         publish = Publish.from_bytes(body, self._max_event_bytes)
-        position = await self._backplane.append(publish)
+        cursor = await self._log.append(publish)
         self._metrics.published()
-        return {"id": position.to_id()}
+        return {"id": str(cursor)}
 
     async def _publish_lines(self, body: bytes) -> Response:
         if body.count(b"\n") > MAX_BATCH_LINES:

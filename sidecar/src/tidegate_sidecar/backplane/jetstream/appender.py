@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import Header
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
+from tidegate_sidecar.backplane.jetstream.connection import Connection
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
 RETRY_S: Final = 0.1
@@ -30,7 +30,7 @@ class Appender:
     def __init__(
         self,
         settings: JetStreamSettings,
-        connection: Client,
+        connection: Connection,
         clock: Callable[[], float],
         instance: str,
         counters: dict[str, int],
@@ -49,7 +49,7 @@ class Appender:
 
         Raises `BackplaneUnavailableError` and, for what the server would never take, `CallerError`.
         """
-        limit = self._connection.max_payload
+        limit = self._connection.client.max_payload
         if self._connection.is_connected and len(body) > limit:
             raise CallerError("event_too_large", f"the log takes {limit} bytes", "data", status=413)
         if self._in_flight >= self._settings.max_in_flight:
@@ -80,11 +80,11 @@ class Appender:
     async def _try(
         self, body: bytes, headers: dict[str, str], left_s: float
     ) -> dict[str, Any] | None:
-        if not self._connection.is_connected:
+        if not self._connection.is_trusted:
             return None
         timeout_s = max(RETRY_S, min(left_s, self._settings.attempt_timeout_s))
         try:
-            reply = await self._connection.request(
+            reply = await self._connection.client.request(
                 self._settings.subject, body, timeout=timeout_s, headers=headers
             )
             acknowledgement: dict[str, Any] = json.loads(reply.data)

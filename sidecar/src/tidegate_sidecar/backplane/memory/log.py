@@ -1,4 +1,4 @@
-"""A backplane within one process: for one pod, and for trying things out.
+"""A log within one process: for one pod, and for trying things out.
 
 Its epoch is the process: a client that moves to another pod gets a `gap`, because nothing there
 knows the events of this one.
@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.memory.acks import MemoryAcks
-from tidegate_sidecar.backplane.port import Position, Problem, Reader, epoch_of
+from tidegate_sidecar.backplane.port import Problem, Reader, epoch_of
 
 MAX_BEHIND = 100_000
 """Entries appended and not yet read; beyond that publishing waits its turn (503)."""
 
 
-class MemoryBackplane:
-    """Implements `Backplane`. `clock` in seconds, `epoch_seed` as for `epoch_of`."""
+class MemoryLog:
+    """Implements `Log` and `Health`. `clock` in seconds, `epoch_seed` as for `epoch_of`."""
 
     def __init__(self, clock: Callable[[], float], epoch_seed: int) -> None:
         self._clock = clock
@@ -33,8 +31,8 @@ class MemoryBackplane:
         self._behind: deque[LogEntry] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._acks = MemoryAcks(clock)
-        self._counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+        self.counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+        """Totals of the process; `acks_kept` is counted by `MemoryAcks`."""
 
     @property
     def degraded(self) -> bool:
@@ -47,11 +45,6 @@ class MemoryBackplane:
         return None
 
     @property
-    def counters(self) -> Mapping[str, int]:
-        """Appended, duplicates, unavailable and acks kept, in total."""
-        return self._counters
-
-    @property
     def canary_delay_s(self) -> float | None:
         """None is sent."""
         return None
@@ -60,40 +53,25 @@ class MemoryBackplane:
         """Begin with an empty log, which is filled at once."""
         reader.reset(self._epoch, 0)
         reader.filled()
-        self._task = asyncio.create_task(self._deliver(reader), name="memory backplane")
+        self._task = asyncio.create_task(self._deliver(reader), name="memory log")
 
-    async def append(self, publish: Publish) -> Position:
-        """Store an event and return its position; raises `BackplaneUnavailableError`."""
+    async def append(self, publish: Publish) -> Cursor:
+        """Store an event and return its cursor; raises `BackplaneUnavailableError`."""
         if self._task is None or len(self._behind) >= MAX_BEHIND:
-            self._counters["unavailable"] += 1
+            self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log is not being read")
         now = self._clock()
         known = self._known(publish.key, now)
         if known is not None:
-            self._counters["duplicates"] += 1
-            return Position(self._epoch, known)
+            self.counters["duplicates"] += 1
+            return Cursor(self._epoch, known)
         self._seq += 1
-        self._counters["appended"] += 1
+        self.counters["appended"] += 1
         if publish.key is not None:
             self._by_key[publish.key] = (now, self._seq)
         self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
         self._more.set()
-        return Position(self._epoch, self._seq)
-
-    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
-        """Keep a position; raises `BackplaneUnavailableError` before `start`."""
-        self._check_started()
-        self._counters["acks_kept"] += self._acks.keep(key, cursor, self._epoch)
-
-    async def acknowledged(self, key: StreamKey) -> Cursor | None:
-        """The position kept; raises `BackplaneUnavailableError` before `start`."""
-        self._check_started()
-        return self._acks.read(key)
-
-    def _check_started(self) -> None:
-        if self._task is None:
-            self._counters["unavailable"] += 1
-            raise BackplaneUnavailableError("the log is not being read")
+        return Cursor(self._epoch, self._seq)
 
     async def stop(self) -> None:
         """End reading."""
