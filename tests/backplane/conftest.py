@@ -51,7 +51,7 @@ class World:
 
     def settings(self, **more):
         told = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        told |= {"ring_bytes": 2**23, "append_timeout_s": 10.0}
+        told |= {"ring_bytes": 2**23, "kept_rings": 5.0, "append_timeout_s": 10.0}
         return JetStreamSettings(**told | more)
 
     async def pod(self, start=True, **more):

@@ -61,7 +61,8 @@ class Log(Protocol):
     async def append(self, publish: Publish) -> Cursor:
         """Store an event; returns its cursor, the original's for a repeated key.
 
-        Raises `BackplaneUnavailableError` when it was not acknowledged.
+        Raises `BackplaneUnavailableError` when it was not acknowledged, and `CallerError` for an
+        event that the store would never take and for a key of another event.
         """
 
     async def stop(self) -> None:

@@ -150,4 +150,6 @@ class JetStreamAcks:
                 self._settings.keep_acks_bytes // _MIB,
                 self._said,
             )
-        return BackplaneUnavailableError("the store of acknowledged positions does not answer")
+        words = error.description if isinstance(error, APIError) else None
+        detail = f"refuses: {words}" if words else "does not answer"
+        return BackplaneUnavailableError(f"the store of acknowledged positions {detail}")

@@ -8,6 +8,7 @@ server that comes back may have another one, so nothing is appended between a lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -36,6 +37,9 @@ class Connection:
         self._on_failure: Callable[[Exception], None] = _ignore
         self.connects = 0
         self.trusted = 0
+        self._trusted = asyncio.Event()
+        self.denied: Exception | None = None
+        """The last thing that the server denied without an answer (a missing right)."""
         self._make_client()
 
     def _make_client(self) -> None:
@@ -57,6 +61,20 @@ class Connection:
         """Whether the log behind the present connection is the one that was looked at."""
         return self.is_connected and self.trusted == self.connects > 0
 
+    def trust(self, connection: int) -> None:
+        """The log behind `connection` has been looked at."""
+        if connection == self.connects and self.is_connected:
+            self.trusted = connection
+            self._trusted.set()
+
+    async def wait_trusted(self, limit_s: float) -> bool:
+        """Wait for a trusted connection, `limit_s` at most; returns whether there is one."""
+        if not self._trusted.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self._trusted.wait()
+        return self.is_trusted
+
     async def connect(self, on_failure: Callable[[Exception], None]) -> None:
         """Return once there is a connection; `on_failure` gets the reason of each failed try."""
         self._on_failure = on_failure
@@ -77,8 +95,7 @@ class Connection:
             pending_size=0,
             **_credentials(self._settings.servers),
         )
-        self.connects += 1
-        self._counters["connected"] += 1
+        self._connected()
 
     async def close(self) -> None:
         """Close it."""
@@ -92,17 +109,28 @@ class Connection:
             closing.result()
 
     async def _on_disconnect(self) -> None:
-        self.trusted = 0
+        self._distrust()
         _log.warning("the log is out of reach; streams stay, publishing waits")
 
     async def _on_reconnect(self) -> None:
         _log.info("the log is back")
+        self._connected()
+
+    def _connected(self) -> None:
         self.connects += 1
+        self.denied = None
         self._counters["connected"] += 1
+
+    def _distrust(self) -> None:
+        self.trusted = 0
+        self._trusted.clear()
 
     async def _on_error(self, error: Exception) -> None:
         _log.debug("nats: %s", error)
-        self._on_failure(error)
+        if "permissions violation" in str(error).lower():
+            self.denied = error
+        elif not self.is_connected:
+            self._on_failure(error)
 
 
 def _credentials(servers: list[str]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 from tidegate_sidecar.backplane.port import Problem, Reader
 
 COUNTERS: Final = (
-    "appended", "duplicates", "unavailable", "retried", "canaries",
+    "appended", "duplicates", "unavailable", "refused", "retried", "canaries",
     "subscribed", "connected", "malformed", "epochs", "holes",
     "acks_kept", "acks_contended", "acks_unavailable",
 )  # fmt: skip
@@ -53,8 +53,8 @@ class JetStreamLog:
 
     @property
     def problem(self) -> Problem | None:
-        """Why the stream cannot be opened, from the first try until one has succeeded."""
-        return self._reading.problem
+        """Why the stream cannot be opened, or what was last refused and not stored since."""
+        return self._reading.troubles.problem or self._appender.troubles.problem
 
     @property
     def canary_delay_s(self) -> float | None:
@@ -84,7 +84,7 @@ class JetStreamLog:
         if epoch is None:
             self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log has not been reached yet")
-        seq, repeated = await self._appender.append(entries.to_bytes(publish), publish.key)
-        if not repeated:
-            self._reading.stored(seq)
-        return Cursor(self._reading.epoch or epoch, seq)
+        stored = await self._appender.append(entries.to_bytes(publish), publish.key)
+        if not stored.repeated:
+            self._reading.stored(stored.seq)
+        return Cursor(self._reading.epoch or epoch, stored.seq)

@@ -21,11 +21,16 @@ from tidegate.stream.log import LogEntry
 from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.jetstream.appender import Appender
 from tidegate_sidecar.backplane.jetstream.connection import Connection
-from tidegate_sidecar.backplane.jetstream.problems import not_reached, problem_of
+from tidegate_sidecar.backplane.jetstream.problems import (
+    Troubles,
+    WrongStreamError,
+    not_reached,
+    problem_of,
+)
 from tidegate_sidecar.backplane.jetstream.round_trip import RoundTrip
-from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings, subject_matches
 from tidegate_sidecar.backplane.jetstream.subscription import HEARTBEAT_S, Subscription
-from tidegate_sidecar.backplane.port import Problem, Reader, epoch_of
+from tidegate_sidecar.backplane.port import Reader, epoch_of
 
 TICK_S: Final = 0.25
 LOSSES_KEY: Final = "tidegate-losses"
@@ -58,8 +63,8 @@ class Reading:
         self.round_trip = RoundTrip(settings.canary_limit_s)
         self.epoch: str | None = None
         """The log's; ``None`` until it was reached for the first time."""
-        self.problem: Problem | None = not_reached(settings)
-        """Why the stream cannot be opened; ``None`` while it is open."""
+        self.troubles = Troubles(clock, not_reached(settings))
+        """Why the stream cannot be opened; none while it is open."""
 
     @property
     def degraded(self) -> bool:
@@ -74,7 +79,7 @@ class Reading:
             try:
                 await self._check()
             except (NatsError, OSError) as error:
-                self._trouble(problem_of(error, self._settings))
+                self._failed(self._connection.denied or error)
                 await self._drop()
             except Exception:  # noqa: BLE001 - a pod that stopped reading would stay deaf
                 _log.exception("reading the log failed")
@@ -105,12 +110,6 @@ class Reading:
             self._filled = True
             self._reader.filled()
 
-    def _trouble(self, problem: Problem) -> None:
-        """Log what is wrong, once for each cause: it is tried again four times a second."""
-        if problem != self.problem:
-            _log.warning(problem.text)
-        self.problem = problem
-
     async def _check(self) -> None:
         if not self._connection.is_connected:
             await self._drop()
@@ -126,9 +125,7 @@ class Reading:
             self._canary = asyncio.create_task(self._send_canary(), name="canary")
 
     def _failed(self, error: Exception) -> None:
-        """The client could not connect; it tries again by itself."""
-        if not self._connection.is_connected:
-            self._trouble(problem_of(error, self._settings))
+        self.troubles.met(problem_of(error, self._settings))
 
     def _wedged(self, subscription: Subscription) -> bool:
         silent = subscription.silent_s() > 2.5 * HEARTBEAT_S
@@ -143,22 +140,23 @@ class Reading:
     async def _send_canary(self) -> None:
         self._counters["canaries"] += 1
         try:
-            seq, _ = await self._appender.append(entries.CANARY, None)
+            stored = await self._appender.append(entries.CANARY, None)
         except TidegateError:
             self.round_trip.failed(self._position, self._read_at)
             return
-        self.stored(seq)
+        self.stored(stored.seq)
 
     async def _subscribe(self) -> None:
         connection = self._connection.connects
         info = await self._ensure_stream()
         self._enter(info, await self._epoch_in(info))
-        self._connection.trusted = connection
+        self._connection.trust(connection)
         subscription = Subscription(
             self._connection.client, self, self._position + 1, self._clock, self._counters
         )
         pending = await subscription.subscribe(self._connection.context, self._settings.stream)
-        self._subscription, self.problem = subscription, None
+        self._subscription = subscription
+        self.troubles.over()
         self._counters["subscribed"] += 1
         self.round_trip.renewed(self._clock())
         if not pending:
@@ -167,9 +165,13 @@ class Reading:
     async def _ensure_stream(self) -> StreamInfo:
         context = self._connection.context
         try:
-            return await context.stream_info(self._settings.stream)
+            info = await context.stream_info(self._settings.stream)
         except NotFoundError:
             return await context.add_stream(self._settings.stream_config())
+        subjects = info.config.subjects or []
+        if not any(subject_matches(subject, self._settings.subject) for subject in subjects):
+            raise WrongStreamError(f"{self._settings.stream} has {', '.join(subjects) or 'none'}")
+        return info
 
     def _enter(self, info: StreamInfo, epoch: str) -> None:
         assert self._reader is not None

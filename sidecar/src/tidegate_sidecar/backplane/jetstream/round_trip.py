@@ -15,7 +15,7 @@ class RoundTrip:
         self._awaited: tuple[int, float] | None = None
         self._overdue = False
         self.delay_s: float | None = None
-        """How long after its acknowledgement the last watched entry was back; ``None``: none has come back yet."""
+        """From the acknowledgement of the last watched entry to its return; ``None``: none yet."""
 
     def stored(self, seq: int, position: int, now: float) -> None:
         """An entry was stored at `seq`; everything up to `position` has been read."""

@@ -106,5 +106,16 @@ class JetStreamSettings:
         )
 
 
+def subject_matches(pattern: str, subject: str) -> bool:
+    """Whether a stream's `pattern` takes `subject` (``*`` one token, ``>`` all that follow)."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for at, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > at
+        if at >= len(given) or token not in ("*", given[at]):
+            return False
+    return len(wanted) == len(given)
+
+
 def _escaped(sign: re.Match[str]) -> str:
     return f"={ord(sign[0]):02X}"

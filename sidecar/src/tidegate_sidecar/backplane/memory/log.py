@@ -9,15 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.port import Problem, Reader, epoch_of
 
 MAX_BEHIND = 100_000
 """Entries appended and not yet read; beyond that publishing waits its turn (503)."""
+
+
+class _Keyed(NamedTuple):
+    """When a key was used, and the entry it names."""
+
+    at: float
+    seq: int
+    body: bytes
 
 
 class MemoryLog:
@@ -27,7 +37,7 @@ class MemoryLog:
         self._clock = clock
         self._epoch = epoch_of(epoch_seed)
         self._seq = 0
-        self._by_key: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._by_key: OrderedDict[str, _Keyed] = OrderedDict()
         self._behind: deque[LogEntry] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -56,19 +66,24 @@ class MemoryLog:
         self._task = asyncio.create_task(self._deliver(reader), name="memory log")
 
     async def append(self, publish: Publish) -> Cursor:
-        """Store an event and return its cursor; raises `BackplaneUnavailableError`."""
+        """Store an event and return its cursor; raises `BackplaneUnavailableError`.
+
+        Raises `CallerError` for a key of another event."""
         if self._task is None or len(self._behind) >= MAX_BEHIND:
             self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log is not being read")
         now = self._clock()
+        body = b"" if publish.key is None else entries.to_bytes(publish)
         known = self._known(publish.key, now)
         if known is not None:
+            if known.body != body:
+                raise entries.key_reused()
             self.counters["duplicates"] += 1
-            return Cursor(self._epoch, known)
+            return Cursor(self._epoch, known.seq)
         self._seq += 1
         self.counters["appended"] += 1
         if publish.key is not None:
-            self._by_key[publish.key] = (now, self._seq)
+            self._by_key[publish.key] = _Keyed(now, self._seq, body)
         self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
         self._more.set()
         return Cursor(self._epoch, self._seq)
@@ -80,15 +95,13 @@ class MemoryLog:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def _known(self, key: str | None, now: float) -> int | None:
+    def _known(self, key: str | None, now: float) -> _Keyed | None:
         while self._by_key:
-            oldest, (at, _) = next(iter(self._by_key.items()))
-            if now - at < IDEMPOTENCY_WINDOW_S:
+            oldest, keyed = next(iter(self._by_key.items()))
+            if now - keyed.at < IDEMPOTENCY_WINDOW_S:
                 break
             del self._by_key[oldest]
-        if key is None or key not in self._by_key:
-            return None
-        return self._by_key[key][1]
+        return None if key is None else self._by_key.get(key)
 
     async def _deliver(self, reader: Reader) -> None:
         while True:
