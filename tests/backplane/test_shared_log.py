@@ -5,7 +5,9 @@ import shutil
 
 import nats
 import pytest
+from backplane.conftest import World
 from backplane.links import Link
+from kit.nats_server import NatsServer
 from kit.waiting import until
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
@@ -71,17 +73,26 @@ async def test_a_broker_that_restarts_loses_and_repeats_nothing(nats_world, ever
     assert {p.epoch for p in positions} == {epoch} == {e for e, _ in reader.epochs}
 
 
-async def test_a_broker_killed_under_load_keeps_what_it_acknowledged(nats_world, everyone):
-    pod, reader = await nats_world.pod()
-    publishing = asyncio.create_task(numbers(pod, everyone, 0, 4000))
+async def test_a_broker_that_syncs_and_is_killed_under_load_keeps_what_it_acknowledged(
+    tmp_path, everyone
+):
+    # Without this setting, the chart's, NATS acknowledges what it has not written yet.
+    server = NatsServer(tmp_path / "nats", more="jetstream { sync_interval: always }")
+    await server.start()
+    world = World(server)
+    pod, reader = await world.pod(append_timeout_s=60.0)
+    publishing = asyncio.create_task(numbers(pod, everyone, 0, 2000))
     await reader.until(lambda r: len(r.entries) > 200)
-    await nats_world.server.kill()
-    await nats_world.server.start()
+    await server.kill()
+    await server.start()
     positions = await publishing
     last = max(p.seq for p in positions)
     await reader.until(lambda r: r.position >= last)
-    assert sorted(map(int, reader.data)) == list(range(4000))
+    assert sorted(map(int, reader.data)) == list(range(2000))
     assert {p.seq for p in positions} == set(reader.seqs)
+    assert len(reader.epochs) == 1
+    await world.stop()
+    await server.stop()
 
 
 async def test_without_a_broker_publishing_fails_soon_and_says_so(nats_world, everyone):
