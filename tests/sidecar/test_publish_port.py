@@ -144,6 +144,24 @@ async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry() -> None
         "missing_field",
     ]
     assert port.refusals("unavailable") == 2
+    assert (batch.status_code, batch.headers["retry-after"]) == (503, "1"), "the worst advice loses"
+
+
+async def test_a_batch_of_which_a_part_was_accepted_asks_for_the_rest_again(log):
+    class Failing(MemoryLog):
+        async def append(self, publish):
+            if publish.data == "later":
+                raise BackplaneUnavailableError("away")
+            return await log.append(publish)
+
+    port = Port(Failing(time.monotonic, 1), FakeStreams())
+    lines = [{"to": "all", "data": data} for data in ("now", "later")] + [{}]
+    body = "\n".join(map(json.dumps, lines))
+    answer = await port.http.post("/publish", content=body, headers=NDJSON)
+    first, second, third = (json.loads(line) for line in answer.text.splitlines())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert first == {"id": "1-1"}
+    assert (second["error"], third["error"]) == ("unavailable", "missing_field")
 
 
 async def test_clients_are_listed_counted_and_ended(port: Port) -> None:

@@ -35,8 +35,9 @@ BATCH_BYTES: Final = 16 * 2**20
 MAX_BATCH_LINES: Final = 10_000
 """Lines in one NDJSON body: each costs a task and an answer, however short it is."""
 
-_AT_ONCE: Final = 1000
-"""Lines of one batch on their way to the backplane together."""
+_AT_ONCE: Final = 100
+"""Lines of one batch on their way to the backplane together: a store that syncs each entry to disk
+takes some hundreds a second, and each line has its own time to be acknowledged."""
 
 _SLICE: Final = 50
 """Lines begun per turn of the loop: a few milliseconds where every one of them is wrong."""
@@ -95,14 +96,15 @@ class PublishPort:
         lines = [line for line in body.split(b"\n") if line.strip()]
         if not lines:
             raise CallerError("empty_batch", "at least one line is needed")
-        # The status is the best any line got: a client that looks only at it learns whether
-        # anything was accepted, and the lines say the rest.
-        status = 503
+        statuses: set[int] = set()
         answered: list[bytes] = []
         for start in range(0, len(lines), _AT_ONCE):
             for line_status, answer in await self._at_once(lines[start : start + _AT_ONCE]):
-                status = min(status, line_status)
+                statuses.add(line_status)
                 answered.append(answer)
+        # A publisher that looks only at the status must not take for done, or for wrong, what it
+        # has to send again; beyond that it learns whether anything was accepted.
+        status = 503 if 503 in statuses else min(statuses)
         headers = {"Retry-After": "1"} if status == 503 else None
         return StreamingResponse(
             _in_pieces(answered), status_code=status, media_type=NDJSON, headers=headers
