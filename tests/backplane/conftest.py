@@ -1,7 +1,7 @@
 """The two backplanes behind one set of fixtures; NATS is a real server with its own directory."""
 
-import itertools
 import time
+import uuid
 
 import pytest
 import pytest_asyncio
@@ -47,18 +47,17 @@ class World:
     def __init__(self, server=None):
         self.server = server
         self.made = []
-        self._number = itertools.count()
 
     def settings(self, **more):
         told = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        told |= {"ring_bytes": 2**23, "kept_rings": 5.0, "append_timeout_s": 10.0}
+        told |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 10.0}
         return JetStreamSettings(**told | more)
 
     async def pod(self, start=True, **more):
         if self.server is None:
             backplane = make_memory_backplane(time.monotonic, epoch_seed=time.time_ns())
         else:
-            name = f"pod{next(self._number)}"
+            name = uuid.uuid4().hex
             backplane = make_jetstream_backplane(self.settings(**more), time.monotonic, name)
         pod, reader = Pod(backplane), Recorder()
         self.made.append(pod)

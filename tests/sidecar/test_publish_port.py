@@ -38,7 +38,7 @@ class Port:
         return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
 
 
-class Log(MemoryBackplane):
+class Log(MemoryLog):
     """A log in memory, and what was read from it."""
 
     def __init__(self) -> None:

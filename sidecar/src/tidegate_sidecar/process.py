@@ -101,7 +101,9 @@ class Sidecar:
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
         self._backplane = make_backplane(settings, clock)
-        self._acknowledgements = Acknowledgements(self._backplane.acks, ring)
+        self._acknowledgements = Acknowledgements(
+            self._backplane.acks, ring, self._backplane.log.newest
+        )
         self._engine = Engine(
             streams,
             settings.limits,

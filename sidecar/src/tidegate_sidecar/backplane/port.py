@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Protocol
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import Publish
+from tidegate.stream.lives import Lives
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
 
@@ -36,9 +37,10 @@ class Problem(NamedTuple):
 class Reader(Protocol):
     """Gets what a log reads: called on the event loop, one call at a time, in order."""
 
-    def reset(self, epoch: str, position: int) -> None:
+    def reset(self, epoch: str, position: int, lives: Lives | None = None) -> None:
         """The log is `epoch` and the next entry comes after `position`; what was before is void.
 
+        `lives` are those it had before, with the present one; ``None``: it has never lost anything.
         The same epoch again, further on: what lies between was thrown away before it was read.
         """
 
@@ -64,6 +66,9 @@ class Log(Protocol):
         Raises `BackplaneUnavailableError` when it was not acknowledged, and `CallerError` for an
         event that the store would never take and for a key of another event.
         """
+
+    async def newest(self) -> Cursor:
+        """The newest position in the store, asked of it; raises `BackplaneUnavailableError`."""
 
     async def stop(self) -> None:
         """End reading and close the connection."""

@@ -3,6 +3,7 @@
 connection    the NATS client; connects, and reports what stands in the way
 log           `Log` and `Health`: appends, knows the epoch
 reading       opens the stream, reads it, renews what stopped
+witness       the lives of the log in the store, and how a lost end is noticed
 subscription  one ephemeral push consumer, checked message by message
 round_trip    whether stored entries come back in time
 appender      many appends at once, each acknowledged, repeated while it may help

@@ -33,10 +33,9 @@ _MAY_PASS: Final = frozenset({10008, 10009, 10158})
 
 
 class Stored(NamedTuple):
-    """Where an entry stands, on which connection's log, and whether it was there before."""
+    """Where an entry stands, and whether it was there before."""
 
     seq: int
-    connection: int
     repeated: bool
 
 
@@ -99,8 +98,9 @@ class Appender:
             connection = self._connection.trusted
             try:
                 answer = await self._try(body, headers, left_s)
+                stored = await self._checked(answer, body, headers)
                 if self._connection.trusted == connection:
-                    return await self._checked(answer, connection, body, headers)
+                    return stored
                 # The log behind the connection may be another one by now: asked again, with the
                 # same id, it answers where the entry stands in that one.
             except APIError as error:
@@ -128,10 +128,10 @@ class Appender:
         return answer
 
     async def _checked(
-        self, answer: dict[str, Any], connection: int, body: bytes, headers: dict[str, str]
+        self, answer: dict[str, Any], body: bytes, headers: dict[str, str]
     ) -> Stored:
         """The entry that was answered for, read back where it is said to have been there before."""
-        stored = Stored(answer["seq"], connection, bool(answer.get("duplicate")))
+        stored = Stored(answer["seq"], bool(answer.get("duplicate")))
         if not stored.repeated:
             return stored
         try:

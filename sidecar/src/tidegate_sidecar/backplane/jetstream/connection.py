@@ -40,9 +40,11 @@ class Connection:
         self._trusted = asyncio.Event()
         self.denied: Exception | None = None
         """The last thing that the server denied without an answer (a missing right)."""
+        self._is_closing = False
         self._make_client()
 
     def _make_client(self) -> None:
+        self._is_started = False
         self.client = Client()
         self.context: JetStreamContext = self.client.jetstream(timeout=API_TIMEOUT_S)
 
@@ -50,11 +52,6 @@ class Connection:
     def is_connected(self) -> bool:
         """Whether the client has its server."""
         return self.client.is_connected
-
-    @property
-    def is_reconnecting(self) -> bool:
-        """Whether the client has lost its server and looks for one by itself."""
-        return self.client.is_reconnecting
 
     @property
     def is_trusted(self) -> bool:
@@ -69,18 +66,28 @@ class Connection:
 
     async def wait_trusted(self, limit_s: float) -> bool:
         """Wait for a trusted connection, `limit_s` at most; returns whether there is one."""
-        if not self._trusted.is_set():
+        if not self.is_trusted:
+            # The client knows of a loss before it says so.
+            self._trusted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
                     await self._trusted.wait()
         return self.is_trusted
 
     async def connect(self, on_failure: Callable[[Exception], None]) -> None:
-        """Return once there is a connection; `on_failure` gets the reason of each failed try."""
+        """Return once there is a connection; `on_failure` gets the reason of each failed try.
+
+        Returns at once where the client is on its way to a server by itself.
+        """
         self._on_failure = on_failure
         if self.client.is_closed:
             # The server has ended it with an error; a client does not start twice.
             self._make_client()
+        if self._is_started:
+            # A second call would read from the same socket; the client calls this state
+            # reconnecting or connecting, by turns.
+            return
+        self._is_started = True
         await self.client.connect(
             [_without_user(server) for server in self._settings.servers],
             name=f"tidegate {self._settings.stream}",
@@ -99,8 +106,9 @@ class Connection:
 
     async def close(self) -> None:
         """Close it."""
-        if not (self.client.is_connected or self.client.is_reconnecting):
+        if self.client.is_closed or not self._is_started:
             return
+        self._is_closing = True
         closing = asyncio.create_task(self.client.close())
         await asyncio.wait({closing})
         # A connection lost a moment ago ends this with the cancellation of the client's own
@@ -110,7 +118,8 @@ class Connection:
 
     async def _on_disconnect(self) -> None:
         self._distrust()
-        _log.warning("the log is out of reach; streams stay, publishing waits")
+        if self.connects and not self._is_closing:
+            _log.warning("the log is out of reach; streams stay, publishing waits")
 
     async def _on_reconnect(self) -> None:
         _log.info("the log is back")

@@ -1,8 +1,7 @@
 """A shared log on NATS JetStream: `Log` and `Health`.
 
 One stream per application holds everything in one order; its sequence is the event's, its birth is
-the epoch. Should the store come back without its end (a node lost with what was not yet on disk),
-the readers that notice count the loss in the stream's metadata, and the epoch with it.
+the first epoch. A store that comes back without its end begins another one (`witness`).
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class JetStreamLog:
         """Totals of what happened between this pod and the server."""
         self._connection = connection
         self._appender = Appender(settings, connection, clock, instance, self.counters)
-        self._reading = Reading(settings, connection, self._appender, clock, self.counters)
+        self._reading = Reading(settings, connection, self._appender, clock, instance, counters)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -80,11 +79,14 @@ class JetStreamLog:
         When it gives up waiting the event may still have been stored: a publisher that must not
         repeat itself gives a key.
         """
-        epoch = self._reading.epoch
-        if epoch is None:
+        if self._reading.epoch is None:
             self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log has not been reached yet")
         stored = await self._appender.append(entries.to_bytes(publish), publish.key)
         if not stored.repeated:
             self._reading.stored(stored.seq)
-        return Cursor(self._reading.epoch or epoch, stored.seq)
+        return Cursor(self._reading.epoch, stored.seq)
+
+    async def newest(self) -> Cursor:
+        """The newest position in the stream; raises `BackplaneUnavailableError`."""
+        return await self._reading.newest()

@@ -8,6 +8,7 @@ not come back in time, the subscription is renewed; until it does, the pod is de
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -16,8 +17,10 @@ from nats.errors import Error as NatsError
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
-from tidegate.contract.errors import TidegateError
+from tidegate.contract.errors import BackplaneUnavailableError, TidegateError
+from tidegate.stream.lives import Lives
 from tidegate.stream.log import LogEntry
+from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.jetstream.appender import Appender
 from tidegate_sidecar.backplane.jetstream.connection import Connection
@@ -30,10 +33,10 @@ from tidegate_sidecar.backplane.jetstream.problems import (
 from tidegate_sidecar.backplane.jetstream.round_trip import RoundTrip
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings, subject_matches
 from tidegate_sidecar.backplane.jetstream.subscription import HEARTBEAT_S, Subscription
-from tidegate_sidecar.backplane.port import Reader, epoch_of
+from tidegate_sidecar.backplane.jetstream.witness import LastRead, Witness
+from tidegate_sidecar.backplane.port import Reader
 
 TICK_S: Final = 0.25
-LOSSES_KEY: Final = "tidegate-losses"
 
 _log = logging.getLogger("tidegate.backplane")
 
@@ -47,6 +50,7 @@ class Reading:
         connection: Connection,
         appender: Appender,
         clock: Callable[[], float],
+        instance: str,
         counters: dict[str, int],
     ) -> None:
         self._settings = settings
@@ -56,15 +60,23 @@ class Reading:
         self._counters = counters
         self._subscription: Subscription | None = None
         self._reader: Reader | None = None
-        self._position = 0
+        self._last = LastRead()
+        self._stored = 0
         self._filled = False
         self._read_at = clock()
         self._canary: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[Cursor] | None = None
+        self._witness = Witness(settings.stream, connection, instance, clock)
         self.round_trip = RoundTrip(settings.canary_limit_s)
-        self.epoch: str | None = None
+        self.lives: Lives | None = None
         """The log's; ``None`` until it was reached for the first time."""
         self.troubles = Troubles(clock, not_reached(settings))
         """Why the stream cannot be opened; none while it is open."""
+
+    @property
+    def epoch(self) -> str | None:
+        """The log's present epoch."""
+        return None if self.lives is None else self.lives.epoch
 
     @property
     def degraded(self) -> bool:
@@ -88,20 +100,22 @@ class Reading:
 
     async def stop(self) -> None:
         """End what is still on its way."""
-        if self._canary is not None:
-            self._canary.cancel()
-            await asyncio.gather(self._canary, return_exceptions=True)
+        tasks = [task for task in (self._canary, self._asking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def stored(self, seq: int) -> None:
         """An entry of this pod was stored at `seq` and must come back."""
-        self.round_trip.stored(seq, self._position, self._clock())
+        self._stored = max(self._stored, seq)
+        self.round_trip.stored(seq, self._last.seq, self._clock())
 
-    async def batch(self, found: list[LogEntry], position: int, pending: int) -> None:
+    async def batch(self, found: list[LogEntry], last: LastRead, pending: int) -> None:
         """Take what the subscription read (its port `Owner`)."""
         assert self._reader is not None
-        self._position, self._read_at = position, self._clock()
-        self.round_trip.read(position, self._read_at)
-        await self._reader.read(found, position)
+        self._last, self._read_at = last, self._clock()
+        self.round_trip.read(last.seq, self._read_at)
+        await self._reader.read(found, last.seq)
         if not pending:
             self._now_filled()
 
@@ -113,9 +127,9 @@ class Reading:
     async def _check(self) -> None:
         if not self._connection.is_connected:
             await self._drop()
-            if self._connection.is_reconnecting:
-                return
             await self._connection.connect(self._failed)
+            if not self._connection.is_connected:
+                return
         if self._subscription is None or self._wedged(self._subscription):
             await self._drop()
             await self._subscribe()
@@ -142,17 +156,23 @@ class Reading:
         try:
             stored = await self._appender.append(entries.CANARY, None)
         except TidegateError:
-            self.round_trip.failed(self._position, self._read_at)
+            self.round_trip.failed(self._last.seq, self._read_at)
             return
         self.stored(stored.seq)
 
     async def _subscribe(self) -> None:
         connection = self._connection.connects
         info = await self._ensure_stream()
-        self._enter(info, await self._epoch_in(info))
+        before = self.lives
+        lives = await self._witness.settle(info, before, self._last, self._stored)
+        if lives is None:
+            return
+        self._enter(info, lives)
         self._connection.trust(connection)
+        if before is not None and before.is_same_log(lives.epoch) and before.epoch != lives.epoch:
+            await self._announce()
         subscription = Subscription(
-            self._connection.client, self, self._position + 1, self._clock, self._counters
+            self._connection.client, self, self._last.seq + 1, self._clock, self._counters
         )
         pending = await subscription.subscribe(self._connection.context, self._settings.stream)
         self._subscription = subscription
@@ -161,6 +181,31 @@ class Reading:
         self.round_trip.renewed(self._clock())
         if not pending:
             self._now_filled()
+
+    async def _announce(self) -> None:
+        """Have the other pods look again: they may have read on in the epoch before.
+
+        The key is none that a publisher can give, and the same for every pod.
+        """
+        with contextlib.suppress(TidegateError):
+            await self._appender.append(entries.NEW_LIFE, f"\x00{self.epoch}")
+
+    async def newest(self) -> Cursor:
+        """The newest position in the stream; requests at the same time share one answer."""
+        if not self._connection.is_trusted:
+            raise BackplaneUnavailableError("the log is out of reach")
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_newest(), name="newest position")
+        return await asyncio.shield(self._asking)
+
+    async def _ask_newest(self) -> Cursor:
+        try:
+            info = await self._connection.context.stream_info(self._settings.stream)
+        except (NatsError, OSError, ValueError) as error:
+            raise BackplaneUnavailableError(problem_of(error, self._settings).text) from error
+        if self.epoch is None:
+            raise BackplaneUnavailableError("the log has not been reached yet")
+        return Cursor(self.epoch, max(info.state.last_seq, self._last.seq))
 
     async def _ensure_stream(self) -> StreamInfo:
         context = self._connection.context
@@ -173,36 +218,33 @@ class Reading:
             raise WrongStreamError(f"{self._settings.stream} has {', '.join(subjects) or 'none'}")
         return info
 
-    def _enter(self, info: StreamInfo, epoch: str) -> None:
+    def _enter(self, info: StreamInfo, lives: Lives) -> None:
         assert self._reader is not None
-        first, last = info.state.first_seq, info.state.last_seq
-        if epoch != self.epoch:
-            # At start the ring is filled with the last events; a log that became another one
-            # later is read from its beginning, because all of it is news.
-            start = last - self._settings.ring_events if self.epoch is None else 0
-            self._position = max(start, first - 1, 0)
-            self.epoch = epoch
+        known, position = self.lives, self._last.seq
+        if known is None or lives.epoch != known.epoch:
+            start = self._start(info, lives)
+            if start != position:
+                self._last = LastRead(start)
+            self.lives, self._stored = lives, 0
             self.round_trip.reset()
             self._counters["epochs"] += 1
-            self._reader.reset(epoch, self._position)
-        elif first - 1 > self._position:
-            # What we missed while we were away has been thrown away meanwhile.
-            self._position = first - 1
+            self._reader.reset(lives.epoch, start, lives)
+        elif info.state.first_seq - 1 > position:
+            # What this pod missed while it was away has been dropped meanwhile.
+            self._last = LastRead(info.state.first_seq - 1)
             self._counters["holes"] += 1
-            self._reader.reset(epoch, self._position)
+            self._reader.reset(lives.epoch, self._last.seq, lives)
 
-    async def _epoch_in(self, info: StreamInfo) -> str:
-        if info.created is None:
-            raise OSError("the server does not say when the stream was made")
-        metadata = dict(info.config.metadata or {})
-        birth = epoch_of(round(info.created.timestamp() * 1_000_000))
-        losses = metadata.get(LOSSES_KEY, "0")
-        losses = losses if losses.isdecimal() else "0"
-        epoch = birth if losses == "0" else f"{birth}.{losses}"
-        if epoch != self.epoch or info.state.last_seq >= self._position:
-            return epoch
-        # The same stream without its end: its numbers will name other events from now on. Pods
-        # that notice together count from the same number, so they agree without talking.
-        metadata[LOSSES_KEY] = str(int(losses) + 1)
-        await self._connection.context.update_stream(info.config.evolve(metadata=metadata))
-        return f"{birth}.{metadata[LOSSES_KEY]}"
+    def _start(self, info: StreamInfo, lives: Lives) -> int:
+        """Where to read on in another epoch.
+
+        At start the ring is filled with the last events. A log that was made anew later is read
+        from its beginning, because all of it is news; one that has lost its end goes on after what
+        was left of it, so that no stream gets an event twice.
+        """
+        oldest = max(info.state.first_seq - 1, 0)
+        if self.lives is None:
+            return max(info.state.last_seq - self._settings.ring_events, oldest)
+        if not lives.is_same_log(self.lives.epoch):
+            return oldest
+        return max(min(self._last.seq, lives.start), oldest)

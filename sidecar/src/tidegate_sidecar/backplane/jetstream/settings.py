@@ -109,10 +109,10 @@ class JetStreamSettings:
 def subject_matches(pattern: str, subject: str) -> bool:
     """Whether a stream's `pattern` takes `subject` (``*`` one token, ``>`` all that follow)."""
     wanted, given = pattern.split("."), subject.split(".")
-    for at, token in enumerate(wanted):
-        if token == ">":
+    for at, part in enumerate(wanted):
+        if part == ">":
             return len(given) > at
-        if at >= len(given) or token not in ("*", given[at]):
+        if at >= len(given) or part not in ("*", given[at]):
             return False
     return len(wanted) == len(given)
 

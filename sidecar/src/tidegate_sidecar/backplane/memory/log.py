@@ -68,7 +68,8 @@ class MemoryLog:
     async def append(self, publish: Publish) -> Cursor:
         """Store an event and return its cursor; raises `BackplaneUnavailableError`.
 
-        Raises `CallerError` for a key of another event."""
+        Raises `CallerError` for a key of another event.
+        """
         if self._task is None or len(self._behind) >= MAX_BEHIND:
             self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log is not being read")
@@ -86,6 +87,10 @@ class MemoryLog:
             self._by_key[publish.key] = _Keyed(now, self._seq, body)
         self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
         self._more.set()
+        return Cursor(self._epoch, self._seq)
+
+    async def newest(self) -> Cursor:
+        """The position of the last event."""
         return Cursor(self._epoch, self._seq)
 
     async def stop(self) -> None:
