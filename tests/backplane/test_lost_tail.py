@@ -1,9 +1,14 @@
 """A store that comes back without its end: no event twice, no silent loss, for every pod."""
 
+from __future__ import annotations
+
 import shutil
 
 import pytest
+from backplane.conftest import Everyone, Pod, World
 from backplane.links import Link
+from kit.nats_server import NatsServer
+from kit.recorder import Recorder
 from kit.waiting import until
 
 from tidegate.wire.cursors import Cursor
@@ -12,17 +17,17 @@ from tidegate.wire.cursors import Cursor
 class Copies:
     """Copies of a server's store; a restored one is what a power cut or a backup leaves."""
 
-    def __init__(self, server):
+    def __init__(self, server: NatsServer) -> None:
         self.server = server
         self.store = server.directory / "store"
         self.kept = server.directory / "kept"
 
-    async def keep(self):
+    async def keep(self) -> None:
         await self.server.stop()
         shutil.copytree(self.store, self.kept)
         await self.server.start()
 
-    async def restore(self):
+    async def restore(self) -> None:
         await self.server.kill()
         shutil.rmtree(self.store)
         shutil.copytree(self.kept, self.store)
@@ -30,17 +35,22 @@ class Copies:
 
 
 @pytest.fixture
-def copies(nats_world):
+def copies(nats_world: World) -> Copies:
     return Copies(nats_world.server)
 
 
-async def publish(pod, everyone, *data):
+def seen(reader: Recorder, cursor: Cursor) -> int:
+    assert reader.lives is not None
+    return reader.lives.seen(cursor)
+
+
+async def publish(pod: Pod, everyone: Everyone, *data: object) -> list[Cursor]:
     return [await pod.append(everyone(str(one))) for one in data]
 
 
 async def test_a_fresh_pod_begins_a_new_life_where_no_other_has_read_the_log(
-    nats_world, copies, everyone
-):
+    nats_world: World, copies: Copies, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     await publish(pod, everyone, *range(10))
     await copies.keep()
@@ -50,15 +60,17 @@ async def test_a_fresh_pod_begins_a_new_life_where_no_other_has_read_the_log(
     await copies.restore()
     fresh, anew = await nats_world.pod()
     assert anew.epoch != reader.epoch
-    assert anew.lives.seen(last) == 10, "what the client had seen is not sent again"
-    assert anew.lives.seen(Cursor(reader.epoch, 7)) == 7, "and what is still there, is"
+    assert seen(anew, last) == 10, "what the client had seen is not sent again"
+    assert seen(anew, Cursor(reader.epoch, 7)) == 7, "and what is still there, is"
     assert (await publish(fresh, everyone, "new")) == [Cursor(anew.epoch, 11)]
     _, later = await nats_world.pod()
     assert later.lives == anew.lives
     assert later.data == [*map(str, range(10)), "new"]
 
 
-async def test_a_pod_that_survived_reads_only_what_is_new(nats_world, copies, everyone):
+async def test_a_pod_that_survived_reads_only_what_is_new(
+    nats_world: World, copies: Copies, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     await publish(pod, everyone, *range(10))
     await copies.keep()
@@ -75,7 +87,9 @@ async def test_a_pod_that_survived_reads_only_what_is_new(nats_world, copies, ev
     assert fresh.lives == reader.lives
 
 
-async def test_a_second_loss_of_the_same_copy_is_another_life(nats_world, copies, everyone):
+async def test_a_second_loss_of_the_same_copy_is_another_life(
+    nats_world: World, copies: Copies, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     await publish(pod, everyone, *range(10))
     await copies.keep()
@@ -87,14 +101,14 @@ async def test_a_second_loss_of_the_same_copy_is_another_life(nats_world, copies
         pod, reader = await nats_world.pod()
         epochs.append(reader.epoch)
         unknown = Cursor(epochs[1], 15)
-        assert n == 0 or reader.lives.seen(unknown) == 10, "a life that the copy does not know"
+        assert n == 0 or seen(reader, unknown) == 10, "a life that the copy does not know"
     assert len(set(epochs)) == 3
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_a_server_that_lost_nothing_keeps_its_epoch_while_a_pod_survives(
-    nats_world, everyone, end
-):
+    nats_world: World, everyone: Everyone, end: str
+) -> None:
     pod, reader = await nats_world.pod()
     await publish(pod, everyone, *range(10))
     await reader.until(lambda r: r.position == 10)
@@ -107,7 +121,9 @@ async def test_a_server_that_lost_nothing_keeps_its_epoch_while_a_pod_survives(
     assert fresh.epoch == reader.epoch
 
 
-async def test_pods_that_start_while_the_server_runs_need_nobody_to_vouch(nats_world, everyone):
+async def test_pods_that_start_while_the_server_runs_need_nobody_to_vouch(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     await publish(pod, everyone, *range(10))
     await pod.stop()
@@ -115,7 +131,9 @@ async def test_pods_that_start_while_the_server_runs_need_nobody_to_vouch(nats_w
     assert alone.epoch == reader.epoch
 
 
-async def test_a_loss_that_only_one_pod_can_see_is_a_new_life_for_all(nats_world, copies, everyone):
+async def test_a_loss_that_only_one_pod_can_see_is_a_new_life_for_all(
+    nats_world: World, copies: Copies, everyone: Everyone
+) -> None:
     link = Link(nats_world.server.port)
     await link.mend()
     ahead, reader = await nats_world.pod(url=link.url)

@@ -1,33 +1,53 @@
 """A server that answers with an error has stored nothing, and its reason reaches the people."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
-from backplane.conftest import World
+from backplane.conftest import Everyone, Pod, World
+from kit.authority import Authority
 from kit.nats_server import NatsServer
 from kit.waiting import until
+from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
+from tidegate.contract.publish import Publish
+
+MakeServer = Callable[..., Awaitable[NatsServer]]
 
 
 @pytest.fixture
-async def broker(nats_world):
+async def broker(nats_world: World) -> AsyncIterator[JetStreamContext]:
     connection = await nats.connect(nats_world.server.url)
     yield connection.jetstream()
     await connection.close()
 
 
-async def refused(pod, event):
+def problem_text(pod: Pod) -> str:
+    assert pod.problem is not None
+    return pod.problem.text
+
+
+async def refused(pod: Pod, event: Publish) -> str:
     with pytest.raises(BackplaneUnavailableError) as caught:
         await pod.append(event)
     return str(caught.value)
 
 
-async def test_a_full_stream_says_so_until_it_has_room_again(nats_world, broker, everyone, caplog):
+async def test_a_full_stream_says_so_until_it_has_room_again(
+    nats_world: World,
+    broker: JetStreamContext,
+    everyone: Everyone,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.WARNING, "tidegate.backplane")
     await broker.add_stream(
         name="APP", subjects=["tidegate.APP"], max_msgs=3, discard=DiscardPolicy.NEW
@@ -37,7 +57,7 @@ async def test_a_full_stream_says_so_until_it_has_room_again(nats_world, broker,
         await pod.append(everyone(str(n)))
     for _ in range(5):
         assert "maximum messages exceeded" in await refused(pod, everyone("too many"))
-    assert "maximum messages exceeded" in pod.problem.text
+    assert "maximum messages exceeded" in problem_text(pod)
     assert pod.counters["refused"] == 5
     said = [r for r in caplog.records if "maximum messages exceeded" in r.getMessage()]
     assert len(said) == 1, "said once, not for every event"
@@ -49,8 +69,8 @@ async def test_a_full_stream_says_so_until_it_has_room_again(nats_world, broker,
 
 
 async def test_an_event_above_the_streams_own_limit_is_the_callers_mistake(
-    nats_world, broker, everyone
-):
+    nats_world: World, broker: JetStreamContext, everyone: Everyone
+) -> None:
     await broker.add_stream(name="APP", subjects=["tidegate.APP"], max_msg_size=1000)
     pod, _ = await nats_world.pod()
     with pytest.raises(CallerError, match="message size exceeds maximum allowed") as caught:
@@ -59,7 +79,9 @@ async def test_an_event_above_the_streams_own_limit_is_the_callers_mistake(
     await pod.append(everyone("small"))
 
 
-async def test_a_store_that_another_stream_has_filled_refuses(tmp_path, everyone):
+async def test_a_store_that_another_stream_has_filled_refuses(
+    tmp_path: Path, everyone: Everyone
+) -> None:
     server = NatsServer(tmp_path / "nats", more="jetstream { max_file_store: 24MB }")
     await server.start()
     world = World(server)
@@ -73,6 +95,7 @@ async def test_a_store_that_another_stream_has_filled_refuses(tmp_path, everyone
             while True:
                 await broker.publish("tidegate.OTHER", b"x" * 500_000)
         assert "insufficient resources" in await refused(pod, everyone("no room"))
+        assert pod.problem is not None
         assert pod.problem.word == "backplane-full"
         await broker.purge_stream("OTHER")
         assert (await pod.append(everyone("second"))).seq == 2
@@ -81,7 +104,9 @@ async def test_a_store_that_another_stream_has_filled_refuses(tmp_path, everyone
     await server.stop()
 
 
-async def test_an_event_just_below_the_servers_limit_costs_no_connection(nats_world, everyone):
+async def test_an_event_just_below_the_servers_limit_costs_no_connection(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     events = [everyone("x" * size) for size in range(2**20 - 200, 2**20, 10)]
     answers = [await asyncio.gather(pod.append(e), return_exceptions=True) for e in events]
@@ -92,14 +117,14 @@ async def test_an_event_just_below_the_servers_limit_costs_no_connection(nats_wo
     assert pod.counters["connected"] == 1
 
 
-async def connecting(settings, server):
+async def connecting(settings: dict[str, Any], server: Any) -> str:
     """A pod that tries, until it has a problem of its own."""
     world = World(server)
     pod, reader = await world.pod(start=False, **settings)
     await pod.start(reader)
-    await until(lambda: pod.problem is not None and "not been reached yet" not in pod.problem.text)
+    await until(lambda: "not been reached yet" not in problem_text(pod))
     await world.stop()
-    return pod.problem.text
+    return problem_text(pod)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +135,9 @@ async def connecting(settings, server):
     ],
     ids=["closed port", "unknown host"],
 )
-async def test_a_server_out_of_reach_is_said_at_once_with_the_reason(url, words, caplog):
+async def test_a_server_out_of_reach_is_said_at_once_with_the_reason(
+    url: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "tidegate.backplane")
     text = await connecting({"url": url}, server=type("Nowhere", (), {"url": url})())
     assert words in text
@@ -118,10 +145,10 @@ async def test_a_server_out_of_reach_is_said_at_once_with_the_reason(url, words,
 
 
 @pytest.fixture
-async def make_server(tmp_path):
+async def make_server(tmp_path: Path) -> AsyncIterator[MakeServer]:
     servers = []
 
-    async def make(more, jetstream=True):
+    async def make(more: str, jetstream: bool = True) -> NatsServer:
         servers.append(NatsServer(tmp_path / "nats", more=more, jetstream=jetstream))
         await servers[-1].start()
         return servers[-1]
@@ -131,7 +158,9 @@ async def make_server(tmp_path):
         await server.stop()
 
 
-async def test_a_wrong_password_is_said_and_an_encoded_one_works(make_server, everyone):
+async def test_a_wrong_password_is_said_and_an_encoded_one_works(
+    make_server: MakeServer, everyone: Everyone
+) -> None:
     server = await make_server('authorization { user: me, password: "p@ss/w" }')
     away = f"127.0.0.1:{server.port}"
     text = await connecting({"url": f"nats://me:wrong@{away}"}, server)
@@ -143,12 +172,24 @@ async def test_a_wrong_password_is_said_and_an_encoded_one_works(make_server, ev
     await world.stop()
 
 
-async def test_a_server_without_jetstream_is_said(make_server):
+async def test_a_certificate_that_is_not_trusted_is_said(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    Authority("nobody's").write(tmp_path)
+    files = f'cert_file: "{tmp_path}/tls.crt", key_file: "{tmp_path}/tls.key"'
+    server = await make_server(f"tls {{ {files} }}")
+    text = await connecting({"url": f"tls://localhost:{server.port}"}, server)
+    assert "shows a certificate that is not trusted" in text
+
+
+async def test_a_server_without_jetstream_is_said(make_server: MakeServer) -> None:
     server = await make_server("", jetstream=False)
     assert "without JetStream: start it with JetStream" in await connecting({}, server)
 
 
-async def test_missing_rights_are_said_with_those_that_are_needed(make_server, everyone):
+async def test_missing_rights_are_said_with_those_that_are_needed(
+    make_server: MakeServer, everyone: Everyone
+) -> None:
     server = await make_server(
         'authorization { users: [{user: me, password: p, permissions: {publish: {deny: "$JS.>"}}}]}'
     )
@@ -158,7 +199,9 @@ async def test_missing_rights_are_said_with_those_that_are_needed(make_server, e
     assert "tidegate.APP" in text
 
 
-async def test_a_right_to_read_alone_is_said_when_something_is_published(make_server, everyone):
+async def test_a_right_to_read_alone_is_said_when_something_is_published(
+    make_server: MakeServer, everyone: Everyone
+) -> None:
     server = await make_server(
         "authorization { users: [{user: me, password: p, "
         'permissions: {publish: {deny: "tidegate.>"}}}]}'
@@ -167,18 +210,22 @@ async def test_a_right_to_read_alone_is_said_when_something_is_published(make_se
     url = f"nats://me:p@127.0.0.1:{server.port}"
     pod, _ = await world.pod(url=url, append_timeout_s=1.0, attempt_timeout_s=0.3)
     assert "ermissions" in await refused(pod, everyone("x"))
-    assert "does not give this user the rights" in pod.problem.text
+    assert "does not give this user the rights" in problem_text(pod)
     await world.stop()
 
 
-async def test_a_stream_with_other_subjects_is_not_used(nats_world, broker):
+async def test_a_stream_with_other_subjects_is_not_used(
+    nats_world: World, broker: JetStreamContext
+) -> None:
     await broker.add_stream(name="APP", subjects=["orders.>"])
     text = await connecting({}, nats_world.server)
     assert "orders.>" in text
     assert "set tidegate.dev/backplane-stream to another name" in text
 
 
-async def test_a_problem_that_lasts_is_logged_now_and_then(caplog):
+async def test_a_problem_that_lasts_is_logged_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     from tidegate_sidecar.backplane.jetstream.problems import REPEAT_S, Troubles
     from tidegate_sidecar.backplane.port import Problem
 

@@ -9,8 +9,8 @@ import pytest
 
 from tidegate.contract.sidecar import READ_BATCH_EVENTS
 from tidegate.stream.log import LogEntry
-from tidegate_sidecar.backplane.jetstream.witness import LastRead
 from tidegate_sidecar.backplane.jetstream.subscription import Subscription
+from tidegate_sidecar.backplane.jetstream.witness import LastRead
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

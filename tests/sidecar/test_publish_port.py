@@ -15,9 +15,10 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
-from tidegate.contract.publish import MAX_ADDRESS_BYTES
+from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
+from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane.memory.log import MemoryLog
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.publish import PublishPort
@@ -147,9 +148,9 @@ async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry() -> None
     assert (batch.status_code, batch.headers["retry-after"]) == (503, "1"), "the worst advice loses"
 
 
-async def test_a_batch_of_which_a_part_was_accepted_asks_for_the_rest_again(log):
+async def test_a_batch_of_which_a_part_was_accepted_asks_for_the_rest_again(log: Log) -> None:
     class Failing(MemoryLog):
-        async def append(self, publish):
+        async def append(self, publish: Publish) -> Cursor:
             if publish.data == "later":
                 raise BackplaneUnavailableError("away")
             return await log.append(publish)
