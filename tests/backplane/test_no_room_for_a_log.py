@@ -70,6 +70,8 @@ async def test_readiness_status_and_report_name_the_cause():
         transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         readiness = await client.get("/readyz")
+        reader.is_filled = True
+        filled = await client.get("/readyz")
         status = (await client.get("/status")).json()
     assert readiness.status_code == 503
     assert problem.text in readiness.text
