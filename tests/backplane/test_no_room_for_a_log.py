@@ -74,6 +74,7 @@ async def test_readiness_status_and_report_name_the_cause():
         filled = await client.get("/readyz")
         status = (await client.get("/status")).json()
     assert readiness.status_code == 503
+    assert (filled.status_code, filled.text) == (200, f"ok: {problem.text}\n")
     assert problem.text in readiness.text
     assert status["backplane"]["problem"] == problem.text
     assert Report.from_json(json.loads(json.dumps(status))).degraded == "backplane-full"
