@@ -1,51 +1,89 @@
 """The two backplanes behind one set of fixtures; NATS is a real server with its own directory."""
 
-import itertools
+from __future__ import annotations
+
 import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from kit.nats_server import NatsServer
 from kit.recorder import Recorder
 
-from tidegate_sidecar.backplane.jetstream.log import JetStreamBackplane
+from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.publish import Publish, To
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.jetstream import make_jetstream_backplane
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate_sidecar.backplane.memory import make_memory_backplane
+from tidegate_sidecar.backplane.port import Backplane, Problem
+
+Everyone = Callable[..., Publish]
+
+
+class Pod:
+    """A backplane as a test uses it: the three ports at one name."""
+
+    def __init__(self, backplane: Backplane) -> None:
+        log, self.acks, self.health = backplane
+        self.append, self.start, self.stop = log.append, log.start, log.stop
+        self.acknowledged = self.acks.read
+
+    async def acknowledge(self, key: StreamKey, cursor: Cursor, epoch: str | None = None) -> None:
+        await self.acks.keep(key, cursor, cursor.epoch if epoch is None else epoch)
+
+    @property
+    def degraded(self) -> bool:
+        return self.health.degraded
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.health.problem
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return self.health.counters
+
+    @property
+    def canary_delay_s(self) -> float | None:
+        return self.health.canary_delay_s
 
 
 class World:
     """Makes backplanes (pods of one application) and stops them all at the end."""
 
-    def __init__(self, server=None):
+    def __init__(self, server: Any = None) -> None:
         self.server = server
-        self.made = []
-        self._number = itertools.count()
+        self.made: list[Pod] = []
 
-    def settings(self, **more):
-        told = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        told |= {"keep_events": 5000, "keep_bytes": 2**24, "append_timeout_s": 10.0}
+    def settings(self, **more: Any) -> JetStreamSettings:
+        told: dict[str, Any] = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
+        told |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 10.0}
         return JetStreamSettings(**told | more)
 
-    async def pod(self, start=True, **more):
+    async def pod(self, start: bool = True, **more: Any) -> tuple[Pod, Recorder]:
         if self.server is None:
-            backplane = MemoryBackplane(time.monotonic, epoch_seed=time.time_ns())
+            backplane = make_memory_backplane(time.monotonic, epoch_seed=time.time_ns())
         else:
-            name = f"pod{next(self._number)}"
-            backplane = JetStreamBackplane(self.settings(**more), time.monotonic, name)
-        reader = Recorder()
-        self.made.append(backplane)
+            name = uuid.uuid4().hex
+            backplane = make_jetstream_backplane(self.settings(**more), time.monotonic, name)
+        pod, reader = Pod(backplane), Recorder()
+        self.made.append(pod)
         if start:
-            await backplane.start(reader)
+            await pod.start(reader)
             await reader.until(lambda r: r.is_filled)
-        return backplane, reader
+        return pod, reader
 
-    async def stop(self):
+    async def stop(self) -> None:
         for backplane in self.made:
             await backplane.stop()
 
 
 @pytest_asyncio.fixture
-async def server(tmp_path):
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     server = NatsServer(tmp_path / "nats")
     await server.start()
     yield server
@@ -53,14 +91,14 @@ async def server(tmp_path):
 
 
 @pytest_asyncio.fixture
-async def nats_world(server):
+async def nats_world(server: NatsServer) -> AsyncIterator[World]:
     world = World(server)
     yield world
     await world.stop()
 
 
 @pytest_asyncio.fixture(params=["memory", "nats"])
-async def world(request, tmp_path):
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     server = None
     if request.param == "nats":
         server = NatsServer(tmp_path / "nats")
@@ -73,7 +111,5 @@ async def world(request, tmp_path):
 
 
 @pytest.fixture
-def everyone():
-    from tidegate.contract.publish import Publish, To
-
+def everyone() -> Everyone:
     return lambda data, **more: Publish(To(everyone=True), data, **more)

@@ -47,32 +47,32 @@ async def test_the_furthest_of_many_at_a_time_is_kept(world):
 
 async def test_the_present_epoch_replaces_an_older_one_and_not_the_other_way(world):
     pod, reader = await world.pod()
-    await pod.acknowledge(KEY, Cursor("older", 900))
+    await pod.acknowledge(KEY, Cursor("older", 900), reader.epoch)
     assert await pod.acknowledged(KEY) == Cursor("older", 900)
     await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
-    await pod.acknowledge(KEY, Cursor("older", 901))
+    await pod.acknowledge(KEY, Cursor("older", 901), reader.epoch)
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1)
 
 
-async def test_before_the_log_was_started_nothing_is_kept_and_nothing_is_known(world):
-    pod, _ = await world.pod(start=False)
+async def test_before_the_log_was_started_nothing_is_kept_and_nothing_is_known(nats_world):
+    pod, _ = await nats_world.pod(start=False)
     with pytest.raises(BackplaneUnavailableError):
         await pod.acknowledge(KEY, Cursor("e", 1))
     with pytest.raises(BackplaneUnavailableError):
         await pod.acknowledged(KEY)
 
 
-def test_memory_is_bounded_in_number_and_in_time():
+async def test_memory_is_bounded_in_number_and_in_time():
     now = 0.0
-    acks = MemoryAcks(lambda: now, max_kept=2)
+    acks = MemoryAcks(lambda: now, {"acks_kept": 0}, max_kept=2)
     keys = [StreamKey(str(n), "s") for n in range(3)]
     for key in (keys[0], keys[1]):
-        acks.keep(key, Cursor("e", 1), "e")
-    acks.keep(keys[0], Cursor("e", 2), "e")
-    acks.keep(keys[2], Cursor("e", 1), "e")
-    assert [acks.read(key) for key in keys] == [Cursor("e", 2), None, Cursor("e", 1)]
+        await acks.keep(key, Cursor("e", 1), "e")
+    await acks.keep(keys[0], Cursor("e", 2), "e")
+    await acks.keep(keys[2], Cursor("e", 1), "e")
+    assert [await acks.read(key) for key in keys] == [Cursor("e", 2), None, Cursor("e", 1)]
     now = KEEP_S
-    assert [acks.read(key) for key in keys] == [None, None, None]
+    assert [await acks.read(key) for key in keys] == [None, None, None]
 
 
 async def test_what_one_pod_kept_another_one_knows_at_once(nats_world):

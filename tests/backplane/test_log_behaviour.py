@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from kit.waiting import until
 
-from tidegate.contract.errors import BackplaneUnavailableError
+from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import Publish, To
 
 
@@ -45,6 +45,17 @@ async def test_a_key_makes_a_repeated_publish_the_same_event(world, everyone):
     await reader.until(lambda r: r.position >= other.seq)
     assert reader.data == ["one", "two"]
     assert pod.counters["duplicates"] == 1
+
+
+async def test_a_key_with_another_event_is_refused(world, everyone):
+    pod, _ = await world.pod()
+    first = await pod.append(everyone("one", key="k"))
+    for other in (everyone("two", key="k"), everyone("one", key="k", event="e")):
+        with pytest.raises(CallerError) as caught:
+            await pod.append(other)
+        assert (caught.value.code, caught.value.field) == ("key_reused", "key")
+        assert caught.value.status == 422
+    assert await pod.append(everyone("one", key="k")) == first
 
 
 async def test_the_same_key_at_the_same_time_is_one_event(world, everyone):

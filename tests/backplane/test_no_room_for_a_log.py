@@ -23,7 +23,7 @@ from tidegate_sidecar.ports.admin import AdminPort
 from tidegate_sidecar.reporting.report import Pod
 
 MIB = 2**20
-SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 20, 128 * MIB)
+SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10, 64 * MIB)
 
 
 @pytest.fixture
@@ -39,8 +39,10 @@ async def small_world(tmp_path):
 
 async def test_a_pod_without_room_says_why_and_goes_on_once_there_is_room(small_world, caplog):
     caplog.set_level(logging.WARNING, "tidegate.backplane")
-    await small_world.pod(stream="FIRST", keep_bytes=100 * MIB)
-    late, reader = await small_world.pod(start=False, stream="LATE", keep_bytes=100 * MIB)
+    await small_world.pod(stream="FIRST", ring_bytes=50 * MIB, kept_rings=2.0)
+    late, reader = await small_world.pod(
+        start=False, stream="LATE", ring_bytes=50 * MIB, kept_rings=2.0
+    )
     await late.start(reader)
     await until(lambda: late.problem is not None and late.problem.word == "backplane-full")
     for words in ("LATE", "100 MiB", "raise nats.maxFileStore", "lower tidegate.dev/ring-bytes"):
@@ -68,8 +70,11 @@ async def test_readiness_status_and_report_name_the_cause():
         transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         readiness = await client.get("/readyz")
+        reader.is_filled = True
+        filled = await client.get("/readyz")
         status = (await client.get("/status")).json()
     assert readiness.status_code == 503
+    assert (filled.status_code, filled.text) == (200, f"ok: {problem.text}\n")
     assert problem.text in readiness.text
     assert status["backplane"]["problem"] == problem.text
     assert Report.from_json(json.loads(json.dumps(status))).degraded == "backplane-full"
@@ -82,7 +87,7 @@ async def test_readiness_status_and_report_name_the_cause():
         (APIError(400, "no suitable peers", 10005), "backplane-full", "raise nats.maxFileStore"),
         (APIError(400, "maximum streams", 10027), "backplane-full", "no more streams"),
         (APIError(503, "not enabled", 10076), "backplane", "start it with JetStream"),
-        (OSError("refused"), "backplane", "cannot be opened: refused"),
+        (OSError("refused"), "backplane", "cannot be used: refused"),
     ],
     ids=["storage", "peers", "streams", "no JetStream", "out of reach"],
 )

@@ -10,6 +10,7 @@ import pytest
 from tidegate.contract.sidecar import READ_BATCH_EVENTS
 from tidegate.stream.log import LogEntry
 from tidegate_sidecar.backplane.jetstream.subscription import Subscription
+from tidegate_sidecar.backplane.jetstream.witness import LastRead
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -58,8 +59,9 @@ class Owner:
     def __init__(self) -> None:
         self.batches: list[tuple[list[int], int, int]] = []
 
-    async def batch(self, found: Sequence[LogEntry], position: int, pending: int) -> None:
-        self.batches.append(([e.seq for e in found], position, pending))
+    async def batch(self, found: Sequence[LogEntry], last: LastRead, pending: int) -> None:
+        assert last.stored_at == 1.7
+        self.batches.append(([e.seq for e in found], last.seq, pending))
 
 
 class Stream:

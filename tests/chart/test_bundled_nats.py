@@ -7,7 +7,7 @@ import re
 from chart.rendering import CHART, RELEASE, helm, render, requires_helm
 
 from tidegate.contract.sidecar import SidecarSettings
-from tidegate_sidecar.backplane.choice import log_settings
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
 pytestmark = requires_helm
 MIB = 2**20
@@ -23,7 +23,8 @@ def test_a_new_nats_configuration_rolls_its_pod() -> None:
 
 
 def test_it_holds_as_many_logs_as_is_said() -> None:
-    log_mib = log_settings(SidecarSettings()).keep_bytes // MIB
+    ring = SidecarSettings().streams
+    log_mib = JetStreamSettings("", "", ring.ring_events, ring.ring_bytes).keep_bytes // MIB
     (configuration,) = [
         o["data"]["nats.conf"]
         for o in render("nats.enabled=true").of_kind("ConfigMap")

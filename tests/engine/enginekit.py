@@ -16,9 +16,9 @@ from uvicorn.server import ServerState
 from tidegate.contract.publish import To
 from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
-from tidegate.stream.door import Accept
+from tidegate.stream.door import Accept, Recall
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate.stream.requests import StreamRequest
+from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item
 from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.engine.stream import Stream
@@ -294,6 +294,9 @@ class Bench:
         path, _, query = target.encode().partition(b"?")
         request = StreamRequest("GET", "1.1", path, query, last_event_id.encode())
         accepted = self.engine.admission.decide(request, "takeover")
+        if isinstance(accepted, Recall):
+            known = accepted.answered(Recalled(newest=10**6))
+            accepted = self.engine.admission.decide(known, "takeover")
         assert isinstance(accepted, Accept)
         transport = FakeTransport()
         stream = self.engine.admission.admit(transport, accepted)

@@ -26,7 +26,8 @@ class Store:
         self.answers.set()
         served.engine.admission.recall = self.recall
 
-    async def recall(self, key: StreamKey) -> Recalled:
+    async def recall(self, key: StreamKey | None) -> Recalled:
+        assert key is not None
         self.asked.append(key)
         await self.answers.wait()
         return self.recalled
@@ -199,7 +200,7 @@ def test_a_failure_to_look_up_closes_the_connection(
     async def main() -> None:
         async with serving() as served:
 
-            async def broken(_: StreamKey) -> Recalled:
+            async def broken(_: StreamKey | None) -> Recalled:
                 raise RuntimeError("a bug")
 
             served.engine.admission.recall = broken

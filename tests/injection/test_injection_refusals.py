@@ -23,7 +23,7 @@ def test_hub_mode_needs_a_shared_backplane_or_memory_by_name() -> None:
     bare = InjectionSettings(image="i", version="1")
     decision = decide(small_pod(), bare)
     assert isinstance(decision, Denied)
-    assert "nats.enabled=true" in decision.reason
+    assert "sidecar.backplane" in decision.reason
     assert "tidegate.dev/backplane: memory" in decision.reason
     assert isinstance(decide(small_pod(backplane="memory"), bare), Injected)
 

@@ -9,7 +9,7 @@ from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import Publish
 from tidegate.drain.decision import Goodbye
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.port import Position, Reader
+from tidegate_sidecar.backplane.port import Reader
 from tidegate_sidecar.streams import Gate, StreamInfo
 
 
@@ -70,13 +70,16 @@ class BrokenBackplane:
     async def start(self, reader: Reader) -> None:
         raise self.error
 
-    async def append(self, publish: Publish) -> Position:
+    async def append(self, publish: Publish) -> Cursor:
         raise self.error
 
-    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
+    async def newest(self) -> Cursor:
         raise self.error
 
-    async def acknowledged(self, key: StreamKey) -> Cursor | None:
+    async def keep(self, key: StreamKey, given: Cursor, epoch: str) -> None:
+        raise self.error
+
+    async def read(self, key: StreamKey) -> Cursor | None:
         raise self.error
 
     async def stop(self) -> None:

@@ -48,10 +48,13 @@ class NatsServer:
     is what its configuration file says besides.
     """
 
-    def __init__(self, directory: Path, port: int = 0, more: str = "") -> None:
+    def __init__(
+        self, directory: Path, port: int = 0, more: str = "", jetstream: bool = True
+    ) -> None:
         self.directory = directory
         self.port = port
         self.more = more
+        self.jetstream = jetstream
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -70,7 +73,8 @@ class NatsServer:
         configuration.write_text(self.more)
         self._process = await asyncio.create_subprocess_exec(
             str(program), "--config", str(configuration),
-            "--addr", "127.0.0.1", "--port", str(self.port or -1), "--jetstream",
+            "--addr", "127.0.0.1", "--port", str(self.port or -1),
+            *(["--jetstream"] if self.jetstream else []),
             "--store_dir", str(self.directory / "store"), "--ports_file_dir", str(ports),
             "--log", str(self.directory / "nats-server.log"),
             stdin=asyncio.subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from kit.waiting import until
+from tidegate.stream.lives import Lives
 from tidegate.stream.log import LogEntry
 
 
@@ -15,12 +16,14 @@ class Recorder:
     def __init__(self) -> None:
         self.epochs: list[tuple[str, int]] = []  # (epoch, position) of each reset
         self.entries: list[LogEntry] = []
+        self.lives: Lives | None = None
         self.position = -1
         self.is_filled = False
         self.slow_s = 0.0
 
-    def reset(self, epoch: str, position: int) -> None:
+    def reset(self, epoch: str, position: int, lives: Lives | None = None) -> None:
         self.epochs.append((epoch, position))
+        self.lives = lives
         self.position = position
 
     async def read(self, entries: Sequence[LogEntry], position: int) -> None:

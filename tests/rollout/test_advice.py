@@ -42,6 +42,10 @@ def reporting(**changes: Any) -> tuple[Pod, ...]:
         ({"grace_s": 12.0, "min_ready_s": 0.0}, ["NoMinReadySeconds"]),
         ({"pods": reporting(degraded=DEGRADED_BACKPLANE)}, []),
         ({"pods": reporting(degraded=DEGRADED_BACKPLANE_FULL)}, ["BackplaneFull"]),
+        (
+            {"pods": reporting(degraded=DEGRADED_BACKPLANE, problem="no route")},
+            ["BackplaneUnavailable"],
+        ),
     ],
     ids=lambda v: str(v)[:60] if isinstance(v, dict) else "",
 )
@@ -60,7 +64,7 @@ def test_every_advice_has_its_condition(changes: dict[str, Any], reasons: list[s
             {"grace_s": 3.0},
             "terminationGracePeriodSeconds (tidegate.dev/grace-s) to 10 or more",
         ),
-        ({"pods": reporting(degraded="backplane-full")}, "raise nats.maxFileStore"),
+        ({"pods": reporting(degraded="backplane-full", problem="raise it")}, "raise it"),
     ],
     ids=["surge", "unavailable", "minReady", "grace", "backplane"],
 )

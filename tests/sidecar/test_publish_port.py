@@ -15,10 +15,11 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
 from tidegate.contract.errors import BackplaneUnavailableError
-from tidegate.contract.publish import MAX_ADDRESS_BYTES
+from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.drain.drain import Drain
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate.wire.cursors import Cursor
+from tidegate_sidecar.backplane.memory.log import MemoryLog
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.publish import PublishPort
 
@@ -38,7 +39,7 @@ class Port:
         return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
 
 
-class Log(MemoryBackplane):
+class Log(MemoryLog):
     """A log in memory, and what was read from it."""
 
     def __init__(self) -> None:
@@ -144,6 +145,24 @@ async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry() -> None
         "missing_field",
     ]
     assert port.refusals("unavailable") == 2
+    assert (batch.status_code, batch.headers["retry-after"]) == (503, "1"), "the worst advice loses"
+
+
+async def test_a_batch_of_which_a_part_was_accepted_asks_for_the_rest_again(log: Log) -> None:
+    class Failing(MemoryLog):
+        async def append(self, publish: Publish) -> Cursor:
+            if publish.data == "later":
+                raise BackplaneUnavailableError("away")
+            return await log.append(publish)
+
+    port = Port(Failing(time.monotonic, 1), FakeStreams())
+    lines = [{"to": "all", "data": data} for data in ("now", "later")] + [{}]
+    body = "\n".join(map(json.dumps, lines))
+    answer = await port.http.post("/publish", content=body, headers=NDJSON)
+    first, second, third = (json.loads(line) for line in answer.text.splitlines())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert first == {"id": "1-1"}
+    assert (second["error"], third["error"]) == ("unavailable", "missing_field")
 
 
 async def test_clients_are_listed_counted_and_ended(port: Port) -> None:

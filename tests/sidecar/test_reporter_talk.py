@@ -15,7 +15,7 @@ from kit.waiting import until
 from tidegate.contract.report import Answer, Plan, Report
 from tidegate.contract.sidecar import Identity, OperatorSettings, SidecarSettings
 from tidegate.drain.drain import Drain
-from tidegate_sidecar.backplane.memory.log import MemoryBackplane
+from tidegate_sidecar.backplane.memory.log import MemoryLog
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.reporting.report import Pod
@@ -95,7 +95,7 @@ async def talking(script: Script, url: str | None = None) -> AsyncIterator[World
     loop = asyncio.get_running_loop()
     streams = FakeStreams(10)
     drain = Drain(settings.drain, settings.streams, operator=True)
-    backplane = MemoryBackplane(now_s, 1)
+    backplane = MemoryLog(now_s, 1)
     drainer = Drainer(drain, streams, now_s, loop)
     metrics = Metrics(drain, streams, backplane)
     pod = Pod(settings, drain, streams, backplane, now_s)

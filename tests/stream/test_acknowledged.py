@@ -10,7 +10,7 @@ from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.publish import To
 from tidegate.contract.sidecar import Limits, StreamSettings
-from tidegate.stream.acknowledged import advances, check_acknowledged
+from tidegate.stream.acknowledged import advances, check_issued, read_acknowledged
 from tidegate.stream.door import (
     Accept,
     Bounce,
@@ -28,7 +28,6 @@ from tidegate.stream.requests import (
     is_acknowledge_path,
     is_stream_path,
 )
-from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor
 from tidegate.wire.decode import Decoder, Event, Item
 
@@ -95,14 +94,43 @@ def test_in_any_order_the_furthest_of_the_present_epoch_is_kept(cursors: list[Cu
         assert kept == Cursor("e", max(present))
 
 
-def test_an_id_must_be_one_that_a_log_has_issued(log: EventLog) -> None:
-    assert check_acknowledged("e-3", log) == Cursor("e", 3)
-    assert check_acknowledged("other-900", log) == Cursor("other", 900)
-    assert check_acknowledged(f"e-{log.head + MAX_AHEAD_EVENTS}", log)
-    for wrong in ("", "x", "e-03", "e-1 ", f"e-{log.head + MAX_AHEAD_EVENTS + 1}"):
-        with pytest.raises(CallerError) as caught:
-            check_acknowledged(wrong, log)
-        assert caught.value.field == "id"
+@pytest.mark.parametrize("wrong", ["", "x", "e-03", "e-1 "])
+def test_an_acknowledged_id_must_be_a_cursor(wrong: str) -> None:
+    assert read_acknowledged("e-3") == Cursor("e", 3)
+    with pytest.raises(CallerError) as caught:
+        read_acknowledged(wrong)
+    assert caught.value.field == "id"
+
+
+def test_an_id_that_no_event_had_yet_is_refused() -> None:
+    newest = Cursor("e", 9)
+    check_issued(Cursor("e", 9), newest)
+    check_issued(Cursor("other", 900), newest)
+    with pytest.raises(CallerError) as caught:
+        check_issued(Cursor("e", 10), newest)
+    assert caught.value.field == "id"
+
+
+def test_a_cursor_ahead_of_this_pod_has_the_store_asked(door: Door, log: EventLog) -> None:
+    ahead = f"e-{log.head + 1}".encode()
+    request = GET._replace(last_event_id=ahead)
+    recall = door.decide(request, POD, "takeover")
+    assert isinstance(recall, Recall)
+    assert recall.key is None
+    known, made_up, away = (
+        door.decide(recall.answered(recalled), POD, "takeover")
+        for recalled in (
+            Recalled(newest=log.head + 1),
+            Recalled(newest=log.head),
+            Recalled(reached=False),
+        )
+    )
+    assert isinstance(known, Accept)
+    assert (known.position, known.gap) == (log.head + 1, None)
+    assert isinstance(made_up, Accept)
+    assert made_up.gap is not None
+    assert made_up.gap.reason == "foreign"
+    assert isinstance(away, Bounce)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from tidegate.contract.publish import To
 from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate.stream.resume import MAX_AHEAD_EVENTS, Resumption, catch_up, resume
+from tidegate.stream.resume import Resumption, catch_up, resume
 from tidegate.wire.cursors import Cursor, ForeignCursor
 
 LIMITS = StreamSettings(replay_max_events=5, replay_max_bytes=10_000)
@@ -44,14 +44,14 @@ def test_a_cursor_below_the_ring_has_expired(log: EventLog) -> None:
     )
 
 
-def test_a_cursor_ahead_of_this_pod_is_waited_for(log: EventLog) -> None:
-    assert resume(log, (), None, Cursor("e", 30), LIMITS) == Resumption(30)
+def test_a_cursor_ahead_of_this_pod_is_waited_for_if_the_store_has_it(log: EventLog) -> None:
+    assert resume(log, (), None, Cursor("e", 30), LIMITS, newest=30) == Resumption(30)
 
 
-def test_a_cursor_absurdly_ahead_was_made_up(log: EventLog) -> None:
-    far = 24 + MAX_AHEAD_EVENTS
-    assert resume(log, (), None, Cursor("e", far), LIMITS) == Resumption(
-        23, Gap(f"e-{far}", "e-23", "foreign")
+@pytest.mark.parametrize("newest", [0, 30])
+def test_a_cursor_from_the_future_is_a_gap(log: EventLog, newest: int) -> None:
+    assert resume(log, (), None, Cursor("e", 31), LIMITS, newest=newest) == Resumption(
+        23, Gap("e-31", "e-23", "foreign")
     )
 
 

@@ -153,8 +153,8 @@ def _counts(report: Report) -> tuple[int, int]:
     return report.arrived_total, report.ended_total
 
 
-def _words(report: Report) -> tuple[str, str | None]:
-    return report.state, report.degraded
+def _words(report: Report) -> tuple[str, str | None, str | None]:
+    return report.state, report.degraded, report.problem
 
 
 def _nobody_listens(_: bool) -> None:

@@ -97,17 +97,22 @@ def make_app(routes: Sequence[BaseRoute], refused: CountRefusal) -> Starlette:
 
 
 def health_routes(
-    conditions: Mapping[str, Callable[[], str | None]], registry: CollectorRegistry
+    conditions: Mapping[str, Callable[[], str | None]],
+    registry: CollectorRegistry,
+    remark: Callable[[], str] = str,
 ) -> list[Route]:
     """A page for each of `conditions` by its path (``None``: ok; else 503 with the problem), and
     `/metrics`.
+
+    `remark` follows an ``ok``: a problem that takes no traffic away.
     """
 
     def page(problem: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_: Request) -> Response:
             found = problem()
-            status = 200 if found is None else 503
-            return PlainTextResponse(f"{found or 'ok'}\n", status_code=status)
+            if found is None:
+                return PlainTextResponse(f"ok{remark()}\n")
+            return PlainTextResponse(f"{found}\n", status_code=503)
 
         return answer
 

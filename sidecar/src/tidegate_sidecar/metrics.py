@@ -20,17 +20,17 @@ from prometheus_client.registry import Collector
 from tidegate.contract.report import POD_STATES
 from tidegate.drain.drain import Drain
 from tidegate_process.ports import Port, PortMetrics
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
 
 class _Parts(Collector):
-    """Reads drain, streams and backplane at the moment of the scrape."""
+    """Reads drain, streams and the log's health at the moment of the scrape."""
 
-    def __init__(self, drain: Drain, streams: Streams, backplane: Backplane) -> None:
+    def __init__(self, drain: Drain, streams: Streams, health: Health) -> None:
         self._drain = drain
         self._streams = streams
-        self._backplane = backplane
+        self._health = health
 
     def collect(self) -> Iterable[Metric]:
         """Every family that lives elsewhere."""
@@ -79,26 +79,24 @@ class _Parts(Collector):
         )
 
     def _of_backplane(self) -> Iterable[Metric]:
-        backplane = self._backplane
-        yield _gauge(
-            "tidegate_backplane_degraded", "Whether entries may be late.", backplane.degraded
-        )
-        delay_s = backplane.canary_delay_s
+        health = self._health
+        yield _gauge("tidegate_backplane_degraded", "Whether entries may be late.", health.degraded)
+        delay_s = health.canary_delay_s
         if delay_s is not None:
             yield _gauge(
                 "tidegate_backplane_canary_seconds", "The last way through the log.", delay_s
             )
-        yield from _counters("tidegate_backplane", "Counted by the backplane", backplane.counters)
+        yield from _counters("tidegate_backplane", "Counted by the backplane", health.counters)
 
 
 class Metrics:
     """The registry, and the counters of the HTTP ports and the reporter."""
 
     def __init__(
-        self, drain: Drain, streams: Streams, backplane: Backplane, ports: Iterable[Port] = ()
+        self, drain: Drain, streams: Streams, health: Health, ports: Iterable[Port] = ()
     ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Parts(drain, streams, backplane))
+        self.registry.register(_Parts(drain, streams, health))
         self.registry.register(PortMetrics(ports))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)

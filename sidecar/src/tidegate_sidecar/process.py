@@ -101,7 +101,9 @@ class Sidecar:
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
         self._backplane = make_backplane(settings, clock)
-        self._acknowledgements = Acknowledgements(self._backplane, ring)
+        self._acknowledgements = Acknowledgements(
+            self._backplane.acks, ring, self._backplane.log.newest
+        )
         self._engine = Engine(
             streams,
             settings.limits,
@@ -114,8 +116,8 @@ class Sidecar:
         self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
-        self._metrics = Metrics(self._drain, self._engine, self._backplane, self._ports)
-        self._pod = Pod(settings, self._drain, self._engine, self._backplane, clock)
+        self._metrics = Metrics(self._drain, self._engine, self._backplane.health, self._ports)
+        self._pod = Pod(settings, self._drain, self._engine, self._backplane.health, clock)
         self._reporter = self._make_reporter()
 
     def _servers(self, sockets: list[socket.socket]) -> list[Server]:
@@ -133,7 +135,7 @@ class Sidecar:
             settings.identity.pod_token,
         )
         publish = PublishPort(
-            self._backplane, self._engine, self._metrics, settings.limits.max_event_bytes
+            self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
         )
         protocol = within_descriptors(self._engine.protocol_class(), ports[0])
         return [
@@ -152,7 +154,7 @@ class Sidecar:
         public, admin, publish = sockets
         announce(output, public=public, admin=admin, publish=publish)
         self._warn_of_few_descriptors()
-        await self._backplane.start(self._engine.reader)
+        await self._backplane.log.start(self._engine.reader)
         reporting = self._report()
         ended = asyncio.gather(*(server.ended() for server in servers))
         stopping = asyncio.create_task(stop.wait())
@@ -215,7 +217,7 @@ class Sidecar:
         await self._acknowledgements.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_LIMIT_S):
-                await self._backplane.stop()
+                await self._backplane.log.stop()
         if reporting is not None:
             await asyncio.gather(reporting, return_exceptions=True)
         _log.info("stopped")

@@ -35,6 +35,9 @@ DEGRADED_BACKPLANE_FULL = "backplane-full"
 PodState = Literal["starting", "ready", "draining", "drained", "stopping"]
 POD_STATES: tuple[PodState, ...] = ("starting", "ready", "draining", "drained", "stopping")
 
+MAX_PROBLEM_LENGTH = 500
+"""Characters of a report's ``problem``: it ends up in an Event, which takes 1,024."""
+
 PlanKind = Literal["wait", "drain", "shed"]
 PLAN_KINDS: tuple[PlanKind, ...] = ("wait", "drain", "shed")
 
@@ -45,7 +48,8 @@ class Report:
 
     `streams` are open now; `arrived_total` and `ended_total` only grow, so that two reports give
     a rate even when arrivals and endings cancel out. `drain_started_s` is the age of the drain
-    and `deadline_in_s` what is left of it. `degraded` is ``None`` or one of ``DEGRADED_…``.
+    and `deadline_in_s` what is left of it. `degraded` is ``None`` or one of ``DEGRADED_…``;
+    `problem` is its cause with the fix, for people, at most `MAX_PROBLEM_LENGTH` characters.
     """
 
     uid: str
@@ -60,6 +64,7 @@ class Report:
     drain_started_s: float | None = None
     deadline_in_s: float | None = None
     degraded: str | None = None
+    problem: str | None = None
     schema: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -88,8 +93,18 @@ class Report:
             drain_started_s=f.optional_number("drain_started_s"),
             deadline_in_s=f.optional_number("deadline_in_s"),
             degraded=None if degraded is None else str(degraded),
+            problem=_problem(f),
             schema=schema,
         )
+
+
+def _problem(f: Fields) -> str | None:
+    if f.optional("problem") is None:
+        return None
+    text = f.text("problem")
+    if len(text) > MAX_PROBLEM_LENGTH:
+        raise DocumentError("report", "problem", f"must be at most {MAX_PROBLEM_LENGTH} characters")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

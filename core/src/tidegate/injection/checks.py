@@ -130,8 +130,8 @@ def _backplane(_: PodObject, requested: RequestedSettings) -> str | None:
     if requested.text("backplane") or requested.text("backplane-secret"):
         return None
     return (
-        "the cluster has no backplane, and without one pods do not share events: install the chart "
-        "with nats.enabled=true or sidecar.backplane.url, or set "
+        "the cluster has no backplane, and without one pods do not share events: name one in the "
+        f"chart's values (sidecar.backplane) or in {kube.KEY_PREFIX}backplane, or set "
         f"{kube.KEY_PREFIX}backplane: memory for an application of one pod"
     )
 

@@ -53,7 +53,7 @@ def grace_s(pod: PodObject) -> int:
 
 
 def stream_name(pod: PodObject, namespace: str) -> str:
-    """The default name of an application's log: namespace and workload, as NATS allows it.
+    """The default name of an application's log: namespace and workload, of 0-9 A-Z a-z _ -.
 
     All pods of a workload share it over all its revisions, so the template's hash is cut off. A
     name that is too long is cut and ends in a digest, so that two long ones stay different.

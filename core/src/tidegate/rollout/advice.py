@@ -92,12 +92,10 @@ def _grace(workload: Workload, policy: Policy) -> Advice | None:
 
 
 def _backplane(workload: Workload) -> Advice | None:
+    """The sidecar's own words: only it knows which store it is and how that is repaired."""
     reports = [p.report for p in workload.pods if p.report is not None]
-    if not any(report.degraded == DEGRADED_BACKPLANE_FULL for report in reports):
-        return None
-    message = (
-        "the NATS server has no room for this application's log, so its pods do not get ready: "
-        "raise nats.maxFileStore, lower tidegate.dev/ring-bytes, or remove the streams of "
-        "applications that are gone"
-    )
-    return Advice("BackplaneFull", message)
+    full = next((r for r in reports if r.degraded == DEGRADED_BACKPLANE_FULL), None)
+    if full is not None:
+        return Advice("BackplaneFull", full.problem or "the store has no room for the log")
+    problem = next((r.problem for r in reports if r.problem is not None), None)
+    return None if problem is None else Advice("BackplaneUnavailable", problem)

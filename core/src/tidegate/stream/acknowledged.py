@@ -9,8 +9,6 @@ stream that resumes from it gets a `gap` (`stream.resume`).
 from __future__ import annotations
 
 from tidegate.contract.errors import CallerError
-from tidegate.stream.log import EventLog
-from tidegate.stream.resume import MAX_AHEAD_EVENTS
 from tidegate.wire.cursors import Cursor, parse_cursor
 
 
@@ -23,14 +21,18 @@ def advances(kept: Cursor | None, given: Cursor, epoch: str | None) -> bool:
     return kept.epoch != epoch
 
 
-def check_acknowledged(event_id: str, log: EventLog) -> Cursor:
-    """Read an acknowledged id; raises `CallerError` for one that cannot have been issued.
-
-    One far ahead of the log would stand in the way of all that follow.
-    """
+def read_acknowledged(event_id: str) -> Cursor:
+    """Read an acknowledged id; raises `CallerError` for one that is no cursor."""
     cursor = parse_cursor(event_id)
     if not isinstance(cursor, Cursor):
         raise CallerError("bad_id", "must be the id of an event of this stream", "id")
-    if cursor.epoch == log.epoch and cursor.seq > log.head + MAX_AHEAD_EVENTS:
-        raise CallerError("bad_id", "is far ahead of the log; no event had it yet", "id")
     return cursor
+
+
+def check_issued(cursor: Cursor, newest: Cursor) -> None:
+    """Raise `CallerError` for an id that no event had yet; `newest` is the log's newest position.
+
+    It would stand in the way of all acknowledgements that follow. Of other epochs nothing is known.
+    """
+    if cursor.epoch == newest.epoch and cursor.seq > newest.seq:
+        raise CallerError("bad_id", "is ahead of the log; no event had it yet", "id")

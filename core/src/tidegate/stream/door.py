@@ -31,7 +31,7 @@ from tidegate.stream.requests import (
     Wanted,
     is_stream_path,
 )
-from tidegate.stream.resume import resume
+from tidegate.stream.resume import is_ahead, resume
 from tidegate.stream.retries import assign
 from tidegate.wire.cursors import parse_cursor
 from tidegate.wire.encode import ConnectedEncoder, encode_gap, encode_shutdown
@@ -145,9 +145,12 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Look up what is kept for `key`, then ask again with the request that has it."""
+    """Look up what is kept for `key` and the store's newest position, then ask again.
 
-    key: StreamKey
+    `key` is ``None`` where the client has brought its position itself.
+    """
+
+    key: StreamKey | None
     request: StreamRequest
 
     def answered(self, recalled: Recalled) -> StreamRequest:
@@ -191,24 +194,25 @@ class Door:
                 return _bounce("overloaded", pod.bounce_retry_ms, headers_only)
         except CallerError as error:
             return Refuse(error)
-        if wanted.key is None or wanted.last_event_id is not None or headers_only:
+        named = wanted.key is not None and wanted.last_event_id is None
+        ahead = is_ahead(parse_cursor(wanted.last_event_id), self._log)
+        if headers_only or not (named or ahead):
             return self._accept(wanted, pod, headers_only)
-        return self._go_on(wanted, wanted.key, request, pod)
+        return self._go_on(wanted, request, pod)
 
-    def _go_on(
-        self, wanted: Wanted, key: StreamKey, request: StreamRequest, pod: PodView
-    ) -> Decision:
-        """A named stream without a cursor goes on from what was acknowledged.
+    def _go_on(self, wanted: Wanted, request: StreamRequest, pod: PodView) -> Decision:
+        """Go on at a position that the store knows: the acknowledged one, or one not read here.
 
-        Where the store is out of reach it is sent to another pod or time: to begin at the head
-        would be to lose in silence what lies before it.
+        Where the store is out of reach the client is sent to another pod or time: to begin at the
+        head would be to lose in silence what lies before it.
         """
         recalled = request.recalled
         if recalled is None:
-            return Recall(key, request)
+            return Recall(wanted.key if wanted.last_event_id is None else None, request)
         if not recalled.reached:
             return _bounce("unavailable", pod.bounce_retry_ms, headers_only=False)
-        return self._accept(wanted._replace(last_event_id=recalled.event_id), pod, False)
+        event_id = wanted.last_event_id or recalled.event_id
+        return self._accept(wanted._replace(last_event_id=event_id), pod, False, recalled.newest)
 
     def _check_head(self, request: StreamRequest) -> None:
         if request.header_bytes > self._limits.max_header_bytes:
@@ -239,9 +243,9 @@ class Door:
             return pod.refusing
         return "overloaded" if pod.streams >= self._limits.max_streams else None
 
-    def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool) -> Accept:
+    def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool, newest: int = 0) -> Accept:
         cursor = parse_cursor(wanted.last_event_id)
-        start = resume(self._log, wanted.topics, wanted.client, cursor, self._streams)
+        start = resume(self._log, wanted.topics, wanted.client, cursor, self._streams, newest)
         retry = assign(self._streams, pod.arrivals, pod.streams)
         first = self._connected.encode(
             event_id=self._log.cursor(start.position),

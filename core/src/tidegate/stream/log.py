@@ -22,8 +22,9 @@ from dataclasses import dataclass
 
 from tidegate.contract.publish import To
 from tidegate.contract.sidecar import StreamSettings
+from tidegate.stream.lives import Lives, one_life
 from tidegate.stream.positions import Positions
-from tidegate.wire.cursors import Cursor, check_epoch
+from tidegate.wire.cursors import Cursor
 from tidegate.wire.encode import encode_event
 from tidegate.wire.http import frame
 
@@ -97,9 +98,10 @@ class EventLog:
         self.max_bytes = max_bytes
         self.reset(epoch, position)
 
-    def reset(self, epoch: str, position: int = 0) -> None:
-        """Forget everything and start a new epoch at `position`."""
-        self.epoch = check_epoch(epoch)
+    def reset(self, epoch: str, position: int = 0, lives: Lives | None = None) -> None:
+        """Forget everything and go on in `epoch` at `position`; `lives` it had before, if any."""
+        self.lives = one_life(epoch) if lives is None else lives
+        self.epoch = self.lives.epoch
         self.head = self.floor = position
         self.bytes = 0
         self._chunks: dict[int, bytes] = {}

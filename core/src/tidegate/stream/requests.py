@@ -51,11 +51,13 @@ MAX_QUERY_BYTES_KEPT = 256
 class Recalled:
     """What was looked up for a stream: the id kept, `None` where there is none.
 
-    `reached` false: the store could not be asked.
+    `reached` false: the store could not be asked. `newest` is the newest position in the store,
+    where it was asked.
     """
 
     event_id: str | None = None
     reached: bool = True
+    newest: int = 0
 
 
 class StreamRequest(NamedTuple):

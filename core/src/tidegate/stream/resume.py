@@ -14,11 +14,6 @@ from tidegate.contract.stream_events import Gap, GapReason
 from tidegate.stream.log import EventLog
 from tidegate.wire.cursors import Cursor, ForeignCursor
 
-MAX_AHEAD_EVENTS = 100_000
-"""How far a cursor may be ahead of this pod. A client comes from a pod that has read the shared
-log further; beyond this the id was made up or the log has lost its end, and waiting for it would
-be silence."""
-
 
 class Resumption(NamedTuple):
     """The position a stream starts at (events above it follow), and what it has lost before."""
@@ -33,15 +28,22 @@ def resume(
     client: str | None,
     cursor: Cursor | ForeignCursor | None,
     settings: StreamSettings,
+    newest: int = 0,
 ) -> Resumption:
-    """Decide for a new stream that came with `cursor` (``None``: it has seen nothing)."""
+    """Decide for a new stream that came with `cursor` (``None``: it has seen nothing).
+
+    A client may come from a pod that has read a shared log further: `newest` is the store's newest
+    position, asked for a cursor that `is_ahead` of this pod. Beyond it no event had the id yet, and
+    to wait for it would be silence.
+    """
     if cursor is None:
         return Resumption(log.head)
     if isinstance(cursor, ForeignCursor):
         return _behind_gap(log, topics, client, cursor.text, log.floor, "foreign", settings)
     if cursor.epoch != log.epoch:
-        return _behind_gap(log, topics, client, str(cursor), log.floor, "epoch", settings)
-    if cursor.seq > log.head + MAX_AHEAD_EVENTS:
+        oldest = max(log.floor, log.lives.seen(cursor))
+        return _behind_gap(log, topics, client, str(cursor), oldest, "epoch", settings)
+    if cursor.seq > max(log.head, newest):
         return _behind_gap(log, topics, client, str(cursor), log.head, "foreign", settings)
     if cursor.seq >= log.head:
         return Resumption(cursor.seq)
@@ -51,6 +53,11 @@ def resume(
     if start == cursor.seq:
         return Resumption(start)
     return Resumption(start, Gap(str(cursor), log.cursor(start), "expired"))
+
+
+def is_ahead(cursor: Cursor | ForeignCursor | None, log: EventLog) -> bool:
+    """Whether `cursor` names a position that this pod has not read yet."""
+    return isinstance(cursor, Cursor) and cursor.epoch == log.epoch and cursor.seq > log.head
 
 
 def catch_up(

@@ -1,6 +1,11 @@
-"""The log between pods: one port, and the engines behind it.
+"""The log between pods: three ports, and the engines behind them.
 
-`port` says what a backplane promises; `memory` keeps it within one process, `jetstream` over a
-NATS server. We never store events ourselves: an existing engine does, and its own docs say what
-survives a power cut. `choice` makes the one that the settings name.
+port       what a backplane promises: `Log`, `Acks`, `Health`
+choice     the backplane that the settings name
+entries    an event as the body of an entry
+memory/    within one process
+jetstream/ over NATS JetStream
+
+Events are never stored by our own code: an existing engine does it, and its documentation says what
+survives a power cut.
 """

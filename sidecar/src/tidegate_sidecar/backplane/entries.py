@@ -13,6 +13,16 @@ CANARY: Final = b""
 """The body of an entry that is only there to be seen again."""
 
 
+NEW_LIFE: Final = b'{"tidegate":"new life"}'
+"""The body of an entry that has every reader ask for the log's epoch again."""
+
+
+def key_reused() -> CallerError:
+    """The refusal of a key that names another event (draft-ietf-httpapi-idempotency-key, 422)."""
+    detail = "was used for another event within the last two minutes"
+    return CallerError("key_reused", detail, "key", status=422)
+
+
 def to_bytes(publish: Publish) -> bytes:
     """The body of an entry. The key is not part of it: the store deduplicates by its own header."""
     document = publish.to_json()

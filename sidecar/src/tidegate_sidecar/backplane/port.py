@@ -1,15 +1,15 @@
-"""What the sidecar asks of a backplane, and what a backplane tells the sidecar.
+"""The backplane's ports: `Log`, `Acks` and `Health`, and the promises behind them.
 
-The promises, the same for every implementation and tested as one suite:
+The promises are the same for every implementation and tested as one suite:
 
-- `append` returns only once the entry is stored, with its position: an epoch that names this
-  incarnation of the log and a sequence number that only grows in it, across all pods.
+- `Log.append` returns only once the entry is stored, with its cursor: an epoch that names this
+  life of the log and a sequence number that only grows in it, across all pods.
 - Every reader gets every entry, in order, exactly once, from its start-up fill on; after a lost
   connection it goes on where it stopped, or where the store still begins, and then says so.
 - The same idempotency key within 2 minutes, on any pod, is the same entry.
 - A log that is not the one it was (re-created, or it lost its end) has another epoch.
-- `acknowledge` returns only once a position at or beyond the given one is stored; `acknowledged`
-  reads it back on any pod at once. Positions are kept for a bounded time in a bounded size.
+- `Acks.keep` returns only once a cursor at or beyond the given one is stored; `Acks.read` returns
+  it on any pod at once. Cursors are kept for a bounded time in a bounded size.
 """
 
 from __future__ import annotations
@@ -20,21 +20,11 @@ from typing import Final, NamedTuple, Protocol
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import Publish
+from tidegate.stream.lives import Lives
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
 
 _DIGITS: Final = string.digits + string.ascii_lowercase
-
-
-class Position(NamedTuple):
-    """Where an entry stands; its id on the wire is ``<epoch>-<seq>``."""
-
-    epoch: str
-    seq: int
-
-    def to_id(self) -> str:
-        """The id as clients and publishers see it."""
-        return f"{self.epoch}-{self.seq}"
 
 
 class Problem(NamedTuple):
@@ -45,11 +35,12 @@ class Problem(NamedTuple):
 
 
 class Reader(Protocol):
-    """Who reads the log: called on the event loop, one call at a time, in order."""
+    """Gets what a log reads: called on the event loop, one call at a time, in order."""
 
-    def reset(self, epoch: str, position: int) -> None:
+    def reset(self, epoch: str, position: int, lives: Lives | None = None) -> None:
         """The log is `epoch` and the next entry comes after `position`; what was before is void.
 
+        `lives` are those it had before, with the present one; ``None``: it has never lost anything.
         The same epoch again, further on: what lies between was thrown away before it was read.
         """
 
@@ -63,8 +54,41 @@ class Reader(Protocol):
         """Everything that was in the log at start (as far as it was asked for) has been read."""
 
 
-class Backplane(Protocol):
-    """The log. Made without IO; `start` begins, `stop` ends it."""
+class Log(Protocol):
+    """One order of events for all pods. Made without IO; `start` begins, `stop` ends it."""
+
+    async def start(self, reader: Reader) -> None:
+        """Begin: fill, then live entries. Returns at once; a log out of reach is waited for."""
+
+    async def append(self, publish: Publish) -> Cursor:
+        """Store an event; returns its cursor, the original's for a repeated key.
+
+        Raises `BackplaneUnavailableError` when it was not acknowledged, and `CallerError` for an
+        event that the store would never take and for a key of another event.
+        """
+
+    async def newest(self) -> Cursor:
+        """The newest position in the store, asked of it; raises `BackplaneUnavailableError`."""
+
+    async def stop(self) -> None:
+        """End reading and close the connection."""
+
+
+class Acks(Protocol):
+    """The last acknowledged cursor of each named stream."""
+
+    async def keep(self, key: StreamKey, given: Cursor, epoch: str) -> None:
+        """Keep `given` unless it goes back in the log's present `epoch` (`stream.acknowledged`).
+
+        Raises `BackplaneUnavailableError` when it was not stored; repeating it is safe.
+        """
+
+    async def read(self, key: StreamKey) -> Cursor | None:
+        """The cursor kept, `None` where there is none. Raises `BackplaneUnavailableError`."""
+
+
+class Health(Protocol):
+    """How the log is doing, for probes, reports and metrics; read at any moment."""
 
     @property
     def degraded(self) -> bool:
@@ -82,26 +106,13 @@ class Backplane(Protocol):
     def canary_delay_s(self) -> float | None:
         """How long the last canary took through the log; ``None``: none has come back yet."""
 
-    async def start(self, reader: Reader) -> None:
-        """Begin: fill, then live entries. Returns at once; a log out of reach is waited for."""
 
-    async def append(self, publish: Publish) -> Position:
-        """Store an event; returns its position, the original's for a repeated key.
+class Backplane(NamedTuple):
+    """The three ports of one backplane."""
 
-        Raises `BackplaneUnavailableError` when it was not acknowledged.
-        """
-
-    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
-        """Keep the last acknowledged position, never an earlier one (`stream.acknowledged`).
-
-        Raises `BackplaneUnavailableError` when it was not stored; repeating it is safe.
-        """
-
-    async def acknowledged(self, key: StreamKey) -> Cursor | None:
-        """The position kept, `None` where there is none. Raises `BackplaneUnavailableError`."""
-
-    async def stop(self) -> None:
-        """End reading and let go of the connection."""
+    log: Log
+    acks: Acks
+    health: Health
 
 
 def epoch_of(moment: int) -> str:

@@ -60,7 +60,7 @@ class Admission:
         clock: Callable[[], float],
         host: Host,
         cut: Callable[[Stream, str], None],
-        recall: Callable[[StreamKey], Awaitable[Recalled]],
+        recall: Callable[[StreamKey | None], Awaitable[Recalled]],
     ) -> None:
         retry_ms = streams.retry_base_ms if streams.retry else 0
         self.gate = Gate(bounce_retry_ms=retry_ms)

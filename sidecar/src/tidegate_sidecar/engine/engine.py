@@ -48,7 +48,7 @@ class Engine:
         pod_name: str,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
-        recall: Callable[[StreamKey], Awaitable[Recalled]] | None = None,
+        recall: Callable[[StreamKey | None], Awaitable[Recalled]] | None = None,
     ) -> None:
         self._log = log
         self._clock = clock
@@ -231,6 +231,6 @@ def _cause(error: Exception | None) -> str:
     return "dead" if isinstance(error, TimeoutError) else "error"
 
 
-async def _nothing_kept(_: StreamKey) -> Recalled:
+async def _nothing_kept(_: StreamKey | None) -> Recalled:
     """The answer of an engine that stands alone: no store, so nothing was ever kept."""
     return Recalled()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import GapReason
+from tidegate.stream.lives import Lives
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import LATE_BYTES, LATE_EVENTS, Delivery
@@ -96,7 +97,7 @@ class LogReader:
         """
         await self._delivery.idle()
 
-    def reset(self, epoch: str, position: int) -> None:
+    def reset(self, epoch: str, position: int, lives: Lives | None = None) -> None:
         """Go on at `position` of `epoch`; a stream that has not all of it up to there gets a `gap`.
 
         The same epoch again is a hole: the store has dropped entries before this pod read them. A
@@ -108,7 +109,7 @@ class LogReader:
             if stream.lost is None or reason == "epoch":
                 stream.lost = (final_cursor(self._log, stream), reason)
             stream.cursor = position
-        self._log.reset(epoch, position)
+        self._log.reset(epoch, position, lives)
         for audience in self._registry.audiences:
             audience.clear(position)
         for stream in behind:

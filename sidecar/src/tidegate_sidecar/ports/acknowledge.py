@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,13 +27,14 @@ from tidegate.contract.acknowledge import (
     read_acknowledgement,
 )
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError, TidegateError
-from tidegate.stream.acknowledged import advances, check_acknowledged
+from tidegate.stream.acknowledged import advances, check_issued, read_acknowledged
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, read_acknowledge_target
+from tidegate.stream.resume import is_ahead
 from tidegate.wire.cursors import Cursor
 from tidegate_process.http import make_app, read_body
 from tidegate_sidecar.asgi import raw_path
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Acks
 from tidegate_sidecar.metrics import Metrics
 
 MAX_HELD: Final = 10_000
@@ -52,16 +54,21 @@ class _Turn:
 
 
 class Acknowledgements:
-    """Writes positions to the backplane, each stream's in turn, and looks them up.
+    """Writes positions to the store, each stream's in turn, and looks them up.
 
-    `log` is only read, to tell ids that were never issued and the epoch that counts.
+    `log` is this pod's ring, only read; `newest` asks the store for the newest position.
     """
 
     def __init__(
-        self, backplane: Backplane, log: EventLog, every_s: float = ACKNOWLEDGE_EVERY_S
+        self,
+        acks: Acks,
+        log: EventLog,
+        newest: Callable[[], Awaitable[Cursor]],
+        every_s: float = ACKNOWLEDGE_EVERY_S,
     ) -> None:
-        self._backplane = backplane
+        self._acks = acks
         self._log = log
+        self._newest = newest
         self._every_s = every_s
         self._turns: dict[StreamKey, _Turn] = {}
         self._writing: dict[StreamKey, asyncio.Task[None]] = {}
@@ -74,7 +81,10 @@ class Acknowledgements:
         Raises `CallerError` for an id that cannot be and for too many at a time, and
         `BackplaneUnavailableError` where nothing was kept.
         """
-        cursor = check_acknowledged(event_id, self._log)
+        cursor = read_acknowledged(event_id)
+        if cursor.epoch != self._log.epoch or cursor.seq > self._log.head:
+            # Another pod may have read further: only the store knows which ids there are.
+            check_issued(cursor, await self._newest())
         turn = self._turns.get(key)
         self._check_room(turn)
         if turn is None:
@@ -92,13 +102,16 @@ class Acknowledgements:
             turn.held -= 1
             self._held -= 1
 
-    async def recall(self, key: StreamKey) -> Recalled:
-        """Look up where the stream goes on."""
+    async def recall(self, key: StreamKey | None) -> Recalled:
+        """Look up where the stream of `key` goes on, and how far the log has come where needed."""
         try:
-            kept = await self._backplane.acknowledged(key)
+            kept = None if key is None else await self._acks.read(key)
+            newest = 0
+            if key is None or is_ahead(kept, self._log):
+                newest = (await self._newest()).seq
         except BackplaneUnavailableError:
             return Recalled(reached=False)
-        return Recalled(None if kept is None else str(kept))
+        return Recalled(None if kept is None else str(kept), newest=newest)
 
     def hurry(self) -> None:
         """The pod is about to end: what is held is written now."""
@@ -130,7 +143,7 @@ class Acknowledgements:
 
     async def _write_one(self, key: StreamKey, turn: _Turn) -> None:
         try:
-            await self._backplane.acknowledge(key, turn.newest)
+            await self._acks.keep(key, turn.newest, self._log.epoch)
         except TidegateError as error:
             turn.done.set_exception(error)
             turn.done.exception()  # whoever waited may have left

@@ -42,6 +42,7 @@ class AdminPort:
                 *health_routes(
                     {names.PATH_LIVEZ: lambda: None, names.PATH_READYZ: self.not_ready},
                     self._metrics.registry,
+                    self.remark,
                 ),
                 Route(names.PATH_STATUS, self.status),
                 Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
@@ -56,8 +57,12 @@ class AdminPort:
         """``None`` once the ring was filled, else what keeps it empty."""
         if self._reader.is_filled:
             return None
+        return "the ring is not filled yet" + self.remark()
+
+    def remark(self) -> str:
+        """The problem with the log, if there is one: a pod that was ready once stays ready."""
         problem = self._pod.problem()
-        return "the ring is not filled yet" + ("" if problem is None else f": {problem}")
+        return "" if problem is None else f": {problem}"
 
     async def status(self, _: Request) -> Response:
         """The next report, and more."""

@@ -22,7 +22,7 @@ from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
 from tidegate.drain.decision import Goodbye
 from tidegate_process.http import make_app, read_body, unavailable
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Log
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.streams import Streams
 
@@ -35,8 +35,9 @@ BATCH_BYTES: Final = 16 * 2**20
 MAX_BATCH_LINES: Final = 10_000
 """Lines in one NDJSON body: each costs a task and an answer, however short it is."""
 
-_AT_ONCE: Final = 1000
-"""Lines of one batch on their way to the backplane together."""
+_AT_ONCE: Final = 100
+"""Lines of one batch on their way to the backplane together: a store that syncs each entry to disk
+takes some hundreds a second, and each line has its own time to be acknowledged."""
 
 _SLICE: Final = 50
 """Lines begun per turn of the loop: a few milliseconds where every one of them is wrong."""
@@ -51,10 +52,8 @@ END_DEADLINE_MS: Final = 5000
 class PublishPort:
     """The handlers of the port; `app` serves them."""
 
-    def __init__(
-        self, backplane: Backplane, streams: Streams, metrics: Metrics, max_event_bytes: int
-    ) -> None:
-        self._backplane = backplane
+    def __init__(self, log: Log, streams: Streams, metrics: Metrics, max_event_bytes: int) -> None:
+        self._log = log
         self._streams = streams
         self._metrics = metrics
         self._max_event_bytes = max_event_bytes
@@ -86,9 +85,9 @@ class PublishPort:
 
     async def _publish_one(self, body: bytes) -> dict[str, Any]:
         publish = Publish.from_bytes(body, self._max_event_bytes)
-        position = await self._backplane.append(publish)
+        cursor = await self._log.append(publish)
         self._metrics.published()
-        return {"id": position.to_id()}
+        return {"id": str(cursor)}
 
     async def _publish_lines(self, body: bytes) -> Response:
         if body.count(b"\n") > MAX_BATCH_LINES:
@@ -97,14 +96,15 @@ class PublishPort:
         lines = [line for line in body.split(b"\n") if line.strip()]
         if not lines:
             raise CallerError("empty_batch", "at least one line is needed")
-        # The status is the best any line got: a client that looks only at it learns whether
-        # anything was accepted, and the lines say the rest.
-        status = 503
+        statuses: set[int] = set()
         answered: list[bytes] = []
         for start in range(0, len(lines), _AT_ONCE):
             for line_status, answer in await self._at_once(lines[start : start + _AT_ONCE]):
-                status = min(status, line_status)
+                statuses.add(line_status)
                 answered.append(answer)
+        # A publisher that looks only at the status must not take for done, or for wrong, what it
+        # has to send again; beyond that it learns whether anything was accepted.
+        status = 503 if 503 in statuses else min(statuses)
         headers = {"Retry-After": "1"} if status == 503 else None
         return StreamingResponse(
             _in_pieces(answered), status_code=status, media_type=NDJSON, headers=headers

@@ -6,28 +6,28 @@ from collections.abc import Callable
 from typing import Any
 
 import tidegate
-from tidegate.contract.report import DEGRADED_BACKPLANE, Report
+from tidegate.contract.report import DEGRADED_BACKPLANE, MAX_PROBLEM_LENGTH, Report
 from tidegate.contract.sidecar import SidecarSettings
 from tidegate.drain.drain import Drain
-from tidegate_sidecar.backplane.port import Backplane
+from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
 
 class Pod:
-    """Reads the drain, the streams and the backplane; changes nothing but the report's number."""
+    """Reads drain, streams and the log's health; changes nothing but the report's number."""
 
     def __init__(
         self,
         settings: SidecarSettings,
         drain: Drain,
         streams: Streams,
-        backplane: Backplane,
+        health: Health,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._drain = drain
         self._streams = streams
-        self._backplane = backplane
+        self._health = health
         self._clock = clock
         self._reports = 0
 
@@ -37,7 +37,7 @@ class Pod:
 
     def problem(self) -> str | None:
         """Why the log cannot be opened, with the fix; ``None`` while it is open."""
-        problem = self._backplane.problem
+        problem = self._health.problem
         return None if problem is None else problem.text
 
     def next_report(self) -> Report:
@@ -62,22 +62,23 @@ class Pod:
             "refused_by_error": dict(streams.refused_total),
             "engine": dict(streams.counters),
             "backplane": {
-                "degraded": self._backplane.degraded,
+                "degraded": self._health.degraded,
                 "problem": self.problem(),
-                "canary_delay_s": self._backplane.canary_delay_s,
-                **self._backplane.counters,
+                "canary_delay_s": self._health.canary_delay_s,
+                **self._health.counters,
             },
         }
 
     def _degraded(self) -> str | None:
-        problem = self._backplane.problem
+        problem = self._health.problem
         if problem is not None:
             return problem.word
-        return DEGRADED_BACKPLANE if self._backplane.degraded else None
+        return DEGRADED_BACKPLANE if self._health.degraded else None
 
     def _report(self) -> Report:
         now, drain = self._clock(), self._drain
         arrived, ended = self.counts()
+        problem = self.problem()
         started, deadline = drain.prestop_at, drain.deadline_at
         return Report(
             uid=self._settings.identity.pod_uid,
@@ -92,4 +93,5 @@ class Pod:
             drain_started_s=None if started is None else max(0.0, now - started),
             deadline_in_s=None if deadline is None else max(0.0, deadline - now),
             degraded=self._degraded(),
+            problem=None if problem is None else problem[:MAX_PROBLEM_LENGTH],
         )

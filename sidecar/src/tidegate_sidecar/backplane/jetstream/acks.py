@@ -1,4 +1,4 @@
-"""Acknowledged positions in JetStream: one message per key, laid out as a NATS KV bucket.
+"""Acknowledged cursors in JetStream: one message per key, laid out as a NATS KV bucket.
 
 The stream beside the log holds the last position per subject and no history; it is bounded in age
 and size, and the oldest position goes first. A position is replaced only by the one that saw it
@@ -13,9 +13,7 @@ import logging
 from collections import OrderedDict
 from typing import Final
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
@@ -23,6 +21,7 @@ from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.stream.acknowledged import advances
 from tidegate.wire.cursors import Cursor, parse_cursor
+from tidegate_sidecar.backplane.jetstream.connection import Connection
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
 MAX_KNOWN: Final = 20_000
@@ -45,18 +44,16 @@ _Known = tuple[Cursor | None, int]
 
 
 class JetStreamAcks:
-    """Reads and writes over `connection`; makes the stream where there is none."""
+    """Implements `Acks` over `connection`; makes the stream where there is none."""
 
     def __init__(
         self,
         settings: JetStreamSettings,
-        connection: Client,
-        context: JetStreamContext,
+        connection: Connection,
         counters: dict[str, int],
     ) -> None:
         self._settings = settings
         self._connection = connection
-        self._context = context
         self._counters = counters
         self._known: OrderedDict[StreamKey, _Known] = OrderedDict()
         self._said = ""
@@ -110,16 +107,16 @@ class JetStreamAcks:
         }
         subject, body = self._settings.acks_subject(key), str(given).encode()
         try:
-            stored = await self._context.publish(subject, body, headers=headers)
+            stored = await self._connection.context.publish(subject, body, headers=headers)
         except NoStreamResponseError:
             await self._make_stream()
-            stored = await self._context.publish(subject, body, headers=headers)
+            stored = await self._connection.context.publish(subject, body, headers=headers)
         return stored.seq
 
     async def _look_up(self, key: StreamKey) -> _Known:
         try:
             # Not the direct form, which any replica may answer with what it last heard.
-            message = await self._context.get_last_msg(
+            message = await self._connection.context.get_last_msg(
                 self._settings.acks_stream, self._settings.acks_subject(key)
             )
         except NotFoundError as error:
@@ -130,7 +127,7 @@ class JetStreamAcks:
         return cursor if isinstance(cursor, Cursor) else None, message.seq or 0
 
     async def _make_stream(self) -> None:
-        await self._context.add_stream(self._settings.acks_stream_config())
+        await self._connection.context.add_stream(self._settings.acks_stream_config())
 
     def _remember(self, key: StreamKey, known: _Known) -> None:
         self._known[key] = known
@@ -153,4 +150,6 @@ class JetStreamAcks:
                 self._settings.keep_acks_bytes // _MIB,
                 self._said,
             )
-        return BackplaneUnavailableError("the store of acknowledged positions does not answer")
+        words = error.description if isinstance(error, APIError) else None
+        detail = f"refuses: {words}" if words else "does not answer"
+        return BackplaneUnavailableError(f"the store of acknowledged positions {detail}")

@@ -1,4 +1,4 @@
-"""What a JetStream backplane is told, and what stream it makes where there is none."""
+"""The settings of a JetStream backplane, and the stream that it makes where there is none."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _NOT_IN_A_KEY = re.compile(r"[^0-9A-Za-z_-]")
 class JetStreamSettings:
     """`url` of the server (several with commas), `stream` its name; durations in seconds.
 
-    `ring_events` are read at start; the stream keeps `keep_events`, `keep_bytes` and `keep_s` of
-    the past, whichever is least. A stream that exists already is used as it is. An append gives up
+    `ring_events` are read at start; the stream keeps `kept_rings` times the ring's events and bytes
+    (more than one ring, so that a pod that fills its own races with nothing) and `keep_s` of the
+    past, whichever is least. A stream that exists already is used as it is. An append gives up
     after `append_timeout_s`, a single try after `attempt_timeout_s`; a canary is sent after
     `canary_every_s` of silence and has `canary_limit_s` to come back. Acknowledged positions are
     kept for `keep_acks_s` (longer than events: a late client shall be told of its gap) and in
@@ -28,8 +29,8 @@ class JetStreamSettings:
     url: str
     stream: str
     ring_events: int
-    keep_events: int
-    keep_bytes: int
+    ring_bytes: int
+    kept_rings: float = 2.0
     keep_s: float = 86_400.0
     append_timeout_s: float = 4.0
     attempt_timeout_s: float = 1.5
@@ -38,6 +39,16 @@ class JetStreamSettings:
     max_in_flight: int = 20_000
     keep_acks_s: float = 7 * 86_400.0
     keep_acks_bytes: int = 32 * 2**20
+
+    @property
+    def keep_events(self) -> int:
+        """The most events that the stream keeps."""
+        return round(self.ring_events * self.kept_rings)
+
+    @property
+    def keep_bytes(self) -> int:
+        """The bytes that the stream reserves in the store."""
+        return round(self.ring_bytes * self.kept_rings)
 
     @property
     def subject(self) -> str:
@@ -93,6 +104,17 @@ class JetStreamSettings:
             allow_rollup_hdrs=True,
             num_replicas=1,
         )
+
+
+def subject_matches(pattern: str, subject: str) -> bool:
+    """Whether a stream's `pattern` takes `subject` (``*`` one token, ``>`` all that follow)."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for at, part in enumerate(wanted):
+        if part == ">":
+            return len(given) > at
+        if at >= len(given) or part not in ("*", given[at]):
+            return False
+    return len(wanted) == len(given)
 
 
 def _escaped(sign: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from tidegate.contract.errors import DocumentError
 from tidegate.contract.sidecar import READ_BATCH_EVENTS
 from tidegate.stream.log import LogEntry
 from tidegate_sidecar.backplane import entries
+from tidegate_sidecar.backplane.jetstream.witness import LastRead
 
 HEARTBEAT_S: Final = 1.0
 """How often the server speaks on a quiet consumer; two missing ones are trouble."""
@@ -32,8 +33,8 @@ _REPLY_FIELDS: Final = 9
 class Owner(Protocol):
     """Who subscribed."""
 
-    async def batch(self, found: list[LogEntry], position: int, pending: int) -> None:
-        """Entries in order up to `position`; `pending` more wait in the stream."""
+    async def batch(self, found: list[LogEntry], last: LastRead, pending: int) -> None:
+        """Entries in order up to `last`; `pending` more wait in the stream."""
 
 
 class Subscription:
@@ -51,6 +52,7 @@ class Subscription:
         self._owner = owner
         self._clock = clock
         self._position = start_seq - 1
+        self._stored_at = 0.0
         self._next_in_consumer = 1
         self._found: list[LogEntry] = []
         self._pending = 0
@@ -106,12 +108,18 @@ class Subscription:
         # With a domain the subject has more fields in front (ADR-15); counted from the end of the
         # short form both agree, except for the random token that only the long form ends with.
         at = 2 if len(fields) == _REPLY_FIELDS else 4
-        seq, in_consumer, self._pending = (int(fields[at + i]) for i in (3, 4, 6))
+        seq, in_consumer, stored_ns, self._pending = (int(fields[at + i]) for i in (3, 4, 5, 6))
         if in_consumer != self._next_in_consumer:
             self.broken = True
             return
         self._next_in_consumer += 1
+        self._stored_at = stored_ns / 1e9
         self._take(seq, message.data)
+        if message.data == entries.NEW_LIFE:
+            # What follows belongs to another epoch: read on once that is known.
+            await self._hand_over()
+            self.broken = True
+            return
         if (
             len(self._found) >= READ_BATCH_EVENTS
             or not self._core.pending_msgs
@@ -121,7 +129,7 @@ class Subscription:
 
     def _take(self, seq: int, body: bytes) -> None:
         self._position = seq
-        if body == entries.CANARY:
+        if body in (entries.CANARY, entries.NEW_LIFE):
             return
         try:
             self._found.append(entries.from_bytes(seq, body))
@@ -143,4 +151,5 @@ class Subscription:
 
     async def _hand_over(self) -> None:
         found, self._found = self._found, []
-        await self._owner.batch(found, self._position, self._pending)
+        last = LastRead(self._position, self._stored_at)
+        await self._owner.batch(found, last, self._pending)

@@ -1,4 +1,4 @@
-"""A backplane within one process: for one pod, and for trying things out.
+"""A log within one process: for one pod, and for trying things out.
 
 Its epoch is the process: a client that moves to another pod gets a `gap`, because nothing there
 knows the events of this one.
@@ -8,33 +8,41 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
-from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import IDEMPOTENCY_WINDOW_S, Publish
 from tidegate.stream.log import LogEntry
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.memory.acks import MemoryAcks
-from tidegate_sidecar.backplane.port import Position, Problem, Reader, epoch_of
+from tidegate_sidecar.backplane import entries
+from tidegate_sidecar.backplane.port import Problem, Reader, epoch_of
 
 MAX_BEHIND = 100_000
 """Entries appended and not yet read; beyond that publishing waits its turn (503)."""
 
 
-class MemoryBackplane:
-    """Implements `Backplane`. `clock` in seconds, `epoch_seed` as for `epoch_of`."""
+class _Keyed(NamedTuple):
+    """When a key was used, and the entry it names."""
+
+    at: float
+    seq: int
+    body: bytes
+
+
+class MemoryLog:
+    """Implements `Log` and `Health`. `clock` in seconds, `epoch_seed` as for `epoch_of`."""
 
     def __init__(self, clock: Callable[[], float], epoch_seed: int) -> None:
         self._clock = clock
         self._epoch = epoch_of(epoch_seed)
         self._seq = 0
-        self._by_key: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._by_key: OrderedDict[str, _Keyed] = OrderedDict()
         self._behind: deque[LogEntry] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._acks = MemoryAcks(clock)
-        self._counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+        self.counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+        """Totals of the process; `acks_kept` is counted by `MemoryAcks`."""
 
     @property
     def degraded(self) -> bool:
@@ -47,11 +55,6 @@ class MemoryBackplane:
         return None
 
     @property
-    def counters(self) -> Mapping[str, int]:
-        """Appended, duplicates, unavailable and acks kept, in total."""
-        return self._counters
-
-    @property
     def canary_delay_s(self) -> float | None:
         """None is sent."""
         return None
@@ -60,40 +63,35 @@ class MemoryBackplane:
         """Begin with an empty log, which is filled at once."""
         reader.reset(self._epoch, 0)
         reader.filled()
-        self._task = asyncio.create_task(self._deliver(reader), name="memory backplane")
+        self._task = asyncio.create_task(self._deliver(reader), name="memory log")
 
-    async def append(self, publish: Publish) -> Position:
-        """Store an event and return its position; raises `BackplaneUnavailableError`."""
+    async def append(self, publish: Publish) -> Cursor:
+        """Store an event and return its cursor; raises `BackplaneUnavailableError`.
+
+        Raises `CallerError` for a key of another event.
+        """
         if self._task is None or len(self._behind) >= MAX_BEHIND:
-            self._counters["unavailable"] += 1
+            self.counters["unavailable"] += 1
             raise BackplaneUnavailableError("the log is not being read")
         now = self._clock()
+        body = b"" if publish.key is None else entries.to_bytes(publish)
         known = self._known(publish.key, now)
         if known is not None:
-            self._counters["duplicates"] += 1
-            return Position(self._epoch, known)
+            if known.body != body:
+                raise entries.key_reused()
+            self.counters["duplicates"] += 1
+            return Cursor(self._epoch, known.seq)
         self._seq += 1
-        self._counters["appended"] += 1
+        self.counters["appended"] += 1
         if publish.key is not None:
-            self._by_key[publish.key] = (now, self._seq)
+            self._by_key[publish.key] = _Keyed(now, self._seq, body)
         self._behind.append(LogEntry(self._seq, publish.to, publish.data, publish.event))
         self._more.set()
-        return Position(self._epoch, self._seq)
+        return Cursor(self._epoch, self._seq)
 
-    async def acknowledge(self, key: StreamKey, cursor: Cursor) -> None:
-        """Keep a position; raises `BackplaneUnavailableError` before `start`."""
-        self._check_started()
-        self._counters["acks_kept"] += self._acks.keep(key, cursor, self._epoch)
-
-    async def acknowledged(self, key: StreamKey) -> Cursor | None:
-        """The position kept; raises `BackplaneUnavailableError` before `start`."""
-        self._check_started()
-        return self._acks.read(key)
-
-    def _check_started(self) -> None:
-        if self._task is None:
-            self._counters["unavailable"] += 1
-            raise BackplaneUnavailableError("the log is not being read")
+    async def newest(self) -> Cursor:
+        """The position of the last event."""
+        return Cursor(self._epoch, self._seq)
 
     async def stop(self) -> None:
         """End reading."""
@@ -102,15 +100,13 @@ class MemoryBackplane:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def _known(self, key: str | None, now: float) -> int | None:
+    def _known(self, key: str | None, now: float) -> _Keyed | None:
         while self._by_key:
-            oldest, (at, _) = next(iter(self._by_key.items()))
-            if now - at < IDEMPOTENCY_WINDOW_S:
+            oldest, keyed = next(iter(self._by_key.items()))
+            if now - keyed.at < IDEMPOTENCY_WINDOW_S:
                 break
             del self._by_key[oldest]
-        if key is None or key not in self._by_key:
-            return None
-        return self._by_key[key][1]
+        return None if key is None else self._by_key.get(key)
 
     async def _deliver(self, reader: Reader) -> None:
         while True:
