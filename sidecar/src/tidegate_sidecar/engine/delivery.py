@@ -134,7 +134,8 @@ class Delivery:
 
     async def idle(self) -> None:
         """Wait until nothing is left to deliver, stalled streams and replays aside."""
-        if self._passes or self._late:
+        # Again after each: a socket may have drained before the waiting task runs.
+        while self._passes or self._late:
             waiter = self._loop.create_future()
             self._idle_waiters.append(waiter)
             await waiter
