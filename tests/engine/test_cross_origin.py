@@ -119,6 +119,8 @@ def test_a_refusal_is_readable(
     async def main() -> None:
         async with serving(LISTED, FEW, way=way) as served:
             await served.stream("/sse/subscribe/full")
+            bounced = await served.get("/sse/subscribe/full")
+            await until(lambda: bounced.ended)  # its stream has been written to, and answers
             client = await served.get(target, method=method, headers=FROM_SHOP + headers)
             await until(lambda: client.ended)
             assert client.status == status

@@ -191,7 +191,7 @@ def test_where_the_store_is_out_of_reach_it_is_bounced(door: Door) -> None:
 def test_a_pod_that_takes_nobody_looks_nothing_up(door: Door) -> None:
     for way in ("takeover", "asgi"):
         assert isinstance(ask(door, NAMED, POD._replace(refusing="drain"), way=way), Bounce)
-        many = POD._replace(streams_of=lambda _: 9)
+        many = POD._replace(streams_of=lambda _: 9, liveness_of=lambda _: Liveness(9, 0))
         assert isinstance(ask(door, NAMED, many, way=way), Refuse)
 
 

@@ -41,15 +41,6 @@ LATE_BYTES = 64 * 1024
 LATE_EVENTS = 512
 """The same in events."""
 
-PATIENCE_S = 0.25
-"""A stalled stream that has taken nothing for this long is not waited for. TCP's own timers
-(delayed acknowledgement, persist) may be silent for 0.2 s while a client reads."""
-
-READERS_S = 1.0
-"""The longest that the log waits for streams that read, at a time."""
-
-_POLL_S = 0.005
-
 REPLAY_BURST_S = 0.25
 """How much of a second's replay budget may be spent at once."""
 
@@ -117,21 +108,6 @@ class Delivery:
         if stream.phase is Phase.OPEN:
             self.late(stream)
 
-    async def wait_for_readers(self, start: int, floor: int) -> None:
-        """Wait for streams that would lack something below `floor` and are reading.
-
-        Those are streams that had everything up to `start` and have taken bytes within
-        `PATIENCE_S`. What a client misses because it does not read is its own gap; that others
-        wait for it is bounded by `PATIENCE_S` for each stall, and by `READERS_S` altogether.
-        """
-        end = self._clock() + READERS_S
-        while (now := self._clock()) < end:
-            lacking = (s for s in self.backlog if start <= s.cursor < floor)
-            if not any(self.backlog.stalled_s(s, now) < PATIENCE_S for s in lacking):
-                return
-            await asyncio.sleep(_POLL_S)
-            await self.idle()
-
     def newcomer(self, stream: Stream, now: float) -> bytes:
         """What a new `stream` gets with its first bytes; the rest follows at replay speed."""
         if stream.cursor >= self._log.head:
@@ -158,7 +134,8 @@ class Delivery:
 
     async def idle(self) -> None:
         """Wait until nothing is left to deliver, stalled streams and replays aside."""
-        if self._passes or self._late:
+        # Again after each: a socket may have drained before the waiting task runs.
+        while self._passes or self._late:
             waiter = self._loop.create_future()
             self._idle_waiters.append(waiter)
             await waiter

@@ -81,7 +81,7 @@ class Engine:
             cut=self._closer.cut,
             chores=self._chores,
         )
-        self.reader = LogReader(log, self._registry, self._delivery, self._counters)
+        self.reader = LogReader(log, self._registry, self._delivery, self._counters, clock)
         self.admission = Admission(
             streams,
             limits,

@@ -5,6 +5,7 @@ Nothing is written to a stream here; `Delivery` does that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from tidegate.contract.errors import CallerError
@@ -16,17 +17,32 @@ from tidegate_sidecar.engine.delivery import LATE_BYTES, LATE_EVENTS, Delivery
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import final_cursor
 
+PATIENCE_S = 0.25
+"""A stalled stream that has taken nothing for this long is not waited for. TCP's own timers
+(delayed acknowledgement, persist) may be silent for 0.2 s while a client reads."""
+
+READERS_S = 1.0
+"""The longest that the log waits for streams that read, at a time."""
+
+_POLL_S = 0.005
+
 
 class LogReader:
     """Implements the backplane's `Reader`. `is_filled` once the ring holds what was asked for."""
 
     def __init__(
-        self, log: EventLog, registry: Registry, delivery: Delivery, counters: Counters
+        self,
+        log: EventLog,
+        registry: Registry,
+        delivery: Delivery,
+        counters: Counters,
+        clock: Callable[[], float],
     ) -> None:
         self._log = log
         self._registry = registry
         self._delivery = delivery
         self._counters = counters
+        self._clock = clock
         self._on_filled: list[Callable[[], None]] = []
         self.is_filled = False
 
@@ -82,7 +98,7 @@ class LogReader:
                 await self.caught_up()
                 if len(self._delivery.backlog):
                     floor = log.floor_after(most_events, most_bytes)
-                    await self._delivery.wait_for_readers(start, floor)
+                    await self._wait_for_readers(start, floor)
                 count = size = 0
             before = log.head
             self.append(entry)
@@ -96,6 +112,22 @@ class LogReader:
         Streams with a full socket and replays are not waited for.
         """
         await self._delivery.idle()
+
+    async def _wait_for_readers(self, start: int, floor: int) -> None:
+        """Wait for streams that would lack something below `floor` and are reading.
+
+        Those are streams that had everything up to `start` and have taken bytes within
+        `PATIENCE_S`. What a client misses because it does not read is its own gap; that others
+        wait for it is bounded by `PATIENCE_S` for each stall, and by `READERS_S` altogether.
+        """
+        backlog = self._delivery.backlog
+        end = self._clock() + READERS_S
+        while (now := self._clock()) < end:
+            lacking = (s for s in backlog if start <= s.cursor < floor)
+            if not any(backlog.stalled_s(s, now) < PATIENCE_S for s in lacking):
+                return
+            await asyncio.sleep(_POLL_S)
+            await self.caught_up()
 
     def reset(self, epoch: str, position: int, lives: Lives | None = None) -> None:
         """Go on at `position` of `epoch`; a stream that has not all of it up to there gets a `gap`.

@@ -87,7 +87,11 @@ class Reading:
     async def run(self, reader: Reader) -> None:
         """Read until cancelled."""
         self._reader = reader
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        # Before Python 3.12 `wait_for`, which nats-py uses, returns a result that comes at the same
+        # moment as the cancellation, and the cancellation is lost (python/cpython#86296).
+        while not task.cancelling():
             try:
                 await self._check()
             except (NatsError, OSError) as error:
