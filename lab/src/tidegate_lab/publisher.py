@@ -23,6 +23,7 @@ from tidegate_lab.broker import LOOPBACK
 TIMEOUT_S = 2.0
 RETRY_S = 0.05
 GIVE_UP_S = 20.0
+FINISH_S = 1.0
 EVENT_BYTES = 100
 
 
@@ -43,7 +44,7 @@ class Publisher:
         self._in_flight: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Publish until cancelled; what is in flight then is given up."""
+        """Publish until cancelled; what is in flight then gets `FINISH_S`."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         number = 0
@@ -58,6 +59,9 @@ class Publisher:
                     number += 1
                     await asyncio.sleep(started_s + number / self._rate_per_s - loop.time())
             finally:
+                # A connect that is cancelled at the wrong moment leaves its socket open.
+                if self._in_flight:
+                    await asyncio.wait(self._in_flight, timeout=FINISH_S)
                 for task in self._in_flight:
                     task.cancel()
                 await asyncio.gather(*self._in_flight, return_exceptions=True)
