@@ -263,7 +263,7 @@ def test_uninstall_opens_every_pod_before_and_after_the_operator_goes() -> None:
     for found in hooks:
         assert found["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete,post-delete"
     job = rendered.one("Job", "tidegate-readmit")["spec"]["template"]["spec"]
-    assert job["containers"][0]["command"][-2:] == ["tidegate_operator", "readmit"]
+    assert job["containers"][0]["command"][-2:] == ["tidegate", "readmit"]
     assert rules(rendered.one("ClusterRole", "tidegate-readmit")) == {
         ("", "pods", "list"),
         ("", "pods", "patch"),
