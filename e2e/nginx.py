@@ -60,7 +60,7 @@ def require(environment: dict[str, str]) -> str:
 
 
 async def in_front(process_group: ProcessGroup, endpoint: Endpoint, nginx: str) -> Endpoint:
-    """Start one that forwards to `endpoint`; it ends with the process_group."""
+    """Start one that forwards to `endpoint`; it ends with the process group."""
     port = free_port()
     folder = process_group.directory / "nginx"
     folder.mkdir()

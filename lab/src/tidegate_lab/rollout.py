@@ -144,7 +144,7 @@ async def measure(
     """Run one rollout and score it; raises `LabError` when the lab itself fails.
 
     `show` is called ten times a second with how things stand. `start_load` starts other clients
-    than the lab's own, from the process_group and a name for their processes.
+    than the lab's own, from the process group and a name for their processes.
     """
     start_load = start_load or partial(_start_own_load, settings)
     async with _stage(process_group, broker_url, settings, show, start_load) as stage:

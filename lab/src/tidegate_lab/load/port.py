@@ -36,4 +36,4 @@ class Load(Protocol):
 
 
 StartLoad = Callable[[ProcessGroup, str], Awaitable[Load]]
-"""Starts clients in the process_group, under a name; none is connected yet."""
+"""Starts clients in the process group, under a name; none is connected yet."""

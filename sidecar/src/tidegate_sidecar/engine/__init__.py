@@ -5,7 +5,7 @@ Two ideas carry it. **A stream leaves ASGI at the door**: an HTTP protocol given
 the pure `tidegate.stream.door`, writes head and first bytes in one write and hands the transport
 to a slim `Stream`, so that no task, no queue and no request object lives as long as the stream.
 Whatever cannot be taken over goes the ordinary way through ``engine.asgi_app``, by the same
-decision. **One log, a cursor per stream, and a sweep**: reading only appends; the sweep visits
+decision. **One log, a cursor per stream, delivery in passes**: reading only appends; a pass visits
 streams in slices and writes to each, in one piece that all at the same cursor share, everything
 it lacks. The busier the pod, the more events per write.
 
@@ -37,7 +37,9 @@ registry          the open streams, by kind and age, by client, by audience
 answers           the door's decisions as bytes
 request_headers   a head as a `StreamRequest`
 stream, phase     one stream's state, and the table of its life
-counters, header_timeouts, listener, settings
+counters          the totals for `/metrics`
+header_timeouts   the time a connection may take to send its request head
+listener          socket options of the public port
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sweep: gives every stream what it lacks, in slices, so that the loop stays responsive.
+"""Delivery: writes to every stream what it lacks, in slices, so that the loop stays responsive.
 
 Streams are served in three ways. A **pass** goes over the live streams of an audience that has
 news: all at the same cursor get the same piece, so a visit costs a comparison and a write. The

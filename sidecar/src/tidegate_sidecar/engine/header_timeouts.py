@@ -1,4 +1,4 @@
-"""How long a connection may take to send its request head: a bound against slow header_timeouts."""
+"""How long a connection may take to send its request head: a bound against clients that send it slowly."""
 
 from __future__ import annotations
 
