@@ -1,4 +1,4 @@
-"""How long a connection may take to send its request head: a bound against clients that send it slowly."""
+"""The time a connection may take to send its request head: a bound against slow clients."""
 
 from __future__ import annotations
 
