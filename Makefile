@@ -14,7 +14,7 @@ ARGS ?=
 WITH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format generate goals e2e e2e-all bench build clean
+.PHONY: help install demo test check lint format generate goals e2e e2e-all bench mutants build clean
 
 help: ## show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ generate: $(STAMP) ## write what is made from declarations: docs, chart, manifes
 bench: $(STAMP) ## the engine's smoke benchmark
 	@$(BIN)/python -m bench $(ARGS)
 
+mutants: $(STAMP) ## change the core and count the changes that its tests miss (an hour; ARGS="drain --sample 60")
+	@$(BIN)/python -m bench.mutants $(ARGS)
+
 goals: $(STAMP) $(NODE_MODULES) ## rollouts on this machine meet their goals, and each of them can fail
 	@$(BIN)/python -m pytest e2e -m "not e2e" $(ARGS)
 
@@ -91,5 +94,5 @@ build: $(STAMP) ## wheel and sdist into dist/
 	$(UV) build
 
 clean: ## remove what make has made
-	rm -rf .venv dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv dist reports .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/runtimes/node_modules $(TYPESCRIPT)/dist $(TYPESCRIPT)/build
