@@ -24,13 +24,21 @@ WORK = ROOT / ".mutants"
 ROOMS = ("drain", "rollout", "score", "stream", "wire", "injection")
 GOAL_SHARE = 0.9
 SURVIVED, NO_TEST = 0, 33  # mutmut's exit codes
+EXAMPLES = """
+
+# A mutant runs the same few examples as the last one: nothing is killed or survives by chance.
+settings.register_profile(
+    "mutants", settings.get_profile("any-machine"), max_examples=15, derandomize=True, database=None
+)
+settings.load_profile("mutants")
+"""
 PROJECT = """\
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["src/tidegate/{room}/*"]
 do_not_mutate_patterns = ['^\\s*raise\\b']
 also_copy = ["charts", "process", "sidecar", "operator"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-seed=0"]
+pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = ["tests/{room}"]
 process_isolation = "fork"
 
@@ -77,7 +85,8 @@ def prepare(room: str) -> Path:
     shutil.copytree(ROOT / "core/src/tidegate", folder / "src/tidegate")
     for name in ("kit", "vectors", room):
         shutil.copytree(ROOT / "tests" / name, folder / "tests" / name)
-    shutil.copy(ROOT / "tests/conftest.py", folder / "tests/conftest.py")
+    conftest = (ROOT / "tests/conftest.py").read_text()
+    (folder / "tests/conftest.py").write_text(conftest + EXAMPLES)
     (folder / "pyproject.toml").write_text(PROJECT.format(room=room))
     return folder
 
