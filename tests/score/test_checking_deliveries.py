@@ -38,5 +38,9 @@ def test_lost_and_repeated_are_counted_apart() -> None:
 
 
 def test_counts_of_clients_add_up() -> None:
-    one = Deliveries(received=3, expected=4, lost=1, duplicated=0)
-    assert one + one == Deliveries(6, 8, 2, 0)
+    one, other = Deliveries(3, 4, 1, 5), Deliveries(30, 40, 10, 50)
+    assert one + other == Deliveries(33, 44, 11, 55)
+
+
+def test_a_client_or_topic_without_events_of_its_own_expects_those_for_everyone() -> None:
+    assert ledger((1, EVERYONE, 1.0)).expected("new", ["quiet"], after=0) == {1}

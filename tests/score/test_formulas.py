@@ -57,6 +57,7 @@ def test_the_last_old_pod_is_empty_when_its_last_stream_ends() -> None:
     ]
     assert last_empty_s(changes, {"old"}) == 6
     assert last_empty_s(changes[:4], {"old"}) is None
+    assert last_empty_s(changes, {"other"}) is None
     assert counts_at_end(changes) == {"old": 0, "new": 0}
 
 

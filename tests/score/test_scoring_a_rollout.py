@@ -81,6 +81,23 @@ def test_what_was_not_checked_is_null_and_not_zero() -> None:
     assert score(replace(SEEN, offline_s=[])).offline_p50_ms is None
 
 
+def test_a_latency_is_added_to_a_calm_one_or_unknown() -> None:
+    assert score(replace(SEEN, calm_latency_p99_s=None)).added_latency_p99_ms is None
+    assert score(replace(SEEN, rollout_latency_p99_s=None)).added_latency_p99_ms is None
+
+
+def test_counts_are_passed_on_each_under_its_name() -> None:
+    counts = {
+        "bounced": 1,
+        "cut_without_goodbye": 2,
+        "failed_connects": 3,
+        "non_200": 4,
+        "clients_dead": 5,
+    }
+    card = score(replace(SEEN, **counts))
+    assert {name: getattr(card, name) for name in counts} == counts
+
+
 def test_an_old_pod_that_keeps_a_stream_leaves_the_rollout_unfinished() -> None:
     changes = [*SEEN.stream_changes, StreamChange(50.0, "old-1", 1)]
     card = score(replace(SEEN, stream_changes=changes))
@@ -124,7 +141,7 @@ def test_a_good_run_misses_nothing(goals: tuple[Goal, ...]) -> None:
 def test_each_goal_can_be_missed(goal: Goal) -> None:
     off = goal.bound + (-0.01 if goal.comparison == ">=" else 0.01)
     (miss,) = judge(Scorecard.from_json({**GOOD.to_json(), goal.key: off}), DEMO_GOALS)
-    assert miss.goal is goal
+    assert (miss.goal, miss.figure) == (goal, off)
     (unmeasured,) = judge(Scorecard.from_json({**GOOD.to_json(), goal.key: None}), DEMO_GOALS)
     assert str(unmeasured).endswith("not measured")
 
@@ -138,4 +155,5 @@ def test_without_stock_the_goals_that_need_it_are_left_out() -> None:
 def test_a_stock_run_that_hurt_nobody_proves_nothing() -> None:
     assert unfairness([run("stock", Scorecard(peak_over_budget=4.0))]) is None
     assert unfairness([run("stock", Scorecard(peak_over_budget=3.9))]) is not None
+    assert "unknown" in str(unfairness([run("stock", Scorecard())]))
     assert unfairness([run("tidegate", Scorecard(peak_over_budget=1.0))]) is None

@@ -182,7 +182,7 @@ class Drain:
             return self._stopping()
         order = self._order(now)
         if self.state == "ready":
-            return None if order is None else self._ordered(order, streams)
+            return None if order is None else self._ordered(order)
         if self.state != "draining":
             return None
         if self.settings.mode == "fixed":
@@ -194,7 +194,7 @@ class Drain:
         self._last_call = self._last_call or now >= self._last_call_at(streams)
         if self._last_call and not self._in_time(order, streams):
             return self._even("last_call", self._last_call_at(streams), self._window_end())
-        return None if order.plan.kind == "wait" else self._ordered(order, streams)
+        return None if order.plan.kind == "wait" else self._ordered(order)
 
     def _order(self, now: float) -> Order | None:
         order = self.orders.order
@@ -202,7 +202,7 @@ class Drain:
             return None
         return order if order.plan.kind in PLANS_HEEDED[self.state] else None
 
-    def _ordered(self, order: Order, streams: int) -> Schedule | None:
+    def _ordered(self, order: Order) -> Schedule | None:
         name = f"order {order.seq}"
         limit = self.orders.left()
         if self._schedule is not None and self._schedule.name == name:
