@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from drain.pods import VirtualPod, drain_plan
+from drain.pods import VirtualPod, drain_plan, peak_1s
 
 from tidegate.contract.report import Plan
 from tidegate.contract.sidecar import DrainSettings, StreamSettings
@@ -96,3 +96,14 @@ def test_a_plan_that_leaves_streams_over_is_completed_by_the_last_call(plan: Pla
     assert len(pod.gone) == (plan.count or 0)
     pod.run_until(60)
     assert pod.streams == 0
+
+
+def test_a_deadline_that_comes_nearer_during_the_last_call_is_kept() -> None:
+    pod = VirtualPod(DrainSettings(grace_s=65, reserve_s=5), 100, operator=True)
+    pod.drain.prestop(pod.now)
+    pod.answer(1, Plan("wait", valid_for_s=1e6))
+    pod.run_until(56)
+    pod.answer(2, Plan("wait", deadline_in_s=2.0, valid_for_s=1e6))
+    pod.run_until(58)
+    assert pod.streams == 0
+    assert peak_1s(pod.times) <= 41

@@ -31,7 +31,7 @@ def test_a_plan_replaces_the_slots_outright() -> None:
     pod.answer(1, drain_plan(50, start_in_s=0.5))
     pod.run_until(10)
     assert pod.times == pytest.approx([0.8 + i / 50 for i in range(100)], abs=1e-4)
-    assert {retry for _, retry, _ in pod.gone} == {1000}
+    assert {(retry, reason) for _, retry, reason in pod.gone} == {(1000, "drain")}
 
 
 @given(

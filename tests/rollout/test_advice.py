@@ -34,6 +34,8 @@ def reporting(**changes: Any) -> tuple[Pod, ...]:
         ({"replicas": 40, "max_unavailable": 11}, ["ManyUnavailable"]),
         ({"min_ready_s": 0.0}, ["NoMinReadySeconds"]),
         ({"min_ready_s": 0.0, "replicas": 1}, []),
+        ({"min_ready_s": 0.0, "replicas": 2}, ["NoMinReadySeconds"]),
+        ({"min_ready_s": 1.0, "grace_s": 4.0}, []),
         ({"min_ready_s": 0.0, "max_surge": 0, "max_unavailable": 1, "can_surge": False}, []),
         ({"grace_s": 4.0}, []),
         ({"grace_s": 3.0}, ["GraceTooShort"]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.rollout.rebalance import band, donors
+from tidegate.rollout.rebalance import band, donors, excess, receivers
 
 LOADS = st.lists(st.integers(0, 400), min_size=2, max_size=12)
 
@@ -45,3 +45,20 @@ def test_nobody_gives_below_the_target_and_everybody_ends_near_it(loads: list[in
     assert all(n <= target + near + 1.0 for n in after.values())
     lacking = sum(max(0.0, target - near - n) for n in loads)
     assert sum(given_away.values()) >= lacking - len(loads)
+
+
+@pytest.mark.parametrize(
+    ("target", "disturbed", "streams"),
+    [(0.0, True, 4.0), (10.0, True, 4.0), (100.0, True, 5.0), (10_000.0, True, 300.0),
+     (100.0, False, 40.0), (1.0, False, 4.0)],
+)  # fmt: skip
+def test_a_band_is_as_wide_as_chance_and_never_less_than_a_few_streams(
+    target: float, disturbed: bool, streams: float
+) -> None:
+    assert band(target, disturbed=disturbed) == streams
+
+
+def test_the_excess_is_the_largest_distance_either_way() -> None:
+    assert excess([100.0, 90.0, 105.0], 100.0) == 10.0
+    assert excess([], 100.0) == 0.0
+    assert receivers({"a": 99.0, "b": 100.0, "c": 101.0}, 100.0) == ["a"]

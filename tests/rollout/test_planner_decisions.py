@@ -92,7 +92,10 @@ def test_a_near_deadline_does_not_wait_for_anything() -> None:
     assert sent is not None
     assert sent.kind == "drain"
     assert sent.rate_per_s == pytest.approx(100.0)
-    assert [a.reason for a in decision.actions if isinstance(a, Note)] == ["BudgetExceeded"]
+    notes = [(a.reason, a.warning) for a in decision.actions if isinstance(a, Note)]
+    assert notes == [("BudgetExceeded", True)]
+    again = plan(world, POLICY, 1.1, decision.memory)
+    assert not [a for a in again.actions if isinstance(a, Note)]
 
 
 def test_the_earliest_deadline_is_served_first_and_the_next_one_starts_where_it_ends() -> None:
@@ -274,3 +277,22 @@ def test_what_a_dead_node_leaves_behind_holds_up_nothing(left_behind: dict[str, 
 def test_an_unready_pod_whose_sidecar_speaks_keeps_its_streams() -> None:
     world = fleet(pod("a", 100), pod("b", 100), pod("c", 100, ready=False))
     assert kinds(after_looks(world, 20.0)) == {}
+
+
+@pytest.mark.parametrize(("age_s", "kind"), [(0.3, "wait"), (0.6, "drain")])
+def test_a_pod_deleted_while_it_was_open_drains_when_its_endpoint_has_left(
+    age_s: float, kind: str
+) -> None:
+    """Its drain began half a second before its report."""
+    seen = report("b", 50, "draining", drain_started_s=0.5, deadline_in_s=40.0)
+    leaving = draining("b", 50, admitted=True, report=seen, report_age_s=age_s)
+    world = fleet(leaving, pod("n", 0), pod("m", 0), replicas=2)
+    assert kinds(plan(world, POLICY, 1.0, Memory())) == {"b": kind}
+
+
+def test_labels_that_do_not_show_yet_are_written_again_after_an_interval() -> None:
+    world = fleet(pod("a", 100, "old"), pod("n", 0), replicas=2)
+    first = plan(world, POLICY, 1.0, Memory())
+    early = plan(world, POLICY, 0.9 + POLICY.flip_interval_s, first.memory)
+    due = plan(world, POLICY, 1.0 + POLICY.flip_interval_s, first.memory)
+    assert (admits(first), admits(early), admits(due)) == ({"a": False}, {}, {"a": False})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tidegate.rollout.steering import TAIL_FLOOR, Candidate, Outlook, steer
+from tidegate.rollout.steering import TAIL_FLOOR, Candidate, Outlook, horizon_s, steer
 
 
 def candidates(*loads: float) -> list[Candidate]:
@@ -51,3 +53,21 @@ def test_a_set_that_is_nearly_as_good_is_kept() -> None:
 def test_a_small_fleet_has_as_much_slack_as_chance_asks_for() -> None:
     assert outlook(0, None, target=100.0).ceiling == pytest.approx(103.0)
     assert outlook(0, None, target=10_000.0).ceiling == pytest.approx(10_050.0)
+
+
+def test_what_is_about_to_arrive_is_in_the_air_or_let_go_soon_enough() -> None:
+    """At 40 a second, and 0.75 s of the two seconds ahead are spent in the air."""
+    assert [outlook(30, left).need for left in (None, 200.0, 10.0)] == [80.0, 80.0, 40.0]
+    assert horizon_s(1.2, 1.1) == pytest.approx(2.154)
+    assert replace(outlook(0, None), retry_s=5.0).ordering_s == 0.1
+
+
+@pytest.mark.parametrize(("load", "rate_per_s"), [(60.0, 30.4), (90.0, 12.0), (47.0, 40.0)])
+def test_the_drain_slows_to_what_has_room(load: float, rate_per_s: float) -> None:
+    """Up to a ceiling of 103, less the five in the air, over 1.25 s."""
+    steering = steer(candidates(load), frozenset(), outlook(5, 200))
+    assert steering.rate_per_s == pytest.approx(rate_per_s)
+
+
+def test_an_overfull_pod_is_closed_for_one_that_has_room() -> None:
+    assert steer(candidates(0, 120), frozenset({"pod-1"}), outlook(4, 20)).open == {"pod-0"}

@@ -106,6 +106,7 @@ def test_goodbye_tells_when_to_come_back_twice() -> None:
     retry, event = Decoder().feed(encode_shutdown(Shutdown("drain", 750, 0), "e-3"))
     assert retry == Retry(750)
     assert isinstance(event, Event)
+    assert (event.type, event.id) == ("shutdown", "e-3")
     assert json.loads(event.data) == {
         "reason": "drain",
         "reconnect_after_ms": 750,
@@ -123,3 +124,8 @@ def test_heartbeat_is_a_comment_that_dispatches_nothing() -> None:
     decoder.feed(b"id: 1\ndata: x\n\n")
     assert not [item for item in decoder.feed(HEARTBEAT) if isinstance(item, Event)]
     assert b"\n\n" not in HEARTBEAT
+
+
+def test_data_of_several_lines_keeps_its_id_type_and_retry() -> None:
+    encoded = encode_event("a\nb\r\nc", event="news", event_id="e-1", retry_ms=1500)
+    assert Decoder().feed(encoded) == [Retry(1500), Event("news", "a\nb\nc", "e-1")]

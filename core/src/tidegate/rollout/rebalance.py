@@ -46,7 +46,7 @@ def donors(loads: Mapping[str, float], target: float, in_air: float) -> dict[str
     near = band(target, disturbed=True) / 2
     over = sum(max(0.0, n - target - near) for n in loads.values())
     under = sum(max(0.0, target - near - n) for n in loads.values()) - in_air
-    level = max(target, _level([*loads.values()], max(over, under, 0.0)))
+    level = max(target, _level([*loads.values()], max(over, under)))
     given = {uid: float(math.floor(n - level)) for uid, n in loads.items()}
     return {uid: n for uid, n in given.items() if n >= 1.0}
 
