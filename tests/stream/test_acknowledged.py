@@ -33,7 +33,13 @@ from tidegate.wire.decode import Decoder, Event, Item
 
 NAMED = "/sse/subscribe/42?stream=orders"
 POD = PodView(
-    None, 1000, streams=1, arrivals=1, streams_of=lambda _: 0, liveness_of=lambda _: Liveness(0, 0)
+    0.0,
+    None,
+    1000,
+    streams=1,
+    arrivals=1,
+    streams_of=lambda _: 0,
+    liveness_of=lambda _: Liveness(0, 0),
 )
 GET = StreamRequest("GET", "1.1", b"/events", b"")
 

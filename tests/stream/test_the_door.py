@@ -14,13 +14,15 @@ from tidegate.stream.door import (
     Door,
     Liveness,
     PodView,
+    Recall,
     Refuse,
 )
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate.stream.requests import StreamRequest
-from tidegate.wire.decode import Decoder, Event, Item
+from tidegate.stream.requests import Recalled, StreamRequest
+from tidegate.wire.decode import Decoder, Event, Item, Retry
 
 POD = PodView(
+    0.0,
     None,
     1000,
     streams=3000,
@@ -250,3 +252,79 @@ def test_only_streams_that_are_still_read_count_against_the_limit(
     assert isinstance(decision, kind)
     if isinstance(decision, Bounce):
         assert decision.reason == "overloaded"
+
+
+def test_a_door_with_a_rate_lets_it_in_and_names_the_others_their_slots(log: EventLog) -> None:
+    door = Door(StreamSettings(), Limits(max_new_streams_per_s=10), log, pod_name="web-1")
+    assert isinstance(ask(door, "/events"), Accept)
+    bounces = [ask(door, "/events") for _ in range(20)]
+    assert {reason_of(bounce) for bounce in bounces} == {"overloaded"}
+    slots_ms = [retry_of(bounce) for bounce in bounces]
+    assert slots_ms == list(range(100, 2100, 100))
+    for slot_ms in slots_ms:
+        at_its_slot = POD._replace(now=slot_ms / 1000)
+        assert isinstance(ask(door, "/events", at_its_slot), Accept)
+        assert isinstance(ask(door, "/events", at_its_slot), Bounce)
+
+
+def test_without_a_limit_a_door_lets_any_number_in(door: Door) -> None:
+    assert all(isinstance(ask(door, "/events"), Accept) for _ in range(3000))
+
+
+def test_refused_and_asked_for_headers_only_take_no_place(log: EventLog) -> None:
+    limits = Limits(max_new_streams_per_s=10)
+    door = Door(StreamSettings(), limits, log, pod_name="web-1")
+    for _ in range(20):
+        assert isinstance(ask(door, "/events", method="HEAD"), Accept)
+        assert isinstance(ask(door, "/events?topic="), Refuse)
+        assert isinstance(ask(door, "/events", POD._replace(refusing="drain")), Bounce)
+    assert isinstance(ask(door, "/events"), Accept)
+    bounced = ask(door, "/events", method="HEAD")
+    assert isinstance(bounced, Bounce)
+    assert bounced.headers_only
+    assert isinstance(ask(door, "/events?topic="), Refuse), "a caller's mistake is one in any state"
+
+
+def test_a_recalled_stream_takes_one_place(log: EventLog) -> None:
+    door = Door(StreamSettings(), Limits(max_new_streams_per_s=1), log, pod_name="web-1")
+    recall = ask(door, "/sse/subscribe/42?stream=orders")
+    assert isinstance(recall, Recall)
+    answered = recall.answered(Recalled(None, reached=True))
+    assert isinstance(door.decide(answered, POD, "asgi"), Accept)
+    assert isinstance(ask(door, "/sse/subscribe/42?stream=orders"), Bounce), "nothing looked up"
+
+
+@pytest.mark.parametrize("state", ["full", "drain", "stopping", "starting"])
+def test_the_clients_of_a_pod_that_takes_none_are_sent_away_one_by_one(
+    log: EventLog, state: Any
+) -> None:
+    limits = Limits(max_streams=1)
+    door = Door(StreamSettings(accept_rate_per_s=50), limits, log, pod_name="web-1")
+    pod = POD if state == "full" else POD._replace(refusing=state, streams=0)
+    slots_ms = [retry_of(ask(door, "/events", pod)) for _ in range(100)]
+    assert slots_ms == list(range(1000, 3000, 20))
+    # A second later the first of them are back; a client that comes then queues behind the rest.
+    assert retry_of(ask(door, "/events", pod._replace(now=1.0))) == 2000
+
+
+def test_where_no_retry_is_sent_a_bounce_names_none(log: EventLog) -> None:
+    door = Door(StreamSettings(), Limits(max_new_streams_per_s=1), log, pod_name="web-1")
+    silent = POD._replace(bounce_retry_ms=0)
+    ask(door, "/events", silent)
+    bounced = ask(door, "/events", silent)
+    assert isinstance(bounced, Bounce)
+    assert b"retry:" not in bounced.body
+
+
+def retry_of(decision: Decision) -> int:
+    assert isinstance(decision, Bounce)
+    retry, shutdown = Decoder().feed(decision.body)
+    assert isinstance(retry, Retry)
+    assert isinstance(shutdown, Event)
+    assert json.loads(shutdown.data)["reconnect_after_ms"] == retry.ms
+    return retry.ms
+
+
+def reason_of(decision: Decision) -> str:
+    assert isinstance(decision, Bounce)
+    return decision.reason

@@ -19,7 +19,7 @@ class Gate:
     """How the pod takes new streams now; the drain sets it, admission reads it at each request.
 
     `refusing` is why they are bounced (200 + `retry:` + `shutdown` + end), ``None`` while they are
-    accepted; `bounce_retry_ms` the `retry:` of a bounce (0: none is sent). `closing`: every
+    accepted; `bounce_retry_ms` the least `retry:` of a bounce (0: none is sent). `closing`: every
     ordinary HTTP answer carries ``Connection: close`` (draining, un-admitted).
     """
 

@@ -320,12 +320,19 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds: beyond `max_streams` a bounce, beyond the others a 4xx."""
+    """Bounds: beyond `max_streams` and `max_new_streams_per_s` a bounce, else a 4xx."""
 
     max_streams: int = setting(
         "20000",
         integer(1, 10_000_000, "streams"),
         "Streams per pod; the next is sent to another pod. About 3 kB and one descriptor each.",
+        annotation=True,
+    )
+    max_new_streams_per_s: float | None = setting(
+        "",
+        or_empty(number(1, 1_000_000, "streams a second"), "no limit"),
+        "New streams a second per pod; each of the others is sent away until its slot in a queue. "
+        "For what is slower than the pod itself: sending a client away costs it as much CPU.",
         annotation=True,
     )
     max_streams_per_client: int = setting(

@@ -6,7 +6,8 @@ runs as an ordinary ASGI response. Both ask this function, so that they cannot d
 
 * a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
-  gives up on any other status (WHATWG 9.2.3, "fail the connection");
+  gives up on any other status (WHATWG 9.2.3, "fail the connection"). Its `retry:` is a slot in the
+  queue of those that come back (`tidegate.stream.queue`);
 * a stream that a client has named and that brings no cursor goes on from what was acknowledged:
   that must be looked up, so the caller must *recall* it first;
 * otherwise the stream is **accepted**, with its first bytes and the position it starts at.
@@ -24,6 +25,7 @@ from tidegate.contract.errors import CallerError
 from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.contract.stream_events import Gap, Shutdown, ShutdownReason
 from tidegate.stream.log import EventLog
+from tidegate.stream.queue import LEAST_WAIT_S, AcceptQueue, new_streams_per_s
 from tidegate.stream.requests import (
     Recalled,
     RequestReader,
@@ -70,12 +72,14 @@ class Liveness(NamedTuple):
 
 
 class PodView(NamedTuple):
-    """The pod at this moment: why it refuses (``None``: it does not), and what it holds.
+    """The pod at the moment `now`: why it refuses (``None``: it does not), and what it holds.
 
-    `arrivals` numbers the newcomer; `streams_of` counts the open streams of a client, and
-    `liveness_of` looks at each of them.
+    `now` is in seconds of a clock that only grows. `bounce_retry_ms` is the least `retry:` of a
+    bounce (0: none is sent). `arrivals` numbers the newcomer; `streams_of` counts the open streams
+    of a client, and `liveness_of` looks at each of them.
     """
 
+    now: float
     refusing: ShutdownReason | None
     bounce_retry_ms: int
     streams: int
@@ -164,7 +168,8 @@ Decision = Accept | Bounce | Refuse | Defer | Recall
 class Door:
     """Decides on stream requests for one pod.
 
-    `log` is only read. `pod_name` and the heartbeat are announced in `connected`.
+    `log` is only read. `pod_name` and the heartbeat are announced in `connected`. The only state
+    is the queue: an accepted GET takes a place, a bounced one a slot.
     """
 
     def __init__(
@@ -175,6 +180,8 @@ class Door:
         self._limits = limits
         self._reader = RequestReader(limits.max_topics_per_stream)
         self._connected = ConnectedEncoder(pod_name, round(streams.heartbeat_s * 1000))
+        self._limited = limits.max_new_streams_per_s is not None
+        self._queue = AcceptQueue(new_streams_per_s(streams, limits))
 
     def decide(self, request: StreamRequest, pod: PodView, way: Way) -> Decision:
         """Decide on one request; `way` is how it would be served if accepted."""
@@ -189,11 +196,13 @@ class Door:
             wanted = self._reader.read(request)
             headers_only = request.method == "HEAD"
             if (bounced := self._pod_refuses(pod)) is not None:
-                return _bounce(bounced, pod.bounce_retry_ms, headers_only)
+                return self._bounce(bounced, pod, headers_only)
             if self._may_be_at_limit(wanted, pod):
-                return _bounce("overloaded", pod.bounce_retry_ms, headers_only)
+                return self._bounce("overloaded", pod, headers_only)
         except CallerError as error:
             return Refuse(error)
+        if self._limited and not self._queue.has_room(pod.now):
+            return self._bounce("overloaded", pod, headers_only, least_s=LEAST_WAIT_S)
         named = wanted.key is not None and wanted.last_event_id is None
         ahead = is_ahead(parse_cursor(wanted.last_event_id), self._log)
         if headers_only or not (named or ahead):
@@ -210,7 +219,7 @@ class Door:
         if recalled is None:
             return Recall(wanted.key if wanted.last_event_id is None else None, request)
         if not recalled.reached:
-            return _bounce("unavailable", pod.bounce_retry_ms, headers_only=False)
+            return self._bounce("unavailable", pod, headers_only=False)
         event_id = wanted.last_event_id or recalled.event_id
         return self._accept(wanted._replace(last_event_id=event_id), pod, False, recalled.newest)
 
@@ -256,17 +265,32 @@ class Door:
         )
         if start.gap is not None:
             first += encode_gap(start.gap)
+        if self._limited and not headers_only:
+            self._queue.take()
         return Accept(wanted, first, start.position, start.gap, retry.spread_ms, headers_only)
+
+    def _bounce(
+        self,
+        reason: ShutdownReason,
+        pod: PodView,
+        headers_only: bool,
+        least_s: float | None = None,
+    ) -> Bounce:
+        """Send the client away until its slot, `least_s` from now or more (``None``: the pod's).
+
+        A pod that does not take streams names slots as well, as its clients come back all the same,
+        to it or to another one. The answer to HEAD names none.
+        """
+        retry_ms = pod.bounce_retry_ms
+        if retry_ms and not headers_only:
+            retry_ms = self._queue.slot_ms(pod.now, retry_ms / 1000 if least_s is None else least_s)
+        goodbye = Shutdown(reason, reconnect_after_ms=retry_ms, deadline_ms=0)
+        return Bounce(encode_shutdown(goodbye, None), reason, headers_only)
 
 
 def headers_too_large(limit: int) -> CallerError:
     """The refusal of a request head above `limit` bytes (RFC 6585, 431)."""
     return CallerError("headers_too_large", f"at most {limit} bytes", "headers", status=431)
-
-
-def _bounce(reason: ShutdownReason, retry_ms: int, headers_only: bool) -> Bounce:
-    goodbye = Shutdown(reason, reconnect_after_ms=retry_ms, deadline_ms=0)
-    return Bounce(encode_shutdown(goodbye, None), reason, headers_only)
 
 
 def _unsafe(request: StreamRequest) -> DeferReason | None:

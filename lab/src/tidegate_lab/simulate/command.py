@@ -112,7 +112,7 @@ COMMAND = Command(
     description="Simulates one rolling update of a Deployment in virtual time: the production "
     "planner and drain, a kube-proxy that syncs late, clients that follow retry:. Exit status 1 "
     "when a tidegate run misses a goal. The goals are set for the defaults; a skewed start or "
-    "strays cost time and moves that no planner can save. With --crash a pod dies instead, and "
+    "strays cost time and moves that no planner can save. With --crash pods die instead, and "
     "what counts is when its clients are back.",
     epilog="examples: tidegate simulate --policy stock; tidegate simulate --skew 0.4 --json -; "
     "tidegate simulate --crash 2000 --accept-rate 400",

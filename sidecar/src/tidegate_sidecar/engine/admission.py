@@ -83,6 +83,7 @@ class Admission:
         """Ask the door and count its answer."""
         gate, registry = self.gate, self._registry
         pod = PodView(
+            now=self._clock(),
             refusing=gate.refusing,
             bounce_retry_ms=gate.bounce_retry_ms,
             streams=registry.open.count,

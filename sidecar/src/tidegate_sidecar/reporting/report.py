@@ -9,6 +9,7 @@ import tidegate
 from tidegate.contract.report import DEGRADED_BACKPLANE, MAX_PROBLEM_LENGTH, Report
 from tidegate.contract.sidecar import SidecarSettings
 from tidegate.drain.drain import Drain
+from tidegate.stream.queue import new_streams_per_s
 from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
@@ -88,7 +89,7 @@ class Pod:
             ended_total=ended,
             state=drain.state,
             plan_seq=drain.orders.seq,
-            rate_limit_per_s=self._settings.streams.accept_rate_per_s,
+            rate_limit_per_s=new_streams_per_s(self._settings.streams, self._settings.limits),
             version=tidegate.__version__,
             drain_started_s=None if started is None else max(0.0, now - started),
             deadline_in_s=None if deadline is None else max(0.0, deadline - now),
