@@ -218,6 +218,11 @@ class DrainSettings:
         annotation=True,
     )
 
+    @classmethod
+    def usual_reserve_s(cls, grace_s: float) -> float:
+        """The reserve of a pod that names none: at most half of its grace period."""
+        return min(cls().reserve_s, grace_s / 2)
+
     @property
     def window_s(self) -> float:
         """How long after preStop the hook ends at the latest."""

@@ -46,16 +46,13 @@ def ports(requested: RequestedSettings) -> list[tuple[str, int]]:
 
 
 def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, float]:
-    """Grace and reserve of the injected pod, in seconds.
-
-    Half of a grace period that is shorter than the usual reserve is kept for the application.
-    """
+    """Grace and reserve of the injected pod, in seconds."""
     asked = requested.text("grace-s")
     grace = int(asked) if asked else max(1, grace_s(pod))
     reserve = requested.text("reserve-s")
     if reserve:
         return grace, float(reserve)
-    return grace, min(DrainSettings().reserve_s, grace / 2)
+    return grace, DrainSettings.usual_reserve_s(grace)
 
 
 def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str]:

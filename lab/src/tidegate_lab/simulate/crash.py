@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tidegate.contract.errors import SettingsError
 from tidegate_lab.documents import STDOUT, write_json
+from tidegate_lab.options import check_range
 from tidegate_lab.simulate.crash_model import CrashOutcome, CrashSettings, simulate_crash
 
 _DEFAULT_RATE_PER_S = CrashSettings().accept_rate_per_s
@@ -34,11 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and print; 1 for a missed goal. Raises `SettingsError` for one out of bounds."""
-    if options.crash < 1:
-        raise SettingsError("--crash", f"is {options.crash}, must be at least 1")
-    if not options.accept_rate_per_s > 0:
-        rate = f"{options.accept_rate_per_s:g}"
-        raise SettingsError("--accept-rate", f"is {rate}, must be above 0")
+    check_range("--crash", options.crash, 1, 1_000_000)
+    check_range("--accept-rate", options.accept_rate_per_s, 1, 1_000_000)
+    check_range("--seed", options.seed, 0, 2**31)
     settings = CrashSettings(options.crash, options.accept_rate_per_s, options.seed)
     outcome = simulate_crash(settings)
     misses = outcome.missed() if settings.within_cap else []
