@@ -44,7 +44,7 @@ def test_a_file_that_cannot_be_written_is_found_before_the_run(
     tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="^--json: "):
+    with pytest.raises(SettingsError, match=r"^--json: "):
         started(f"--json={tmp_path / 'file' / 'under.json'}", "--pods=1", "--clients=1", *more)
     assert capsys.readouterr().out == ""
 
