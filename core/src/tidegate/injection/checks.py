@@ -63,7 +63,8 @@ def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str
     grace, reserve = drain_times(pod, requested)
     ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
     times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
-    return {**requested.settings(), **ports, **times}
+    # The kubelet probes the pod's address, and loopback is the default.
+    return {**requested.settings(), **ports, **times, "admin_host": requested.text("host")}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:
