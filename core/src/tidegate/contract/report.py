@@ -102,18 +102,9 @@ class Report:
             drain_started_s=f.optional_number("drain_started_s", most=MOST_AGE_S),
             deadline_in_s=f.optional_number("deadline_in_s", most=MOST_AGE_S),
             degraded=f.optional_text("degraded", most=64),
-            problem=_problem(f),
+            problem=f.optional_text("problem", most=MAX_PROBLEM_LENGTH),
             schema=schema,
         )
-
-
-def _problem(f: Fields) -> str | None:
-    if f.optional("problem") is None:
-        return None
-    text = f.text("problem")
-    if len(text) > MAX_PROBLEM_LENGTH:
-        raise DocumentError("report", "problem", f"must be at most {MAX_PROBLEM_LENGTH} characters")
-    return text
 
 
 @dataclass(frozen=True, slots=True)
