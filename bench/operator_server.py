@@ -134,6 +134,7 @@ async def serve() -> None:
         Identities(objects, lambda uid: True, time.monotonic),
         EventWriter(objects, "bench", time.time),
         time.time,
+        meters,
     )
     reconciler = Reconciler(cluster, book, time.monotonic, meters)
     store.on_change = reconciler.nudge

@@ -87,7 +87,7 @@ class TypeScriptCrowd:
         for one in self._progress:
             for pod, count in one.streams.items():
                 total.streams[pod] = total.streams.get(pod, 0) + count
-            for key in ("moves", "received", "cuts", "failed"):
+            for key in ("moves", "received", "cuts", "failed", "dead"):
                 setattr(total, key, getattr(total, key) + getattr(one, key))
             total.stirred_s = max(total.stirred_s, one.stirred_s)
             total.at_s = max(total.at_s, one.at_s)

@@ -20,7 +20,7 @@ from e2e.cluster.progress import Progress
 from e2e.cluster.provider import ClusterError
 from e2e.kubectl import Kubectl
 from e2e.rollouts.workload import Workload
-from tidegate.score.observe import CALM_S, QUIET_AT_MOST_S, QUIET_S, score
+from tidegate.score.observe import BACK_AT_MOST_S, CALM_S, is_over, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.door import SYNC_PERIOD_S, Endpoint, Forwarder, FrontDoor
 from tidegate_lab.load.driver import LoadDriver
@@ -100,18 +100,18 @@ class Stage:
         self.calm = Window(rested_s - CALM_S, rested_s)
 
     async def settle(self) -> None:
-        """Until nothing has moved for a while (`tidegate.score.observe`), counted from now on.
+        """Until every client is back and nothing has moved for a while, counted from now on.
 
         A pod on its way out is not at rest, even if its last stream has left it long ago.
         """
         over_s = time.monotonic()
 
-        def quiet() -> bool:
-            now = time.monotonic()
-            still = now - max(over_s, self.load.progress.stirred_s) >= QUIET_S
-            return still or now - over_s >= QUIET_AT_MOST_S
+        def settled() -> bool:
+            seen = self.load.progress
+            back = seen.connected + seen.dead >= self.audience.clients
+            return is_over(time.monotonic(), over_s, seen.stirred_s, all_back=back)
 
-        await self.until("settled", quiet, QUIET_AT_MOST_S + 5)
+        await self.until("settled", settled, BACK_AT_MOST_S + 5)
 
     async def finish(self, since_s: float) -> dict[str, Any]:
         """Check every event of every client; returns all that the clients saw."""

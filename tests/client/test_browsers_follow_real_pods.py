@@ -96,7 +96,7 @@ async def test_native_and_client_survive_a_drain_and_only_the_native_one_notices
         await page.evaluate("followWithClient()")
         await one.until_streams(2)
         door.target_port = two.listening["public"]
-        draining = asyncio.create_task(one.get("admin", "/drain/pod"))
+        draining = asyncio.create_task(one.drain())
         published = await publish(two, EVENTS, every_s=0.03)
         await draining
         ended = f"n => logs[n].at(-1) === '{published[-1]}'"

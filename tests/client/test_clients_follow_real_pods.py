@@ -129,7 +129,7 @@ async def test_a_drain_moves_every_client_once_and_nobody_notices(
         await until(lambda: _count(records, "connected") >= CLIENTS)
         start = len(records)
         door.target_port = two.listening["public"]
-        draining = asyncio.create_task(one.get("admin", "/drain/pod"))
+        draining = asyncio.create_task(one.drain())
         published = []
         for number in range(EVENTS):
             published.append((await two.publish(str(number), {"topics": ["a"]})).json()["id"])

@@ -72,6 +72,7 @@ def test_only_the_sidecar_gets_a_hook_and_it_shows_the_token(path: Path) -> None
     assert hook["path"] == "/drain/pod"
     assert str(hook["port"]) == variables["TIDEGATE_ADMIN_PORT"]
     assert hook["httpHeaders"] == [{"name": "X-Tidegate-Token", "value": TOKEN}]
+    assert variables["TIDEGATE_ADMIN_HOST"] in ("0.0.0.0", "::")
     assert variables["TIDEGATE_POD_TOKEN"] == TOKEN
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert str(sidecar[probe]["httpGet"]["port"]) == variables["TIDEGATE_ADMIN_PORT"]

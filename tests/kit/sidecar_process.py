@@ -93,6 +93,10 @@ class SidecarProcess:
     async def get(self, port: str, path: str, **more: Any) -> httpx2.Response:
         return await self.http.get(self.url(port, path), **more)
 
+    async def drain(self, **more: Any) -> httpx2.Response:
+        """What preStop does."""
+        return await self.http.post(self.url("admin", "/drain/pod"), **more)
+
     async def status(self) -> dict[str, Any]:
         shown: dict[str, Any] = (await self.get("admin", "/status")).json()
         return shown

@@ -11,6 +11,7 @@ from tidegate_operator.cluster import Cluster
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
+from tidegate_operator.meters import Meters
 
 
 class Desk:
@@ -25,7 +26,7 @@ class Desk:
         identities = Identities(self.api, lambda uid: True, lambda: 0.0)
         events = EventWriter(self.api, "operator-0", lambda: self.now_s)
         self.kubernetes = KubernetesCluster(
-            self.store, self.api, Policy(), identities, events, lambda: self.now_s
+            self.store, self.api, Policy(), identities, events, lambda: self.now_s, Meters()
         )
         self.cluster: Cluster = self.kubernetes
 

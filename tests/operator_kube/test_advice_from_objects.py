@@ -14,6 +14,7 @@ from tidegate.rollout.snapshot import Policy
 from tidegate_kubernetes.kinds import POLICIES
 from tidegate_operator.kube.snapshots.build import build
 from tidegate_operator.kube.status.writer import StatusWriter
+from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 
 BARE = "default/Deployment/bare"
@@ -83,7 +84,9 @@ async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() 
         said.append((workload, reason))
 
     desk.kubernetes.event = event  # type: ignore[method-assign]
-    writer = StatusWriter(desk.api, desk.kubernetes, ReportBook(time.monotonic), time.time)
+    writer = StatusWriter(
+        desk.api, desk.kubernetes, ReportBook(time.monotonic), time.time, meters=Meters()
+    )
     for _ in range(3):
         writer.observe()
         await writer.advise()
@@ -102,6 +105,7 @@ async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
         ReportBook(time.monotonic),
         time.time,
         refusals=lambda: {"default/Deployment/shop": "routers are slow"},
+        meters=Meters(),
     )
     writer.observe()
     await writer.write()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tidegate.rollout.snapshot import (
     Snapshot,
     Workload,
 )
+from tidegate_operator.cluster import Scope
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import MIN_INTERVAL_S, Reconciler, phases
 from tidegate_operator.reports import ReportBook
@@ -236,3 +237,52 @@ def test_the_service_is_never_empty_between_two_writes(
     assert len(written) == phase_count
     assert sorted(str(a) for phase in written for a in phase) == sorted(map(str, actions))
     assert SetAdmit("c", True) in written[0]
+
+
+class TwoTenants(FakeCluster):
+    """The scope of the fake, and one of a tenant whose objects break the planner."""
+
+    def snapshots(self) -> Sequence[Scope]:
+        broken = Workload("broken", 1, "new", (pod("z"),))
+        return [Scope("broken", Policy(), Snapshot((broken,))), *super().snapshots()]
+
+
+class Breaking(Script):
+    """Plans every scope but the broken one."""
+
+    def __call__(self, snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Decision:
+        if snapshot.workloads[0].name == "broken":
+            raise OverflowError("int too large to convert to float")
+        return super().__call__(snapshot, policy, now, memory)
+
+
+async def test_a_scope_that_cannot_be_planned_is_skipped_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is counted at every look; told in the log and by an Event once."""
+    cluster = TwoTenants([pod("a", admitted=False)])
+    loop, _, meters = reconciler(cluster, Breaking(SetAdmit("a", True)))
+    for _ in range(3):
+        await loop.look_once()
+    assert cluster.writes.count(("admit", "a", True)) == 3
+    assert cluster.events == ["PlanFailed"]
+    count = meters.registry.get_sample_value(
+        "tidegate_operator_failures_total", {"part": "planning"}
+    )
+    assert count == 3
+    logged = [record for record in caplog.records if record.name == "tidegate.bulkhead"]
+    assert len(logged) == 1
+    assert logged[0].exc_info is not None
+
+
+async def test_a_write_that_fails_in_an_unforeseen_way_does_not_end_the_loop() -> None:
+    class Odd(FakeCluster):
+        async def set_admit(self, uid: str, admitted: bool) -> None:
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+
+    loop, _, meters = reconciler(Odd([pod("a")]), Script(SetAdmit("a", True)))
+    assert await loop.look_once() == 5.0
+    errors = meters.registry.get_sample_value(
+        "tidegate_operator_failures_total", {"part": "writing"}
+    )
+    assert errors == 1

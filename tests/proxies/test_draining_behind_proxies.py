@@ -92,7 +92,7 @@ async def test_a_drained_and_gone_sidecar_costs_nobody_an_event_or_an_error(
                 await asyncio.sleep(0.01)
             assert {client.pods[0] for client in seen} == {"one", "two"}
             publishing = asyncio.create_task(publish(two, range(DURING), every_s=0.03))
-            await one.get("admin", "/drain/pod")
+            await one.drain()
             one.signal()
             assert await one.exit_status() == 0
             await publishing
@@ -125,11 +125,11 @@ async def test_haproxy_sends_nobody_to_a_draining_sidecar_unless_there_is_no_oth
     one, two = SidecarProcess(), SidecarProcess()
     async with ready(one, two):
         async with door("haproxy", tmp_path, one, two) as port, asyncio.timeout(60):
-            hooks = [asyncio.create_task(one.get("admin", "/drain/pod"))]
+            hooks = [asyncio.create_task(one.drain())]
             while len(set(await _first_words(port, two))) > 1:
                 pass
             assert await _first_words(port, two) == ["event: connected"] * 8
-            hooks.append(asyncio.create_task(two.get("admin", "/drain/pod")))
+            hooks.append(asyncio.create_task(two.drain()))
             for _ in range(3):  # past the next check
                 assert "event: shutdown" in await _first_words(port, two)
                 await asyncio.sleep(0.25)

@@ -41,7 +41,8 @@ def test_nobody_gives_below_the_target_and_everybody_ends_near_it(loads: list[in
     given_away = donors(before, target, 0.0)
     near = band(target, disturbed=True) / 2
     after = {uid: n - given_away.get(uid, 0.0) for uid, n in before.items()}
-    assert all(after[uid] >= target - 1e-6 for uid in given_away)
+    # A stream is whole: the one that is rounded up may end less than one below the target.
+    assert all(after[uid] > target - 1 for uid in given_away)
     assert all(n <= target + near + 1.0 for n in after.values())
     lacking = sum(max(0.0, target - near - n) for n in loads)
     assert sum(given_away.values()) >= lacking - len(loads)

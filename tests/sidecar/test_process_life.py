@@ -86,7 +86,7 @@ async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing() ->
     async with SidecarProcess(**QUICK) as sidecar:
         streams = [await sidecar.stream() for _ in range(20)]
         started = time.monotonic()
-        first = asyncio.create_task(sidecar.get("admin", "/drain/pod"))
+        first = asyncio.create_task(sidecar.drain())
         second = asyncio.create_task(sidecar.http.post(sidecar.url("admin", "/drain/pod")))
         texts = await asyncio.gather(*(stream.until_end() for stream in streams))
         for stream, text in zip(streams, texts, strict=True):
@@ -99,7 +99,7 @@ async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing() ->
         assert b"event: connected" not in await bounced.until_end()
         assert b"200 OK" in bounced.received
         assert (await sidecar.get("admin", "/readyz")).status_code == 200, "never taken back"
-        assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
+        assert (await sidecar.drain()).status_code == 200
         assert sidecar.process.returncode is None
         sidecar.signal()
         assert await sidecar.exit_status() == 0
@@ -108,24 +108,26 @@ async def test_the_hook_drains_lingers_may_be_called_twice_and_ends_nothing() ->
 async def test_the_hook_of_an_empty_pod_lingers() -> None:
     async with SidecarProcess(**QUICK) as sidecar:
         started = time.monotonic()
-        await sidecar.get("admin", "/drain/pod")
+        await sidecar.drain()
         assert time.monotonic() - started >= 0.99
 
 
 async def test_the_hook_wants_the_pods_token() -> None:
     async with SidecarProcess(**QUICK, TIDEGATE_POD_TOKEN="s3cret") as sidecar:
         for headers in ({}, {"X-Tidegate-Token": "wrong"}):
-            answer = await sidecar.get("admin", "/drain/pod", headers=headers)
+            answer = await sidecar.drain(headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (403, "bad_token")
         assert (await sidecar.get("admin", "/status")).json()["state"] == "ready"
         right = {"X-Tidegate-Token": "s3cret"}
-        assert (await sidecar.get("admin", "/drain/pod", headers=right)).status_code == 200
+        by_get = await sidecar.get("admin", "/drain/pod", headers=right)  # as the kubelet calls it
+        assert by_get.status_code == 200
+        assert (await sidecar.drain(headers=right)).status_code == 200
 
 
 async def test_SIGTERM_in_mid_drain_answers_the_hook_and_ends_the_rest() -> None:
     async with SidecarProcess(TIDEGATE_GRACE_S="60", TIDEGATE_LOCAL_WINDOW_S="50") as sidecar:
         streams = [await sidecar.stream() for _ in range(40)]
-        hook = asyncio.create_task(sidecar.get("admin", "/drain/pod"))
+        hook = asyncio.create_task(sidecar.drain())
         await streams[0].until(b"event: shutdown")
         sidecar.signal()
         texts = await asyncio.gather(*(stream.until_end() for stream in streams))
@@ -155,7 +157,7 @@ async def test_a_peer_that_does_not_read_holds_nothing_up(loop: str) -> None:
 async def test_cut_is_a_stock_server_no_goodbye_at_SIGTERM() -> None:
     async with SidecarProcess(TIDEGATE_DRAIN="cut", TIDEGATE_RETRY="off") as sidecar:
         stream = await sidecar.stream()
-        assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
+        assert (await sidecar.drain()).status_code == 200
         late = await sidecar.stream()
         sidecar.signal()
         for one in (stream, late):
@@ -169,7 +171,7 @@ async def test_cut_is_a_stock_server_no_goodbye_at_SIGTERM() -> None:
 async def test_fixed_says_goodbye_to_all_at_once_with_its_retry() -> None:
     async with SidecarProcess(TIDEGATE_DRAIN="fixed", TIDEGATE_LINGER_S="0") as sidecar:
         streams = [await sidecar.stream() for _ in range(10)]
-        assert (await sidecar.get("admin", "/drain/pod")).status_code == 200
+        assert (await sidecar.drain()).status_code == 200
         for stream in streams:
             assert b"retry: 5000" in await stream.until_end()
 
@@ -261,7 +263,7 @@ async def test_too_large_a_head_is_refused() -> None:
 async def test_a_draining_pod_closes_after_every_ordinary_answer() -> None:
     async with SidecarProcess(**QUICK) as sidecar:
         assert "connection" not in (await sidecar.get("public", "/")).headers
-        hook = asyncio.create_task(sidecar.get("admin", "/drain/pod"))
+        hook = asyncio.create_task(sidecar.drain())
         await sidecar.until_state("drained")
         assert (await sidecar.get("public", "/")).headers["connection"] == "close"
         await hook

@@ -31,7 +31,7 @@ class Port:
         self.metrics = Metrics(Drain(DrainSettings(), StreamSettings()), streams, backplane)
         app = PublishPort(backplane, streams, self.metrics, max_event_bytes=100).app()
         self.http = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app), base_url="http://publish"
+            transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:9191"
         )
 
     def refusals(self, error: str) -> float | None:

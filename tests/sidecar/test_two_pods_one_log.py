@@ -36,7 +36,7 @@ async def test_a_client_moves_between_pods_and_misses_and_repeats_nothing(
         for i in range(5, 10):
             published.append((await two.publish(str(i))).json()["id"])
         await before.until(b"data: 9")
-        assert (await one.get("admin", "/drain/pod")).status_code == 200
+        assert (await one.drain()).status_code == 200
         text = await before.until_end()
         published.append((await two.publish("10")).json()["id"])
         cursor = re.findall(rb"id: (\S+)\nevent: shutdown", text)[0].decode()

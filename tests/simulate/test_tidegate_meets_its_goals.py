@@ -48,6 +48,15 @@ def test_pods_deleted_at_once_are_emptied_in_time_and_one_after_the_other(seed: 
     assert card.peak_over_budget <= 1.05
 
 
+def test_a_fleet_of_many_small_pods_ends_even() -> None:
+    """Each of 49 pods owes the last one a third of a stream: cut one by one, that would be none."""
+    card = simulate(replace(DEFAULT, pods=50, clients=1000)).scorecard
+    assert card.lost == 0
+    assert card.balance_min_over_mean is not None
+    assert card.balance_min_over_mean >= 0.85  # within half of the least band, 2 of 20 streams
+    assert card.moves_per_client == pytest.approx(1.0, abs=0.04)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_skewed_start_ends_even(seed: int) -> None:
     card = simulate(replace(DEFAULT, skew=0.4, seed=seed)).scorecard

@@ -12,6 +12,21 @@ from tidegate.contract.errors import SettingsError
 STDOUT = "-"
 
 
+def check_writable(option: str, target: str | Path | None) -> None:
+    """Raise `SettingsError` for a file that cannot be written, before there is anything to write.
+
+    ``None`` and standard output always can.
+    """
+    if target is None or target == STDOUT:
+        return
+    path = Path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise SettingsError(option, f"{path}: {error.strerror}") from None
+
+
 def write_json(target: str | None, value: dict[str, Any]) -> None:
     """Write `value` to `target`; ``None``: nowhere. Raises `SettingsError` if that fails."""
     if target is None:

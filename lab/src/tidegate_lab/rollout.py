@@ -2,7 +2,7 @@
 
 The order is the same in every mode: the first fleet starts, the clients connect through the front
 door, a few seconds of calm are measured, the pod template changes, and counting goes on until
-nothing has moved for a while (`tidegate.score.observe`).
+every client is back and nothing has moved for a while (`tidegate.score.observe`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from tidegate.contract.names import MODE_TIDEGATE
 from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy
-from tidegate.score.observe import QUIET_AT_MOST_S, Observations, score
+from tidegate.score.observe import BACK_AT_MOST_S, Observations, is_over, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.broker import LOOPBACK
 from tidegate_lab.door import Endpoint, Forwarder, FrontDoor, keep_in_sync
@@ -163,7 +163,7 @@ async def measure(
         stage.fleet.roll_out()
         await stage.until("rolling update", lambda: stage.fleet.rolled_out, settings.longest_s)
         over_s = time.monotonic()
-        await stage.until("settling", lambda: _is_quiet(stage, over_s), QUIET_AT_MOST_S + 5)
+        await stage.until("settling", lambda: _is_over(stage, over_s), BACK_AT_MOST_S + 5)
         rollout = Window(start_s, time.monotonic())
         stage.phase = "checking every event"
         stage.look()
@@ -171,10 +171,15 @@ async def measure(
         return _measured(stage, result)
 
 
-def _is_quiet(stage: _Stage, over_s: float) -> bool:
-    now = time.monotonic()
-    stirred_s = stage.load.progress.stirred_s
-    return now - stirred_s >= stage.settings.quiet_s or now - over_s >= QUIET_AT_MOST_S
+def _is_over(stage: _Stage, over_s: float) -> bool:
+    seen, settings = stage.load.progress, stage.settings
+    return is_over(
+        time.monotonic(),
+        over_s,
+        seen.stirred_s,
+        all_back=seen.connected + seen.dead >= settings.clients,
+        quiet_s=settings.quiet_s,
+    )
 
 
 @asynccontextmanager

@@ -22,6 +22,9 @@ KIND: Final = "AdmissionReview"
 _DOCUMENT: Final = "AdmissionReview"
 
 
+_NOT_A_POD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
+
+
 @dataclass(frozen=True, slots=True)
 class Reviewed:
     """The document to send back, a word for the metric, and which pod it was for the log."""
@@ -50,8 +53,13 @@ def review(document: object, settings: InjectionSettings, token: str) -> Reviewe
     if not isinstance(pod, dict):
         raise DocumentError(_DOCUMENT, "request.object", "must be a pod")
     namespace = str(asked.optional("namespace") or "default")
-    decision = inject(pod, settings, namespace=namespace, token=token)
-    metadata = pod.get("metadata") or {}
+    try:
+        decision = inject(pod, settings, namespace=namespace, token=token)
+        metadata = pod.get("metadata") or {}
+    except _NOT_A_POD as error:
+        # The API server sends decoded pods; anything else can post whatever it likes.
+        problem = f"is not a pod as the API server sends it ({type(error).__name__})"
+        raise DocumentError(_DOCUMENT, "request.object", problem) from None
     shown = f"{namespace}/{metadata.get('name') or metadata.get('generateName') or '?'}"
     if isinstance(decision, Denied):
         status = {"code": 403, "reason": "Forbidden", "message": f"tidegate: {decision.reason}"}

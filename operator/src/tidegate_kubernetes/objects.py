@@ -25,6 +25,12 @@ LABEL_TEMPLATE_HASH = "pod-template-hash"
 LABEL_ROLLOUT_HASH = "rollouts-pod-template-hash"
 LABEL_CONTROLLER_REVISION = "controller-revision-hash"
 
+MOST_INTEGER = 2**31 - 1
+"""The API's int32: replicas, revisions and deletion costs are none larger."""
+
+MOST_SECONDS = 10**9
+MOST_DIGITS = 20
+
 _FINISHED = frozenset({"Succeeded", "Failed"})
 
 Raw = Mapping[str, Any]
@@ -147,7 +153,7 @@ def read_pod(raw: Raw) -> PodObject:
     conditions = status.get("conditions") or ()
     ready: Raw = next((c for c in conditions if c.get("type") == "Ready"), {})
     kill_s = timestamp_s(meta.get("deletionTimestamp"))
-    grace_s = float(meta.get("deletionGracePeriodSeconds") or 0)
+    grace_s = _seconds(meta.get("deletionGracePeriodSeconds")) or 0.0
     known = read_meta(raw)
     return PodObject(
         meta=known,
@@ -214,8 +220,31 @@ def read_service(raw: Raw) -> ServiceObject:
 def read_policy(raw: Raw) -> PolicyObject:
     """A DrainPolicy as the API returns it."""
     generation = _count(raw["metadata"].get("generation"), 0)
-    conditions = tuple((raw.get("status") or {}).get("conditions") or ())
-    return PolicyObject(read_meta(raw), generation, raw.get("spec") or {}, conditions)
+    listed = (raw.get("status") or {}).get("conditions") or ()
+    conditions = tuple(c for c in listed if isinstance(c, Mapping))
+    spec = raw.get("spec") or {}
+    if not isinstance(spec, Mapping):
+        raise DocumentError("DrainPolicy", "spec", "must be an object")
+    _check_selector("DrainPolicy", spec.get("selector"))
+    return PolicyObject(read_meta(raw), generation, spec, conditions)
+
+
+def _check_selector(kind: str, selector: object) -> Raw:
+    """A LabelSelector that `selectors` can evaluate; raises `DocumentError` for anything else."""
+    error = DocumentError(kind, "spec.selector", "must be a LabelSelector")
+    if not selector:
+        return {}
+    if not isinstance(selector, Mapping):
+        raise error
+    pairs, expressions = selector.get("matchLabels"), selector.get("matchExpressions")
+    if not isinstance(pairs or {}, Mapping) or not isinstance(expressions or [], list):
+        raise error
+    for one in expressions or ():
+        if not isinstance(one, Mapping) or not isinstance(one.get("values") or [], list):
+            raise error
+        if not isinstance(one.get("key"), str) or not isinstance(one.get("operator"), str):
+            raise error
+    return selector
 
 
 def template_hash(labels: Mapping[str, str]) -> str:
@@ -229,7 +258,7 @@ def timestamp_s(text: object) -> float | None:
         return None
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None
 
 
@@ -250,10 +279,10 @@ def _workload(
         kind=kind,
         meta=read_meta(raw),
         replicas=replicas,
-        selector=spec.get("selector") or {},
+        selector=_check_selector(kind, spec.get("selector")),
         template_labels=labels,
         injected=asked or labels.get(LABEL_INJECTED) == "true",
-        min_ready_s=float(spec.get("minReadySeconds") or 0),
+        min_ready_s=_seconds(spec.get("minReadySeconds")) or 0.0,
         max_surge=max_surge,
         max_unavailable=max_unavailable,
         update_revision=update_revision,
@@ -301,15 +330,19 @@ def _log(containers: Iterable[Raw]) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int) else None
+    return float(value) if isinstance(value, int) and 0 <= value <= MOST_SECONDS else None
 
 
 def _count(value: object, default: int) -> int:
-    return value if isinstance(value, int) and value >= 0 else default
+    return value if isinstance(value, int) and 0 <= value <= MOST_INTEGER else default
 
 
 def _whole(text: object) -> int | None:
+    """An annotation's whole number, or a percentage's; ``None`` for anything else."""
+    if not isinstance(text, str) or len(text) > MOST_DIGITS:
+        return None
     try:
-        return int(text) if isinstance(text, str) else None
+        value = int(text)
     except ValueError:
         return None
+    return value if abs(value) <= MOST_INTEGER else None

@@ -37,6 +37,12 @@ class Meters:
             ["kind"],
             registry=self.registry,
         )
+        self.failures = Counter(
+            "tidegate_operator_failures",
+            "Pieces of work that failed and were skipped, by part.",
+            ["part"],
+            registry=self.registry,
+        )
         self.leading = Gauge(
             "tidegate_operator_leading",
             "1 on the replica that leads and knows the cluster, else 0.",

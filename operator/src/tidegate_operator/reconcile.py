@@ -1,10 +1,10 @@
 """The reconcile loop: read the cluster, plan, act, repeat.
 
 It has no logic per event. A changed pod, a changed report, and while streams move every report,
-only bring the next reconcile forward; the actions come from `plan`,
-which sees the whole scope each time. New counts of a fleet at rest wait for the next look, so that
-the reports of a thousand pods cost no thousand looks. What fails is logged, counted and seen again
-by the next look.
+only bring the next reconcile forward; the actions come from `plan`, which sees the whole scope each
+time. A scope that cannot be planned is skipped, and only that one: its pods go on by their own
+plans. New counts of a fleet at rest wait for the next look, so that the reports of a thousand pods
+cost no thousand looks. What fails is logged, counted and seen again by the next look.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tidegate.rollout.snapshot import (
     SetPlan,
     Snapshot,
 )
+from tidegate_operator.bulkhead import Bulkhead
 from tidegate_operator.cluster import Cluster, Scope
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import PodPlan, ReportBook
@@ -39,6 +40,8 @@ MIN_INTERVAL_S = 0.1
 
 ACTION_TIMEOUT_S = 2.0
 """A write that takes longer is given up: a hanging one must not stop the steering."""
+
+PLAN_FAILED = "PlanFailed"
 
 Target = tuple[str, str, str]
 Planner = Callable[[Snapshot, Policy, float, Memory], Decision]
@@ -63,6 +66,7 @@ class Reconciler:
         self._planner = planner
         self._memories: dict[str, Memory] = {}
         self._owed: dict[Target, Action] = {}
+        self._bulkhead = Bulkhead(clock, meters.failures)
         self._nudged = asyncio.Event()
         self._moving = True
         book.on_report = self._reported
@@ -102,22 +106,35 @@ class Reconciler:
         requeue_after_s = report_every_s = RESTING_REPORT_S
         work = []
         for scope in scopes:
-            with self._meters.plan_seconds.time():
-                decision = self._planner(
-                    scope.snapshot,
-                    scope.policy,
-                    self._clock(),
-                    self._memories.get(scope.name, Memory()),
-                )
-            self._memories[scope.name] = decision.memory
-            requeue_after_s = min(requeue_after_s, decision.requeue_after_s)
-            report_every_s = min(report_every_s, decision.report_every_s)
-            self._set_decisions(scope, decision)
-            actions = self._with_the_owed(scope.snapshot, decision.actions)
-            work.append(self._execute(scope.snapshot, actions))
+            decision, notes = self._planned(scope)
+            actions = self._with_the_owed(scope.snapshot, notes)
+            if decision is not None:
+                requeue_after_s = min(requeue_after_s, decision.requeue_after_s)
+                report_every_s = min(report_every_s, decision.report_every_s)
+                actions = self._with_the_owed(scope.snapshot, decision.actions)
+            work.append(self._execute(scope, actions))
         self._moving = report_every_s < RESTING_REPORT_S
         await asyncio.gather(*work)
         return requeue_after_s
+
+    def _planned(self, scope: Scope) -> tuple[Decision | None, list[Action]]:
+        """The scope's decision, sent to its pods; ``None`` and what to note where that failed.
+
+        The memory of a scope that fails is dropped, for it may be the reason.
+        """
+        notes: list[Action] = []
+
+        def note(problem: str) -> None:
+            notes.extend(Note(w.name, PLAN_FAILED, problem, True) for w in scope.snapshot.workloads)
+
+        memory = self._memories.pop(scope.name, Memory())
+        with self._bulkhead.holds("planning", scope.name, note):
+            with self._meters.plan_seconds.time():
+                decision = self._planner(scope.snapshot, scope.policy, self._clock(), memory)
+            self._set_decisions(scope, decision)
+            self._memories[scope.name] = decision.memory
+            return decision, []
+        return None, notes
 
     def _with_reports(self, scope: Scope) -> Scope:
         def with_report(pod: Pod) -> Pod:
@@ -155,9 +172,10 @@ class Reconciler:
         owed = [a for t, a in self._owed.items() if t[1] in there and t not in said]
         return [*actions, *owed]
 
-    async def _execute(self, snapshot: Snapshot, actions: Sequence[Action]) -> None:
-        for phase in phases(snapshot, actions):
-            await asyncio.gather(*[self._execute_one(action) for action in phase])
+    async def _execute(self, scope: Scope, actions: Sequence[Action]) -> None:
+        with self._bulkhead.holds("writing", scope.name):
+            for phase in phases(scope.snapshot, actions):
+                await asyncio.gather(*[self._execute_one(action) for action in phase])
 
     async def _execute_one(self, action: Action) -> None:
         write = self._write(action)

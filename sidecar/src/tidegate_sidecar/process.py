@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TextIO
 
-from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
+from tidegate.contract.names import LOOPBACK, PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
@@ -37,9 +37,6 @@ from tidegate_sidecar.ports.publish import PublishPort
 from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
-
-PUBLISH_HOST: Final = "127.0.0.1"
-"""Only the pod's own containers may publish."""
 
 PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75)
 """The application keeps its connections between events, and has a pool of them."""
@@ -81,8 +78,8 @@ class Sidecar:
         at = self._settings.listening
         wanted = (
             (at.host, at.public_port, env("public_port")),
-            (at.host, at.admin_port, env("admin_port")),
-            (PUBLISH_HOST, at.publish_port, env("publish_port")),
+            (at.admin_host, at.admin_port, env("admin_port")),
+            (LOOPBACK, at.publish_port, env("publish_port")),
         )
         sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
         tune_listener(sockets[0], self._settings.streams.write_timeout_s)

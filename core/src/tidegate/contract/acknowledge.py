@@ -21,6 +21,9 @@ ACKNOWLEDGE_EVERY_S = 1.0
 MAX_HELD_PER_STREAM = 8
 """Acknowledgements of one stream that may wait for that write at a time; the next gets 429."""
 
+MAX_ID_LENGTH = 256
+"""An id of ours is an epoch and a number; this leaves room for a longer form."""
+
 _FIELD_ID = "id"
 
 
@@ -50,6 +53,6 @@ def read_acknowledgement(body: bytes) -> str:
     if _FIELD_ID not in value:
         raise CallerError("missing_field", "is required", _FIELD_ID)
     event_id = value[_FIELD_ID]
-    if not isinstance(event_id, str) or not event_id:
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= MAX_ID_LENGTH:
         raise CallerError("bad_id", "must be the id of an event of this stream", _FIELD_ID)
     return event_id

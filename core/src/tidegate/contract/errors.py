@@ -17,6 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+_SHOWN_FIELD = 256
+"""A caller names the field, and may name it at any length."""
+
 
 class TidegateError(Exception):
     """The root of everything Tidegate raises on purpose. Survives pickling, fields included."""
@@ -42,7 +45,7 @@ class CallerError(TidegateError):
 
     def to_json(self) -> dict[str, str | None]:
         """The body of the 4xx answer: ``{"error", "detail", "field"}``."""
-        field = None if self.field is None else _sendable(self.field)
+        field = None if self.field is None else _sendable(self.field[:_SHOWN_FIELD])
         return {"error": self.code, "detail": _sendable(self.detail), "field": field}
 
 

@@ -122,7 +122,7 @@ def _data_text(data: object) -> str:
         return data
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # Python reads NaN, Infinity and 1e999; written again they would break every JSON.parse.
         raise CallerError("bad_json", f"cannot be sent as JSON: {error}", "data") from None
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tidegate.contract.errors import DocumentError
 from tidegate.contract.fields import Fields
 from tidegate.contract.names import SCHEMA_VERSION
+from tidegate.contract.stream_events import MIN_RETRY_MS
 
 HOLD_S = 15.0
 """How long the operator may hold a report without news."""
@@ -31,6 +32,15 @@ DEGRADED_BACKPLANE = "backplane"
 
 DEGRADED_BACKPLANE_FULL = "backplane-full"
 """The store has no room for the application's log, so the pod never gets ready."""
+
+MOST_STREAMS = 10_000_000
+"""As the setting `max_streams` allows."""
+
+MOST_RATE_PER_S = 1e9
+MOST_AGE_S = 1e9
+"""Thirty years, more than any drain lasts."""
+
+MOST_RETRY_MS = 3_600_000
 
 PodState = Literal["starting", "ready", "draining", "drained", "stopping"]
 POD_STATES: tuple[PodState, ...] = ("starting", "ready", "draining", "drained", "stopping")
@@ -79,32 +89,22 @@ class Report:
         if schema != SCHEMA_VERSION:
             raise DocumentError("report", "schema", f"is {schema}, known is {SCHEMA_VERSION}")
         state = f.text("state", POD_STATES)
-        degraded = f.optional("degraded")
         return cls(
             uid=f.text("uid"),
             seq=f.integer("seq"),
-            streams=f.integer("streams"),
+            streams=f.integer("streams", most=MOST_STREAMS),
             arrived_total=f.integer("arrived_total"),
             ended_total=f.integer("ended_total"),
             state=next(s for s in POD_STATES if s == state),
             plan_seq=f.integer("plan_seq"),
-            rate_limit_per_s=f.number("rate_limit_per_s"),
-            version=f.text("version"),
-            drain_started_s=f.optional_number("drain_started_s"),
-            deadline_in_s=f.optional_number("deadline_in_s"),
-            degraded=None if degraded is None else str(degraded),
-            problem=_problem(f),
+            rate_limit_per_s=f.number("rate_limit_per_s", most=MOST_RATE_PER_S),
+            version=f.text("version", most=64),
+            drain_started_s=f.optional_number("drain_started_s", most=MOST_AGE_S),
+            deadline_in_s=f.optional_number("deadline_in_s", most=MOST_AGE_S),
+            degraded=f.optional_text("degraded", most=64),
+            problem=f.optional_text("problem", most=MAX_PROBLEM_LENGTH),
             schema=schema,
         )
-
-
-def _problem(f: Fields) -> str | None:
-    if f.optional("problem") is None:
-        return None
-    text = f.text("problem")
-    if len(text) > MAX_PROBLEM_LENGTH:
-        raise DocumentError("report", "problem", f"must be at most {MAX_PROBLEM_LENGTH} characters")
-    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Plan:
             start_in_s=f.number("start_in_s"),
             rate_per_s=f.number("rate_per_s"),
             count=f.optional_integer("count"),
-            retry_ms=f.integer("retry_ms"),
+            retry_ms=f.integer("retry_ms", least=MIN_RETRY_MS, most=MOST_RETRY_MS),
             deadline_in_s=f.optional_number("deadline_in_s"),
             valid_for_s=f.number("valid_for_s"),
         )
@@ -172,5 +172,5 @@ class Answer:
             seq=f.integer("seq"),
             admitted=f.boolean("admitted"),
             plan=None if plan is None else Plan.from_json(plan),
-            report_every_s=f.number("report_every_s"),
+            report_every_s=f.number("report_every_s", least=0.01, most=3600),
         )

@@ -58,8 +58,14 @@ class Listening:
     host: str = setting(
         "0.0.0.0",  # noqa: S104 - the pod's address is the point
         pattern(r"[0-9A-Za-z.:-]+", "an address to listen on"),
-        "Where the public and the admin port listen, :: for IPv6; publish is always on 127.0.0.1.",
+        "Where the public port listens, and in an injected pod the admin port; :: for IPv6.",
         annotation={"kind": pattern(r"[0-9A-Fa-f.:]+", "an address to listen on")},
+    )
+    admin_host: str = setting(
+        names.LOOPBACK,
+        pattern(r"[0-9A-Za-z.:-]+", "an address to listen on"),
+        "Where the admin port listens; the injector sets it to TIDEGATE_HOST, for probes and hook "
+        "come to a pod from outside of it. Publish is always on 127.0.0.1.",
     )
     public_port: int = setting(
         str(names.PUBLIC_PORT),
@@ -217,6 +223,11 @@ class DrainSettings:
         "The `retry:` of a goodbye in the drain fixed.",
         annotation=True,
     )
+
+    @classmethod
+    def usual_reserve_s(cls, grace_s: float) -> float:
+        """The reserve of a pod that names none: at most half of its grace period."""
+        return min(cls().reserve_s, grace_s / 2)
 
     @property
     def window_s(self) -> float:

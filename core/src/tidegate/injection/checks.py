@@ -46,16 +46,13 @@ def ports(requested: RequestedSettings) -> list[tuple[str, int]]:
 
 
 def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, float]:
-    """Grace and reserve of the injected pod, in seconds.
-
-    Half of a grace period that is shorter than the usual reserve is kept for the application.
-    """
+    """Grace and reserve of the injected pod, in seconds."""
     asked = requested.text("grace-s")
     grace = int(asked) if asked else max(1, grace_s(pod))
     reserve = requested.text("reserve-s")
     if reserve:
         return grace, float(reserve)
-    return grace, min(DrainSettings().reserve_s, grace / 2)
+    return grace, DrainSettings.usual_reserve_s(grace)
 
 
 def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str]:
@@ -66,7 +63,8 @@ def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str
     grace, reserve = drain_times(pod, requested)
     ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
     times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
-    return {**requested.settings(), **ports, **times}
+    # The kubelet probes the pod's address, and loopback is the default.
+    return {**requested.settings(), **ports, **times, "admin_host": requested.text("host")}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:

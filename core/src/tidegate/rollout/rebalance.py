@@ -12,6 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+from tidegate.rollout.apportion import apportion
+
 BAND = 0.03
 TIGHT_SIGMAS = 0.5
 LEAST_BAND_STREAMS = 4.0
@@ -47,8 +49,8 @@ def donors(loads: Mapping[str, float], target: float, in_air: float) -> dict[str
     over = sum(max(0.0, n - target - near) for n in loads.values())
     under = sum(max(0.0, target - near - n) for n in loads.values()) - in_air
     level = max(target, _level([*loads.values()], max(over, under)))
-    given = {uid: float(math.floor(n - level)) for uid, n in loads.items()}
-    return {uid: n for uid, n in given.items() if n >= 1.0}
+    given = apportion({uid: max(0.0, n - level) for uid, n in loads.items()})
+    return {uid: float(n) for uid, n in given.items() if n > 0}
 
 
 def _level(loads: Sequence[float], give: float) -> float:

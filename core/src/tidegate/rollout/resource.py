@@ -48,7 +48,7 @@ class Field:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._refusal("must be a number")
         if not least <= value <= most:
-            raise self._refusal(f"must be a number from {least} to {most}, not {value:g}")
+            raise self._refusal(f"must be a number from {least} to {most}")
         whole = self.schema["type"] == "integer" and self.scale == 1
         return str(round(value)) if whole else str(value / self.scale)
 

@@ -37,7 +37,7 @@ def rolling(
     steering = steer(
         [Candidate(p.uid, fleet.load(p)) for p in fleet.new],
         frozenset(p.uid for p in fleet.new if p.admitted),
-        outlook(fleet, policy, sum(j.streams for j in jobs)),
+        outlook(fleet, policy, sum(j.streams for j in jobs) or None),
     )
     accepted = sum(
         p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open

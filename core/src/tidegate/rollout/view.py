@@ -23,12 +23,15 @@ class View:
     lane: Lane | None = None
 
 
-def outlook(fleet: Fleet, policy: Policy, left: float) -> Outlook:
-    """What is about to arrive on the new pods, with `left` streams still to be let go now."""
+def outlook(fleet: Fleet, policy: Policy, left: float | None) -> Outlook:
+    """What is about to arrive on the new pods, with `left` streams still to be let go now.
+
+    ``None``: no pod lets any go, but one may begin to, so there must be room for a full drain.
+    """
     return Outlook(
         target=fleet.target,
         in_air=fleet.loads.in_air,
-        left=left if left > 0 else None,
+        left=left,
         budget_per_s=policy.budget_per_s,
         horizon_s=horizon_s(policy.flip_interval_s, policy.flip_lag_s),
         retry_s=policy.retry_ms / 1000,

@@ -25,10 +25,13 @@ from tidegate.score.measures import (
 from tidegate.score.scorecard import Run, Scorecard
 
 QUIET_S = 8.0
-"""Counting goes on until nothing has moved, drained or been shed for this long ..."""
+"""Counting goes on until every client is back and nothing has moved for this long ..."""
 
 QUIET_AT_MOST_S = 30.0
-"""... and at most this long after the last old pod is gone."""
+"""... and, once every client is back, at most this long after the last old pod is gone."""
+
+BACK_AT_MOST_S = 120.0
+"""A client that is not back this long after the last old pod is gone is counted as missing."""
 
 CALM_S = 5.0
 """The latency of a rollout is compared with this much calm before it."""
@@ -62,6 +65,21 @@ class Observations:
     calm_latency_p99_s: float | None = None
     rollout_latency_p99_s: float | None = None
     deliveries: Deliveries | None = None
+
+
+def is_over(
+    now_s: float, over_s: float, stirred_s: float, *, all_back: bool, quiet_s: float = QUIET_S
+) -> bool:
+    """Whether counting may stop. Times are seconds on one clock.
+
+    `over_s` is when the last old pod had gone and the new ones served, `stirred_s` when a stream
+    last opened or ended, `all_back` whether every client has a stream now. Silence alone is no
+    end: clients that wait for their `retry:`, or for the first pod that is ready, are silent, too.
+    """
+    if not all_back:
+        return now_s - over_s >= BACK_AT_MOST_S
+    still = now_s - max(over_s, stirred_s) >= quiet_s
+    return still or now_s - over_s >= QUIET_AT_MOST_S
 
 
 def score(seen: Observations) -> Scorecard:

@@ -21,7 +21,7 @@ from tidegate_lab.demo.progress import Display
 from tidegate_lab.demo.report import write_report
 from tidegate_lab.demo.tables import scorecards
 from tidegate_lab.descriptors import raise_descriptor_limit
-from tidegate_lab.documents import STDOUT, write_json
+from tidegate_lab.documents import STDOUT, check_writable, write_json
 from tidegate_lab.processes import ProcessGroup
 from tidegate_lab.rollout import Measured, measure
 from tidegate_lab.settings import RolloutSettings
@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     rollouts = settings_of(arguments)
     raise_descriptor_limit(rollouts[0].most_connections, "--clients")
     nats_server()
-    _check_outputs(arguments)
+    outputs = {"--report": arguments.report, "--svg": arguments.svg, "--json": arguments.json}
+    for option, target in outputs.items():
+        check_writable(option, target)
     try:
         with Display(Console(stderr=True), tuple(one.fleet.mode for one in rollouts)) as display:
             measured = asyncio.run(_run_all(rollouts, display))
@@ -73,20 +75,6 @@ def tell(
         raise SettingsError("--report", f"{report}: {error.strerror}") from None
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
     return outcome.status
-
-
-def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Raise `SettingsError` before the rollouts for a file that could not be written after them."""
-    outputs = {"--report": arguments.report, "--svg": arguments.svg, "--json": arguments.json}
-    for option, target in outputs.items():
-        if target is None or target == STDOUT:
-            continue
-        path = Path(target)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a").close()
-        except OSError as error:
-            raise SettingsError(option, f"{path}: {error.strerror}") from None
 
 
 def _write(option: str, path: Path, text: str) -> None:

@@ -181,4 +181,4 @@ class LocalPod:
         url = f"http://{LOOPBACK}:{self._admin_port}{PATH_DRAIN_POD}"
         headers = {HEADER_POD_TOKEN: self.spec.token}
         with contextlib.suppress(httpx2.HTTPError):
-            await self.http.get(url, headers=headers, timeout=None)
+            await self.http.post(url, headers=headers, timeout=None)

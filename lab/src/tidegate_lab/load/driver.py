@@ -20,7 +20,8 @@ RESULT_TIMEOUT_S = 60.0
 class Progress:
     """The last report of the load process: streams per pod and running counts.
 
-    `stirred_s` is when a stream was last established or ended, monotonic seconds.
+    `stirred_s` is when a stream was last established or ended, monotonic seconds. `dead` clients
+    were told never to come back.
     """
 
     streams: dict[str, int] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Progress:
     received: int = 0
     cuts: int = 0
     failed: int = 0
+    dead: int = 0
     stirred_s: float = 0.0
     at_s: float = 0.0
 

@@ -101,6 +101,7 @@ class Tally:
             "received": self.received,
             "cuts": self.cut_without_goodbye,
             "failed": self.failed_connects,
+            "dead": self.clients_dead,
             "stirred_s": self.stirred_s,
         }
 

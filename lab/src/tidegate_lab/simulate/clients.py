@@ -44,6 +44,8 @@ class Clients:
         self.offline_s: list[float] = []
         self.attempts = self.bounced = self.cut = self.failed_connects = 0
         self._received = self._lost = 0
+        self.connected = 0
+        """Clients that have a stream now."""
 
     def place(self, client: int, pod: SimulatedPod) -> None:
         """The client's first stream, before anything is measured."""
@@ -54,6 +56,7 @@ class Clients:
         """A stream has ended: with a goodbye (its return time), or cut (``None``)."""
         now = self._timeline.now_s
         self.changes.append(StreamChange(now, pod.name, -1))
+        self.connected -= 1
         self._receive(client)
         self._ended_s[client] = now
         self.cut += retry_s is None
@@ -85,6 +88,7 @@ class Clients:
     def _open(self, client: int, pod: SimulatedPod) -> None:
         now = self._timeline.now_s
         self.changes.append(StreamChange(now, pod.name, 1))
+        self.connected += 1
         head = self._head()
         if not self._started[client]:
             self._started[client] = True

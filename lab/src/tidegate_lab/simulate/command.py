@@ -12,26 +12,27 @@ from tidegate.contract.errors import SettingsError
 from tidegate.score.goals import SIMULATION_GOALS, Goal, Miss, judge
 from tidegate.score.observe import compare
 from tidegate.score.scorecard import Run, document
-from tidegate_lab.documents import STDOUT, write_json
+from tidegate_lab.documents import STDOUT, check_writable, write_json
+from tidegate_lab.options import check_range
 from tidegate_lab.simulate import crash
 from tidegate_lab.simulate.run import simulate
 from tidegate_lab.simulate.settings import POLICIES, Settings
 
 _DEFAULTS = Settings()
 
-_NUMBERS: tuple[tuple[str, str, Callable[[str], float], float, float | None, str], ...] = (
+_NUMBERS: tuple[tuple[str, str, Callable[[str], float], float, float, str], ...] = (
     ("--pods", "pods", int, 1, 1000, "replicas of the Deployment, k"),
     ("--clients", "clients", int, 1, 1_000_000, "clients with one stream each, N"),
-    ("--budget", "budget_per_s", float, 0.1, None, "streams per second that may be moved"),
-    ("--surge", "max_surge", int, 0, None, "the Deployment's maxSurge, in pods"),
-    ("--unavailable", "max_unavailable", int, 0, None, "its maxUnavailable, in pods"),
-    ("--ready-delay", "ready_delay_s", float, 0, None, "seconds from a pod's creation to ready"),
-    ("--min-ready", "min_ready_s", float, 0, None, "seconds from ready to available"),
-    ("--grace", "grace_s", float, 1, None, "terminationGracePeriodSeconds"),
+    ("--budget", "budget_per_s", float, 0.1, 1_000_000, "streams per second that may be moved"),
+    ("--surge", "max_surge", int, 0, 1000, "the Deployment's maxSurge, in pods"),
+    ("--unavailable", "max_unavailable", int, 0, 1000, "its maxUnavailable, in pods"),
+    ("--ready-delay", "ready_delay_s", float, 0, 3600, "seconds from a pod's creation to ready"),
+    ("--min-ready", "min_ready_s", float, 0, 3600, "seconds from ready to available"),
+    ("--grace", "grace_s", float, 1, 86_400, "terminationGracePeriodSeconds"),
     ("--skew", "skew", float, 0, 3, "unevenness of the start: sigma of a log-normal load per pod"),
-    ("--lag", "lag_s", float, 0, None, "the longest a router takes up a change, uniform from 0"),
+    ("--lag", "lag_s", float, 0, 60, "the longest a router takes up a change, uniform from 0"),
     ("--strays", "strays", float, 0, 1, "share of clients whose way in ignores steering"),
-    ("--seed", "seed", int, 0, None, "same seed, same rollout"),
+    ("--seed", "seed", int, 0, 2**31, "same seed, same rollout"),
 )
 
 
@@ -59,9 +60,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """The settings the options stand for; raises `SettingsError` for one out of bounds."""
     for flag, name, _, least, most, _ in _NUMBERS:
         value = getattr(options, name)
-        if not value >= least or (most is not None and value > most):
-            bound = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-            raise SettingsError(flag, f"is {value:g}, must be {bound}")
+        check_range(flag, value, least, most)
     if options.max_surge + options.max_unavailable < 1:
         raise SettingsError("--surge", "surge and unavailable cannot both be 0: nothing could move")
     chosen = {name: getattr(options, name) for _, name, *_ in _NUMBERS}
@@ -70,6 +69,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and print; 1 where a Tidegate run misses a goal of the simulation."""
+    check_writable("--json", options.json)
     if options.crash is not None:
         return crash.run(options)
     settings = settings_of(options)

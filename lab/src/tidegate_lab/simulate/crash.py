@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import get_args
 
-from tidegate.contract.errors import SettingsError
 from tidegate_lab.documents import STDOUT, write_json
+from tidegate_lab.options import check_range
 from tidegate_lab.simulate.crash_model import (
     ClientKind,
     CrashOutcome,
@@ -55,14 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and print; 1 for a missed goal. Raises `SettingsError` for one out of bounds."""
-    if options.crash < 1:
-        raise SettingsError("--crash", f"is {options.crash}, must be at least 1")
-    if not options.accept_rate_per_s > 0:
-        rate = f"{options.accept_rate_per_s:g}"
-        raise SettingsError("--accept-rate", f"is {rate}, must be above 0")
-    if not 1 <= options.dead < options.pods:
-        bound = f"must be from 1 to {options.pods - 1}, one less than --pods"
-        raise SettingsError("--crash-pods", f"is {options.dead}, {bound}")
+    check_range("--crash", options.crash, 1, 1_000_000)
+    check_range("--accept-rate", options.accept_rate_per_s, 1, 1_000_000)
+    check_range("--seed", options.seed, 0, 2**31)
+    check_range("--pods", options.pods, 2, 1_000)
+    check_range("--crash-pods", options.dead, 1, options.pods - 1)
     settings = CrashSettings(
         options.crash,
         options.accept_rate_per_s,

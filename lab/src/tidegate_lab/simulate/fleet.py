@@ -29,8 +29,11 @@ def new_drain(settings: Settings) -> Drain:
         sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
         stock = DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
         return Drain(stock, streams)
+    usual_s = DrainSettings.usual_reserve_s(settings.grace_s)
     drain = DrainSettings(
-        grace_s=settings.grace_s, reserve_s=settings.reserve_s, linger_s=settings.linger_s
+        grace_s=settings.grace_s,
+        reserve_s=usual_s if settings.reserve_s is None else settings.reserve_s,
+        linger_s=settings.linger_s,
     )
     return Drain(drain, streams, operator=settings.steered, back_loaded=settings.back_loaded)
 
@@ -51,7 +54,9 @@ class SimulatedFleet:
         self._created = 0
         self.ever_new: set[str] = set()
         self.started_s: float | None = None
-        self.last_gone_s: float | None = None
+        self.settled_s: float | None = None
+        """Since when only pods of the desired revision are left and all of them serve."""
+
         self.service = Service(timeline, rng, settings.lag_s, lambda: self.pods)
         self._timeline = timeline
         self._events = PodEvents(released, self._gone)
@@ -74,13 +79,6 @@ class SimulatedFleet:
         self.revision = "new"
         self.started_s = self._timeline.now_s
         self._reconcile()
-
-    @property
-    def settled(self) -> bool:
-        """Whether only pods of the desired revision are left and all of them serve."""
-        return len(self.pods) == self.settings.pods and all(
-            p.revision == self.revision and p.available_s is not None for p in self.pods
-        )
 
     # The Deployment controller.
 
@@ -131,11 +129,17 @@ class SimulatedFleet:
     def _available(self, pod: SimulatedPod) -> None:
         pod.available_s = self._timeline.now_s
         self._reconcile()
+        self._look_whether_settled()
 
     def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
-        self.last_gone_s = self._timeline.now_s
+        self._look_whether_settled()
         self.changed()
+
+    def _look_whether_settled(self) -> None:
+        serving = all(p.revision == self.revision and p.available_s is not None for p in self.pods)
+        if self.started_s is not None and serving and len(self.pods) == self.settings.pods:
+            self.settled_s = self._timeline.now_s
 
     # The operator.
 

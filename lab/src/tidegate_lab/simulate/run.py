@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tidegate.score.observe import CALM_S, QUIET_AT_MOST_S, QUIET_S, Observations, score
+from tidegate.score.observe import CALM_S, Observations, is_over, score
 from tidegate.score.scorecard import Run
 from tidegate_lab.simulate.clients import Clients
 from tidegate_lab.simulate.fleet import SimulatedFleet
@@ -32,7 +32,7 @@ class Rollout:
         self.fleet.changed()
 
     def run(self) -> Observations:
-        """Carry the rollout out and observe it until it is quiet."""
+        """Carry the rollout out and observe it until every client is back and it is quiet."""
         self.fleet.changed()
         self.timeline.at(CALM_S, self.fleet.roll)
         self.timeline.run(self._quiet, self.settings.at_most_s)
@@ -40,10 +40,10 @@ class Rollout:
 
     def _quiet(self) -> bool:
         fleet, now = self.fleet, self.timeline.now_s
-        if fleet.started_s is None or fleet.last_gone_s is None or not fleet.settled:
+        if fleet.settled_s is None:
             return False
-        last_s = max(fleet.last_gone_s, self.clients.changes[-1].at_s)
-        return now - last_s >= QUIET_S or now - fleet.last_gone_s >= QUIET_AT_MOST_S
+        back = self.clients.connected == self.settings.clients
+        return is_over(now, fleet.settled_s, self.clients.changes[-1].at_s, all_back=back)
 
     def _observations(self) -> Observations:
         settings, clients, fleet = self.settings, self.clients, self.fleet

@@ -23,7 +23,8 @@ class Settings:
     bounds how late a router takes up an endpoint change (uniform from 0). `skew` is the sigma of
     a log-normal load per old pod (0: even chance; 0.4: max/mean about 1.8). `strays` is the share
     of clients that connect past the admit label. `rate_per_s` counts events of the log, each
-    for every client. Same settings, same result.
+    for every client. `reserve_s` is the injector's for `grace_s` unless given. Same settings, same
+    result.
     """
 
     pods: int = 10
@@ -35,7 +36,7 @@ class Settings:
     ready_delay_s: float = 10.0
     min_ready_s: float = 0.0
     grace_s: float = 120.0
-    reserve_s: float = 5.0
+    reserve_s: float | None = None
     linger_s: float = 5.0
     lag_s: float = 1.1
     skew: float = 0.0
@@ -45,7 +46,12 @@ class Settings:
     retry_ms: int = 750
     back_loaded: bool = True
     forget_every_time: bool = False
-    at_most_s: float = 3600.0
+
+    @property
+    def at_most_s(self) -> float:
+        """When to give up: every pod in turn has taken its whole time, and an hour more."""
+        step_s = self.ready_delay_s + self.min_ready_s + self.grace_s + self.lag_s
+        return self.pods * step_s + 3600.0
 
     @property
     def steered(self) -> bool:

@@ -17,11 +17,13 @@ from tidegate.rollout.snapshot import Policy
 from tidegate_kubernetes.api import KubeApi
 from tidegate_kubernetes.kinds import PODS
 from tidegate_kubernetes.objects import PodObject, PolicyObject
+from tidegate_operator.bulkhead import Bulkhead
 from tidegate_operator.cluster import Scope
 from tidegate_operator.kube.events import EventWriter
 from tidegate_operator.kube.identity import Identities
 from tidegate_operator.kube.snapshots.build import World, build
 from tidegate_operator.kube.watched.store import Store
+from tidegate_operator.meters import Meters
 
 TIMED_S: Final = 0.25
 """How old a snapshot with running deadlines may be: building one of 1,000 pods takes 25 ms."""
@@ -41,7 +43,9 @@ class KubernetesCluster:
         identities: Identities,
         events: EventWriter,
         now: Callable[[], float],
+        meters: Meters,
     ) -> None:
+        self._bulkhead = Bulkhead(now, meters.failures)
         self._store = store
         self._api = api
         self._default = default
@@ -61,6 +65,9 @@ class KubernetesCluster:
             world = build(self._store, self._default, now_s)
             self._world, self._built_s = world, now_s
             self._generation = self._store.generation
+            for name, error in world.failed.items():
+                with self._bulkhead.holds("reading", name):
+                    raise error
         return world
 
     @property

@@ -114,6 +114,7 @@ class Backend:
             Identities(api, lambda uid: self.store.pod(uid) is not None, time.monotonic),
             EventWriter(api, identity, time.time),
             time.time,
+            self.meters,
         )
 
         def serves() -> bool:
@@ -180,7 +181,12 @@ class Backend:
         await freshness.synced.wait()
         reconciler = Reconciler(cluster, self.book, time.monotonic, self.meters)
         status = StatusWriter(
-            api, cluster, self.book, time.time, refusals=lambda: reconciler.refusals
+            api,
+            cluster,
+            self.book,
+            time.time,
+            refusals=lambda: reconciler.refusals,
+            meters=self.meters,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(election.stay_marked())

@@ -20,6 +20,7 @@ from tidegate_process.http import health_routes, make_app
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports.local_only import check_local
 from tidegate_sidecar.reporting.report import Pod
 
 
@@ -71,9 +72,17 @@ class AdminPort:
     async def drain_pod(self, request: Request) -> Response:
         """The preStop hook: drains, and answers when the pod may be sent SIGTERM.
 
+        By POST, or with the pod's token by GET; without a token from this machine only, and not by
+        a web page, which can make a browser send either.
+
         The kubelet's httpGet hook is a GET without a time-out of its own that ignores the status;
         it may call twice (kubelet restart), and the second call waits for the same end.
         """
+        if not self._token:
+            check_local(request)
+            if request.method != "POST":
+                detail = "draining is a POST; GET is for the kubelet's hook, with a pod's token"
+                raise CallerError("bad_method", detail, status=405)
         shown = request.headers.get(names.HEADER_POD_TOKEN, "")
         if self._token and not hmac.compare_digest(shown.encode(), self._token.encode()):
             detail = f"the header {names.HEADER_POD_TOKEN} does not hold this pod's token"

@@ -1,5 +1,7 @@
 """The publish port (loopback only): events come in, and the application looks at its clients.
 
+Its callers are programs of the same pod; web pages are refused (`local_only`).
+
 Several events in one request (NDJSON) are appended side by side and answered line by line in order:
 a wrong line does not touch its neighbours. A batch is bounded in bytes and in lines, and read in
 slices between which the loop turns, so that probes and streams do not wait for it.
@@ -24,6 +26,7 @@ from tidegate.drain.decision import Goodbye
 from tidegate_process.http import make_app, read_body, unavailable
 from tidegate_sidecar.backplane.port import Log
 from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports.local_only import content_type, local_only
 from tidegate_sidecar.streams import Streams
 
 NDJSON: Final = "application/x-ndjson"
@@ -63,10 +66,10 @@ class PublishPort:
         one = f"{names.PATH_CLIENTS}/{{client_id:path}}"
         return make_app(
             [
-                Route(names.PATH_PUBLISH, self.publish, methods=["POST"]),
-                Route(names.PATH_CLIENTS, self.clients, methods=["GET"]),
-                Route(one, self.client, methods=["GET"]),
-                Route(one, self.end_client, methods=["DELETE"]),
+                Route(names.PATH_PUBLISH, local_only(self.publish), methods=["POST"]),
+                Route(names.PATH_CLIENTS, local_only(self.clients), methods=["GET"]),
+                Route(one, local_only(self.client), methods=["GET"]),
+                Route(one, local_only(self.end_client), methods=["DELETE"]),
             ],
             self._refused,
         )
@@ -76,8 +79,7 @@ class PublishPort:
 
     async def publish(self, request: Request) -> Response:
         """One event as JSON, or several as NDJSON; 202 with the id or ids."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in _NDJSON_KINDS:
+        if content_type(request) in _NDJSON_KINDS:
             return await self._publish_lines(await read_body(request, BATCH_BYTES))
         limit = self._max_event_bytes * _JSON_GROWTH + MAX_ADDRESS_BYTES
         document = await self._publish_one(await read_body(request, limit))

@@ -48,7 +48,8 @@ class World:
 
     `keys` and `uids` find a workload's object by the planner's name; `policies` finds the policy
     of a scope; `bare` are workloads that a policy selects by its labels and that have no sidecar,
-    with the reason, by the policy's scope; `timed`: the snapshot changes with time alone (a pod
+    with the reason, by the policy's scope; `failed` are workloads whose objects could not be put
+    together, which are in no scope; `timed`: the snapshot changes with time alone (a pod
     is terminating or not yet available), so it must be built again at every reconcile.
     """
 
@@ -58,6 +59,7 @@ class World:
     policies: Mapping[str, PolicyObject]
     invalid: Mapping[str, str]
     bare: Mapping[str, Mapping[str, str]]
+    failed: Mapping[str, Exception]
     timed: bool
 
 
@@ -73,7 +75,9 @@ def build(store: Store, default: Policy, now_s: float) -> World:
     policies: dict[str, PolicyObject] = {}
     invalid: dict[str, str] = {}
     rules_by_scope: dict[str, Policy] = {}
-    for key in sorted(groups, key=str):
+    failed: dict[str, Exception] = {}
+
+    def take(key: WorkloadKey) -> None:
         labels = known.labels(key, groups[key])
         policy = policy_for(known.policies[key.namespace], key.namespace, labels)
         services = known.stream_services(key, labels)
@@ -96,6 +100,12 @@ def build(store: Store, default: Policy, now_s: float) -> World:
                 steered=rules.steering,
             )
         )
+
+    for key in sorted(groups, key=str):
+        try:
+            take(key)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this workload's alone
+            failed[str(key)] = error
     bare = uninjected_workloads(known.workloads, known.policies, groups, now_s)
     scopes: dict[str, list[Workload]] = defaultdict(list)
     for neighbour in with_refusals(neighbours):
@@ -112,6 +122,7 @@ def build(store: Store, default: Policy, now_s: float) -> World:
         policies=policies,
         invalid=invalid,
         bare=_by_scope(bare),
+        failed=failed,
         timed=any(
             p.deleting or (p.ready and not p.available) for w in _all(scopes) for p in w.pods
         ),

@@ -21,9 +21,11 @@ from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_kubernetes.kinds import POLICIES
 from tidegate_kubernetes.objects import PolicyObject, Raw
+from tidegate_operator.bulkhead import Bulkhead
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.status import rollouts
 from tidegate_operator.kube.status.rollouts import Watched
+from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 
 ROLLING_LOOK_S: Final = 0.25
@@ -33,6 +35,11 @@ MOST_WORKLOADS: Final = 100
 MAX_REVISION: Final = 63
 MOST_ADVICE: Final = 10
 SIDECAR_MISSING: Final = "SidecarMissing"
+NOT_READ: Final = "NotRead"
+NOT_READ_MESSAGE: Final = (
+    "the objects of this workload could not be read, so it is not steered and its pods drain by "
+    "their own plans; the operator's log has the reason"
+)
 NOT_FOUND: Final = 404
 log = logging.getLogger("tidegate.status")
 
@@ -61,7 +68,10 @@ class StatusWriter:
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         refusals: Callable[[], Mapping[str, str]] = dict,
+        *,
+        meters: Meters,
     ) -> None:
+        self._bulkhead = Bulkhead(clock, meters.failures)
         self._refusals = refusals
         self._api = api
         self._cluster = cluster
@@ -86,12 +96,13 @@ class StatusWriter:
         refusals = self._refusals()
         for scope in self._cluster.snapshots():
             for workload in scope.snapshot.workloads:
-                refusal = workload.refusal or refusals.get(workload.name)
-                seen = replace(self._with_reports(workload), refusal=refusal)
-                found[workload.name] = replace(
-                    self._looked(seen, scope.policy.budget_per_s),
-                    advice=advise(seen, scope.policy),
-                )
+                with self._bulkhead.holds("status", workload.name):
+                    refusal = workload.refusal or refusals.get(workload.name)
+                    seen = replace(self._with_reports(workload), refusal=refusal)
+                    found[workload.name] = replace(
+                        self._looked(seen, scope.policy.budget_per_s),
+                        advice=advise(seen, scope.policy),
+                    )
         self._watched = found
         return any(r.watched.running is not None for r in found.values())
 
@@ -104,6 +115,8 @@ class StatusWriter:
         }
         for bare in self._cluster.world.bare.values():
             found |= {(name, SIDECAR_MISSING): why for name, why in bare.items()}
+        for name in self._cluster.world.failed:
+            found[name, NOT_READ] = NOT_READ_MESSAGE
         there = self._cluster.world.keys
         self._advised = {told for told in self._advised if told[0] in there}
         for (name, reason), message in found.items():
@@ -121,19 +134,23 @@ class StatusWriter:
         uids = {policy.meta.uid for policy in self._cluster.policies}
         self._written = {uid: kept for uid, kept in self._written.items() if uid in uids}
         for policy in self._cluster.policies:
-            status = self._status(policy)
-            written, written_s = self._written.get(policy.meta.uid, ({}, float("-inf")))
-            due = self._clock() - written_s >= COUNTS_EVERY_S
-            if status == written or not (due or matters(status) != matters(written)):
-                continue
-            path = f"{POLICIES.path(policy.meta.namespace)}/{policy.meta.name}/status"
-            try:
-                await self._api.merge(path, {"status": status})
-            except ApiError as error:
-                if error.status != NOT_FOUND:
-                    log.warning("status of %s: %s", policy.meta.name, error)
-                continue
-            self._written[policy.meta.uid] = (status, self._clock())
+            with self._bulkhead.holds("status", f"{policy.meta.namespace}/{policy.meta.name}"):
+                await self._write_one(policy)
+
+    async def _write_one(self, policy: PolicyObject) -> None:
+        status = self._status(policy)
+        written, written_s = self._written.get(policy.meta.uid, ({}, float("-inf")))
+        due = self._clock() - written_s >= COUNTS_EVERY_S
+        if status == written or not (due or matters(status) != matters(written)):
+            return
+        path = f"{POLICIES.path(policy.meta.namespace)}/{policy.meta.name}/status"
+        try:
+            await self._api.merge(path, {"status": status})
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                log.warning("status of %s: %s", policy.meta.name, error)
+            return
+        self._written[policy.meta.uid] = (status, self._clock())
 
     def _with_reports(self, workload: Workload) -> Workload:
         def reported(pod: Pod) -> Pod:

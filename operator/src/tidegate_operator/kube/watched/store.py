@@ -7,10 +7,11 @@ other. All calls are made on one loop.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tidegate.contract.errors import DocumentError
+from tidegate.contract.kinds import SHOWN_LENGTH
 from tidegate_kubernetes.kinds import KINDS, PODS, AnyObject, Kind
 from tidegate_kubernetes.objects import (
     PodObject,
@@ -21,12 +22,19 @@ from tidegate_kubernetes.objects import (
     WorkloadObject,
 )
 
+MOST_VERSION_DIGITS = 40
+log = logging.getLogger("tidegate.watch")
+
 
 def newer_or_same(version: str, than: str) -> bool:
     """Whether a resourceVersion is not older; unreadable ones are taken for new."""
-    if version.isdigit() and than.isdigit():
+    if _is_number(version) and _is_number(than):
         return int(version) >= int(than)
     return True
+
+
+def _is_number(version: str) -> bool:
+    return version.isascii() and version.isdigit() and len(version) <= MOST_VERSION_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +56,32 @@ class Store:
         self.on_change: Callable[[], None] = _nobody_listens
         self.generation = 0
         self.malformed = 0
+        self._unreadable: dict[Kind, dict[str, str]] = {kind: {} for kind in KINDS}
 
     def put(self, kind: Kind, raw: Raw) -> None:
-        """Take an object as the API shows it; a malformed one is counted and left out."""
+        """Take an object as the API shows it; a malformed one is counted, logged and left out.
+
+        Readers expect what the API server has validated. Whatever it has let through concerns that
+        object alone, so no error of theirs gets any further.
+        """
         try:
-            self._put(kind, kind.read(raw))
-        except DocumentError:
-            self.malformed += 1
+            thing = kind.read(raw)
+        except Exception as error:  # noqa: BLE001 - an object that cannot be read is left out
+            self._left_out(kind, raw, error)
+            return
+        self._unreadable[kind].pop(thing.meta.uid, None)
+        self._put(kind, thing)
+
+    def _left_out(self, kind: Kind, raw: Raw, error: Exception) -> None:
+        self.malformed += 1
+        meta = raw.get("metadata")
+        meta = meta if isinstance(meta, Mapping) else {}
+        uid, version = str(meta.get("uid")), str(meta.get("resourceVersion"))
+        if uid not in self._unreadable[kind]:  # once, however often it is changed
+            name = f"{meta.get('namespace')}/{meta.get('name')}"
+            log.warning("%s %s cannot be read: %s", kind.plural, name[:SHOWN_LENGTH], error)
+        # Remembered, so that a check against a listing does not take the watch for dead.
+        self._unreadable[kind][uid] = version
 
     def refresh(self, kind: Kind, raw: Raw) -> None:
         """Take the answer of a write: as `put`, but never for an object that is gone already."""
@@ -63,6 +90,7 @@ class Store:
 
     def drop(self, kind: Kind, uid: str) -> None:
         """Forget a deleted object."""
+        self._unreadable[kind].pop(uid, None)
         if self._objects[kind].pop(uid, None) is not None:
             self._changed()
 
@@ -74,9 +102,7 @@ class Store:
         """
         known = self._objects[kind]
         behind = {
-            (uid, version)
-            for uid, version in listed.items()
-            if uid not in known or not newer_or_same(known[uid].meta.version, version)
+            (uid, version) for uid, version in listed.items() if self._is_behind(kind, uid, version)
         }
         ghosts = {
             uid
@@ -84,6 +110,11 @@ class Store:
             if uid not in listed and newer_or_same(list_version, thing.meta.version)
         }
         return Lag(frozenset(behind), frozenset(ghosts))
+
+    def _is_behind(self, kind: Kind, uid: str, version: str) -> bool:
+        known = self._objects[kind].get(uid)
+        seen = (self._unreadable[kind].get(uid), known.meta.version if known else None)
+        return not any(have is not None and newer_or_same(have, version) for have in seen)
 
     def pod(self, uid: str) -> PodObject | None:
         """One pod."""
