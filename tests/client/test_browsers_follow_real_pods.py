@@ -93,7 +93,7 @@ async def test_native_and_client_survive_a_drain_and_only_the_native_one_notices
         await asyncio.gather(one.until_ready(), two.until_ready())
         page = await open_page(context, door.port)
         await page.evaluate("followNatively()")
-        await page.evaluate("followWithClient()")
+        await page.evaluate("followWithClient({handover: true})")
         await one.until_streams(2)
         door.target_port = two.listening["public"]
         draining = asyncio.create_task(one.drain())

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tidegate.contract.report import Answer, Plan
-from tidegate.drain.orders import Orders
+from tidegate.drain.orders import Order, Orders
 from tidegate.drain.returns import Return, Returns
 from tidegate.drain.slots import CATCH_UP_S, Slots
 
@@ -88,4 +88,5 @@ def test_an_order_replaces_the_last_one_with_its_count_and_a_stale_one_nothing()
     orders.taken = 12
     assert orders.left() == 0
     assert orders.receive(Answer(6, False, None), 31.0) == "taken"
-    assert (orders.seq, orders.admitted, orders.order, orders.taken) == (6, False, None, 0)
+    order: Order | None = orders.order
+    assert (orders.seq, orders.admitted, order, orders.taken) == (6, False, None, 0)

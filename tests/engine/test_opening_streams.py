@@ -8,8 +8,10 @@ import pytest
 from engine.enginekit import DRAIN, serving
 from kit.waiting import until
 
+from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import To
 from tidegate.contract.sidecar import Limits
+from tidegate.stream.requests import Recalled
 
 Run = Callable[[Any], None]
 
@@ -172,7 +174,12 @@ def test_a_client_that_comes_from_a_pod_that_is_ahead_gets_nothing_twice(
     run: Run, way: str
 ) -> None:
     async def main() -> None:
+        async def store(key: StreamKey | None) -> Recalled:
+            assert key is None
+            return Recalled(newest=3)
+
         async with serving(way=way) as served:
+            served.engine.admission.recall = store
             served.publish("1")
             client = await served.stream("/events", headers="Last-Event-ID: e-3\r\n")
             for number in (2, 3, 4):

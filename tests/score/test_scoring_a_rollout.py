@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_a_latency_is_added_to_a_calm_one_or_unknown() -> None:
 
 
 def test_counts_are_passed_on_each_under_its_name() -> None:
-    counts = {
+    counts: dict[str, Any] = {
         "bounced": 1,
         "cut_without_goodbye": 2,
         "failed_connects": 3,

@@ -20,11 +20,14 @@ def check_writable(option: str, target: str | Path | None) -> None:
     if target is None or target == STDOUT:
         return
     path = Path(target)
+    missing = [place for place in (path, *path.parents) if not place.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()
     except OSError as error:
         raise SettingsError(option, f"{path}: {error.strerror}") from None
+    for place in missing:  # the deepest first; a run that is stopped leaves nothing
+        place.unlink() if place == path else place.rmdir()
 
 
 def write_json(target: str | None, value: dict[str, Any]) -> None:
