@@ -1,4 +1,4 @@
-"""Edges of the ring and its index: what is dropped, when, and what a reader is given of the rest."""
+"""Edges of the ring and its index: what is dropped, when, and what a reader gets of the rest."""
 
 from __future__ import annotations
 
