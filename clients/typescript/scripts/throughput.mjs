@@ -107,9 +107,9 @@ async function main() {
         if (round) rates[name].push(rate)
       }
     }
-    const base = rates.eventsource
+    const base = median(rates.eventsource)
     for (const [name, own] of Object.entries(rates)) {
-      const ratio = median(own.map((rate, round) => rate / base[round]))
+      const ratio = median(own) / base
       const perS = Math.round(median(own)).toLocaleString('en')
       console.log(`${name}: ${perS} events per CPU-second, ${ratio.toFixed(2)} x eventsource`)
       if (name === 'tidegate' && ratio < 1) process.exitCode = 1

@@ -41,8 +41,10 @@ async function pod(...statuses: number[]) {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   cleanups.push(() => {
+    // Listening ends first: a connection that came between the two would hold the process.
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
+    return closed
   })
   const {port} = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}/sse/subscribe/42?stream=orders&topic=a`

@@ -28,8 +28,10 @@ export async function serve(...answers: Answer[]): Promise<TestServer> {
     requests,
     open,
     close: () => {
+      // Listening ends first: a connection that came between the two would hold the process.
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
+      return closed
     }
   }
 }
