@@ -1,6 +1,6 @@
 """The runtimes beside the tests' own Node in which the TypeScript client must work.
 
-Deno, Bun and Node 18 (the oldest that is supported) come from npm by ``npm ci`` in ``runtimes``, and
+Deno, Bun and Node 18 (the oldest that is supported) come from npm by ``npm ci`` in ``runtimes``,
 not by ``make install``. A test that wants one that is not there is skipped and names the command.
 """
 
