@@ -90,6 +90,8 @@ async def test_one_event_is_answered_with_its_id(port: Port, log: Log) -> None:
         (b'{"to":{"client":"a/b"},"data":""}', 400, "bad_client", "to.client"),
         (b'{"to":{"topics":[""]},"data":""}', 400, "bad_topic", "to.topics"),
         (b'{"to":"all","data":"","event":"a\\nb"}', 400, "bad_event", "event"),
+        (b'{"to":"all","data":"","event":"shutdown"}', 400, "reserved_event", "event"),
+        (b'{"to":"all","data":"","event":"tidegate.x"}', 400, "reserved_event", "event"),
         (b'{"to":"all","data":"","key":"a\\u0000"}', 400, "bad_key", "key"),
         (b'{"to":"all","data":"%s"}' % (b"x" * 101), 413, "event_too_large", "data"),
         (b" " * (MAX_ADDRESS_BYTES + 1000), 413, "body_too_large", None),

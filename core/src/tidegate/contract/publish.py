@@ -14,6 +14,7 @@ from typing import Any
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import MAX_NAME_LENGTH, is_client_id, is_topic
+from tidegate.contract.stream_events import RESERVED, RESERVED_PREFIX, is_reserved
 
 _BREAKS_A_LINE = re.compile("[\r\n\0]")
 MAX_KEY_LENGTH = 256
@@ -109,6 +110,10 @@ class Publish:
             detail = f"at most {max_event_bytes} bytes, has {_utf8_length(data)}"
             raise CallerError("event_too_large", detail, "data", status=413)
         event = _one_line(value, "event", MAX_KEY_LENGTH)
+        if event is not None and is_reserved(event):
+            names = ", ".join(sorted(RESERVED))
+            detail = f"is the server's own: {names}, and all that begin with {RESERVED_PREFIX}"
+            raise CallerError("reserved_event", detail, "event")
         key = _one_line(value, "key", MAX_KEY_LENGTH)
         to = To.from_json(value["to"])
         if len(to.topics) > MAX_TOPICS_PER_EVENT:
