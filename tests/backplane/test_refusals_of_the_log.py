@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +23,11 @@ from nats.js.api import DiscardPolicy
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import Publish
+from tidegate_sidecar.backplane.jetstream.connection import RECONNECT_WAIT_S, Connection
+from tidegate_sidecar.backplane.jetstream.problems import problem_of
+from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
+
+WITHOUT_A_REASON = ("not been reached yet", "closes the connection")
 
 MakeServer = Callable[..., Awaitable[NatsServer]]
 
@@ -118,11 +126,15 @@ async def test_an_event_just_below_the_servers_limit_costs_no_connection(
 
 
 async def connecting(settings: dict[str, Any], server: Any) -> str:
-    """A pod that tries, until it has a problem of its own."""
+    """The problem of a pod that has tried to connect more than once.
+
+    The first tries may end before the server's reason is read: it hangs up at once.
+    """
     world = World(server)
     pod, reader = await world.pod(start=False, **settings)
     await pod.start(reader)
-    await until(lambda: "not been reached yet" not in problem_text(pod))
+    await until(lambda: not any(words in problem_text(pod) for words in WITHOUT_A_REASON))
+    await asyncio.sleep(2 * RECONNECT_WAIT_S)
     await world.stop()
     return problem_text(pod)
 
@@ -142,6 +154,43 @@ async def test_a_server_out_of_reach_is_said_at_once_with_the_reason(
     text = await connecting({"url": url}, server=type("Nowhere", (), {"url": url})())
     assert words in text
     assert [r.getMessage() for r in caplog.records] == [text]
+
+
+def reset_on_close(writer: asyncio.StreamWriter) -> None:
+    peer: socket.socket = writer.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def test_a_refusal_is_kept_when_the_server_hangs_up_before_it_is_read() -> None:
+    tries = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        writer.write(b'INFO {"auth_required": true, "max_payload": 1048576}\r\n')
+        await reader.readuntil(b"PING\r\n")
+        if tries % 2:
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            await writer.drain()
+            writer.close()
+        else:
+            reset_on_close(writer)
+            writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = JetStreamSettings(f"nats://127.0.0.1:{port}", "APP", 10, 1000)
+        connection = Connection(settings, Counter())
+        met: list[str] = []
+        connecting = asyncio.create_task(
+            connection.connect(lambda error: met.append(problem_of(error, settings).text))
+        )
+        await until(lambda: tries >= 5)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await connection.close()
+    assert len(met) >= 4
+    assert all("refuses user and password" in text for text in met), met
 
 
 @pytest.fixture

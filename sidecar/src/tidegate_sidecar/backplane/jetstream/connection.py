@@ -15,12 +15,16 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from nats.aio.client import Client
+from nats.errors import UnexpectedEOF
 from nats.js import JetStreamContext
 
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 
 API_TIMEOUT_S: Final = 2.0
 RECONNECT_WAIT_S: Final = 0.25
+
+DROPPED: Final = (ConnectionResetError, BrokenPipeError, UnexpectedEOF)
+"""How a connection ends that the server has closed."""
 
 _log = logging.getLogger("tidegate.backplane")
 
@@ -40,6 +44,7 @@ class Connection:
         self._trusted = asyncio.Event()
         self.denied: Exception | None = None
         """The last thing that the server denied without an answer (a missing right)."""
+        self._refusal: Exception | None = None
         self._is_closing = False
         self._make_client()
 
@@ -128,6 +133,7 @@ class Connection:
     def _connected(self) -> None:
         self.connects += 1
         self.denied = None
+        self._refusal = None
         self._counters["connected"] += 1
 
     def _distrust(self) -> None:
@@ -136,10 +142,25 @@ class Connection:
 
     async def _on_error(self, error: Exception) -> None:
         _log.debug("nats: %s", error)
+        trying = asyncio.current_task()
+        if trying is not None and trying.cancelling():
+            # `asyncio.wait_for` of Python 3.11 loses a cancellation that meets a failed try, and the
+            # client would try again for ever.
+            raise asyncio.CancelledError
         if "permissions violation" in str(error).lower():
             self.denied = error
         elif not self.is_connected:
-            self._on_failure(error)
+            self._on_failure(self._reason_of(error))
+
+    def _reason_of(self, error: Exception) -> Exception:
+        """The last reason that the server gave, where `error` is only that it has hung up.
+
+        It closes the connection behind a refusal, and on some tries the reset is read first.
+        """
+        if isinstance(error, DROPPED):
+            return self._refusal or error
+        self._refusal = error
+        return error
 
 
 def _credentials(servers: list[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from tidegate.contract.report import DEGRADED_BACKPLANE, DEGRADED_BACKPLANE_FULL
+from tidegate_sidecar.backplane.jetstream.connection import DROPPED
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 from tidegate_sidecar.backplane.port import Problem
 
@@ -123,6 +124,8 @@ def _of_connecting(error: Exception) -> str | None:
         return "has a host that no DNS knows: check the address of the backplane"
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "is refused a connection: nothing listens there; check port and server"
+    if isinstance(error, DROPPED):
+        return "closes the connection: check that a NATS server listens there, and its log"
     if isinstance(error, TimeoutError):
         return "does not answer in time: check the server and the network policies on the way"
     return None
