@@ -10,6 +10,8 @@ NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
 # The machine's npm, else that of the dependency group node.
 NPM := cd $(TYPESCRIPT) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 ARGS ?=
+# Test processes side by side; many tests wait for timers and other programs.
+JOBS ?= 3
 # Dependency groups to install beside the usual ones, e.g. make install WITH=browser
 WITH ?=
 
@@ -52,7 +54,7 @@ demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tid
 	@$(BIN)/tidegate demo $(ARGS)
 
 test: $(STAMP) $(NODE_MODULES) $(TEST_TOOLS) ## the test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: lint $(NODE_MODULES) ## formatting, lint, types, layers: source, tests and TypeScript
 	@$(NPM) run --silent check

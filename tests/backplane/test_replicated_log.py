@@ -10,7 +10,7 @@ import nats
 import pytest
 from backplane.conftest import Everyone, World
 from kit.nats_server import NatsServer
-from kit.ports import free_port
+from kit.ports import free_ports
 from kit.waiting import until
 from nats.js.errors import Error as JetStreamError
 
@@ -22,7 +22,7 @@ MIB = 2**20
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[list[NatsServer]]:
     """Three servers, and the stream with a replica on each."""
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     routes = ", ".join(f"nats-route://127.0.0.1:{port}" for port in ports)
     servers = [
         NatsServer(

@@ -11,7 +11,7 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from kit.ports import accepts
+from kit.ports import accepts, free_port
 from tidegate.contract.errors import MissingToolError
 
 PROGRAM = "nats-server"
@@ -44,15 +44,14 @@ def find_nats_server() -> Path:
 class NatsServer:
     """A server with JetStream on loopback, its files in `directory`.
 
-    Port 0 is any free one; after `start` the `port` is known and kept for the next start. `more`
-    is what its configuration file says besides.
+    Port 0 is any free one, kept for the next start. `more` goes into its configuration file.
     """
 
     def __init__(
         self, directory: Path, port: int = 0, more: str = "", jetstream: bool = True
     ) -> None:
         self.directory = directory
-        self.port = port
+        self.port = port or free_port()
         self.more = more
         self.jetstream = jetstream
         self._process: asyncio.subprocess.Process | None = None
@@ -73,7 +72,7 @@ class NatsServer:
         configuration.write_text(self.more)
         self._process = await asyncio.create_subprocess_exec(
             str(program), "--config", str(configuration),
-            "--addr", "127.0.0.1", "--port", str(self.port or -1),
+            "--addr", "127.0.0.1", "--port", str(self.port),
             *(["--jetstream"] if self.jetstream else []),
             "--store_dir", str(self.directory / "store"), "--ports_file_dir", str(ports),
             "--log", str(self.directory / "nats-server.log"),

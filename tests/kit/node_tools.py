@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -71,10 +72,22 @@ def _path() -> str:
 
 
 def build() -> None:
-    """Compile the client and its tests; fails the test with the compiler's words."""
+    """Compile the client and its tests; fails the test with the compiler's words.
+
+    Test processes that run side by side share the output: the first of a run compiles, the others
+    wait for it.
+    """
     compiler = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
     if not compiler.exists():
         pytest.skip("run 'npm ci' in clients/typescript first")
-    for project in ("tsconfig.json", "tsconfig.test.json"):
-        done = run_node(str(compiler), "-p", project)
-        assert done.returncode == 0, done.stdout + done.stderr
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    with (PACKAGE / "node_modules" / ".built-in-run").open("a+") as stamp:
+        fcntl.flock(stamp, fcntl.LOCK_EX)
+        stamp.seek(0)
+        if run and stamp.read() == run:
+            return
+        for project in ("tsconfig.json", "tsconfig.test.json"):
+            done = run_node(str(compiler), "-p", project)
+            assert done.returncode == 0, done.stdout + done.stderr
+        stamp.truncate(0)
+        stamp.write(run)

@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from kit.ports import free_port
+from kit.ports import free_ports
 from kit.waiting import until
 from operator_kube.kube_world import ADMIT, fixture, reported
 
@@ -149,13 +149,13 @@ class Operator:
 
 @contextlib.asynccontextmanager
 async def operator(namespace: Namespace, **more: str) -> AsyncIterator[Operator]:
-    ports = free_port(), free_port()
+    report_port, health_port = free_ports(2)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
     environ |= {
         "KUBECONFIG": KUBECONFIG,
         "TIDEGATE_HOST": "127.0.0.1",
-        "TIDEGATE_REPORT_PORT": str(ports[0]),
-        "TIDEGATE_HEALTH_PORT": str(ports[1]),
+        "TIDEGATE_REPORT_PORT": str(report_port),
+        "TIDEGATE_HEALTH_PORT": str(health_port),
         "TIDEGATE_POD_NAMESPACE": namespace.name,
         "TIDEGATE_WATCH_NAMESPACES": namespace.name,
         "TIDEGATE_CERTIFICATE_NAMES": "localhost",
@@ -174,7 +174,7 @@ async def operator(namespace: Namespace, **more: str) -> AsyncIterator[Operator]
 
     reading = asyncio.create_task(read())
     try:
-        yield Operator(process, *ports, lines)
+        yield Operator(process, report_port, health_port, lines)
     finally:
         if process.returncode is None:
             process.kill()

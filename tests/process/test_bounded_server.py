@@ -18,8 +18,9 @@ from starlette.types import ASGIApp
 
 from tidegate.contract.errors import BackplaneUnavailableError, SettingsError
 from tidegate_process.http import health_routes, make_app, read_body
+from tidegate_process.listeners import bind
 from tidegate_process.ports import Port, PortLimits
-from tidegate_process.serving import Server, bind
+from tidegate_process.serving import Server
 
 LIMIT_S = 20.0
 LIVEZ = b"/livez"

@@ -22,8 +22,9 @@ from tidegate_injector.certificates import CHECK_MISSING_EVERY_S, CertificateFol
 from tidegate_injector.meters import Meters
 from tidegate_injector.settings import InjectorSettings
 from tidegate_process.descriptors import raise_descriptor_limit
+from tidegate_process.listeners import bind
 from tidegate_process.ports import Port, PortMetrics
-from tidegate_process.serving import Server, announce, bind
+from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 
 FINISH_S: Final = 10

@@ -24,8 +24,9 @@ from tidegate_operator.cluster import Cluster
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 from tidegate_process.http import health_routes, make_app, read_json
+from tidegate_process.listeners import bind
 from tidegate_process.ports import Port, PortLimits
-from tidegate_process.serving import Server, bind
+from tidegate_process.serving import Server
 
 MAX_REPORT_BYTES: Final = 64 * 1024
 

@@ -9,6 +9,7 @@ It stands between the core, which has no IO, and the programs, which share no co
 - `ports`: one port's connections, bounded in number and time, and counted
 - `plain_http`: uvicorn's HTTP protocol, which ignores offered upgrades
 - `protocol`: the same inside the bounds of a port
-- `serving`: listening sockets, and uvicorn in a loop that belongs to the program
+- `listeners`: bound sockets, before anything heavy is imported
+- `serving`: uvicorn in a loop that belongs to the program
 - `http`: errors as JSON, bounded bodies, health pages
 """

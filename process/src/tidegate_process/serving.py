@@ -18,35 +18,12 @@ from typing import Final, TextIO
 import uvicorn
 from starlette.types import ASGIApp
 
-from tidegate.contract.errors import SettingsError
+from tidegate_process.listeners import BACKLOG
 from tidegate_process.ports import TICK_S, Port
 from tidegate_process.protocol import BoundedProtocol
 
-BACKLOG: Final = 4096
-"""Connections the kernel holds while the loop is busy; a restarted pod gets a fleet's worth."""
-
 TLS_HANDSHAKE_S: Final = 5.0
 """How long a TLS handshake may take; asyncio's own limit is a minute."""
-
-
-def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket; raises `SettingsError` that names `setting`. Port 0 is any free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, because asyncio sets TCP_NODELAY only on those; without it answers
-    # in two parts wait 40 ms for an acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        # Listening now and not only when uvicorn starts shows a taken port at once, also one that
-        # another process has bound with SO_REUSEADDR.
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        detail = f"cannot listen on {host} port {port}: {error.strerror or error}"
-        raise SettingsError(setting, detail) from None
-    return listener
 
 
 def announce(stream: TextIO | None, **listeners: socket.socket) -> None:

@@ -11,6 +11,7 @@ from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate_process.descriptors import raise_descriptor_limit
 from tidegate_process.environ import settings_help
 from tidegate_process.program import only_environment, run_program
+from tidegate_sidecar.listeners import listen
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -20,10 +21,12 @@ def _run(_: argparse.Namespace) -> int:
 
 
 def _go(settings: SidecarSettings) -> int:
-    # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
-    from tidegate_sidecar.process import run_sidecar
+    with listen(settings.listening) as listeners:
+        # Imported here, so that neither --help nor a bad setting waits for the servers' libraries,
+        # and the first probe waits in the kernel.
+        from tidegate_sidecar.process import run_sidecar
 
-    return run_sidecar(settings, raise_descriptor_limit())
+        return run_sidecar(settings, listeners, raise_descriptor_limit())
 
 
 COMMAND = Command(

@@ -10,25 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TextIO
 
-from tidegate.contract.names import LOOPBACK, PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
+from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
 from tidegate_process.ports import Port, PortLimits
 from tidegate_process.protocol import within_descriptors
-from tidegate_process.serving import Server, announce, bind
+from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, tune_listener
+from tidegate_sidecar.listeners import Listeners
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -59,31 +59,19 @@ _log = logging.getLogger("tidegate.process")
 class Sidecar:
     """The process. `run` serves until a signal ends it and returns the exit status."""
 
-    def __init__(self, settings: SidecarSettings, descriptors: Descriptors) -> None:
+    def __init__(
+        self, settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors
+    ) -> None:
+        tune_listener(listeners.public, settings.streams.write_timeout_s)
+        self._listeners = listeners
         self._asked = settings.limits.max_streams
         self._settings = _within(settings, descriptors)
         self._descriptors = descriptors
 
     async def run(self, output: TextIO | None) -> int:
-        """Serve. Writes one JSON line with the ports to `output` once all of them listen.
-
-        Raises `SettingsError` for a port that is taken.
-        """
-        with contextlib.ExitStack() as stack:
-            sockets = self._bind(stack)
-            self._build()
-            return await self._serve(sockets, output)
-
-    def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
-        at = self._settings.listening
-        wanted = (
-            (at.host, at.public_port, env("public_port")),
-            (at.admin_host, at.admin_port, env("admin_port")),
-            (LOOPBACK, at.publish_port, env("publish_port")),
-        )
-        sockets = [stack.enter_context(contextlib.closing(bind(*one))) for one in wanted]
-        tune_listener(sockets[0], self._settings.streams.write_timeout_s)
-        return sockets
+        """Serve. Writes one JSON line with the ports to `output` once all of them are served."""
+        self._build()
+        return await self._serve(output)
 
     def _build(self) -> None:
         settings, clock = self._settings, time.monotonic
@@ -117,9 +105,9 @@ class Sidecar:
         self._pod = Pod(settings, self._drain, self._engine, self._backplane.health, clock)
         self._reporter = self._make_reporter()
 
-    def _servers(self, sockets: list[socket.socket]) -> list[Server]:
+    def _servers(self) -> list[Server]:
         settings = self._settings
-        ports = self._ports
+        ports, listeners = self._ports, self._listeners
         acknowledge = AcknowledgePort(self._acknowledgements, self._metrics).app()
         public = make_public_app(
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
@@ -136,20 +124,19 @@ class Sidecar:
         )
         protocol = within_descriptors(self._engine.protocol_class(), ports[0])
         return [
-            Server(public, sockets[0], ports[0], protocol=protocol),
-            Server(admin.app(), sockets[1], ports[1]),
-            Server(publish.app(), sockets[2], ports[2]),
+            Server(public, listeners.public, ports[0], protocol=protocol),
+            Server(admin.app(), listeners.admin, ports[1]),
+            Server(publish.app(), listeners.publish, ports[2]),
         ]
 
-    async def _serve(self, sockets: list[socket.socket], output: TextIO | None) -> int:
+    async def _serve(self, output: TextIO | None) -> int:
         stop = asyncio.Event()
         stop_on_signals(asyncio.get_running_loop(), stop.set)
-        servers = self._servers(sockets)
+        servers = self._servers()
         self._engine.start()
         for server in servers:
             await server.start()
-        public, admin, publish = sockets
-        announce(output, public=public, admin=admin, publish=publish)
+        announce(output, **self._listeners._asdict())
         self._warn_of_few_descriptors()
         await self._backplane.log.start(self._engine.reader)
         reporting = self._report()
@@ -234,10 +221,10 @@ def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSetti
     return replace(settings, limits=replace(limits, max_streams=most))
 
 
-def run_sidecar(settings: SidecarSettings, descriptors: Descriptors) -> int:
+def run_sidecar(settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Sidecar(settings, descriptors).run(sys.stdout))
+        return runner.run(Sidecar(settings, listeners, descriptors).run(sys.stdout))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -153,7 +153,9 @@ def _security_context(settings: InjectionSettings) -> dict[str, Any]:
 def _probes(admin_port: int) -> dict[str, Any]:
     """Listening is enough to let the application start; a full ring is what makes it ready.
 
-    Were readiness asked for at the start, a broker that is away would keep applications down.
+    The port is bound before the program has loaded, so the first probe waits for it: with a
+    time-out of 1 s it would fail, and the next comes a second later. Were readiness asked for at
+    the start, a broker that is away would keep applications down.
     """
     listening = {"path": names.PATH_LIVEZ, "port": admin_port, "scheme": "HTTP"}
     filled = {"path": names.PATH_READYZ, "port": admin_port, "scheme": "HTTP"}
@@ -161,7 +163,7 @@ def _probes(admin_port: int) -> dict[str, Any]:
         "startupProbe": {
             "httpGet": listening,
             "periodSeconds": 1,
-            "timeoutSeconds": 1,
+            "timeoutSeconds": 5,
             "failureThreshold": STARTUP_LIMIT_S,
         },
         "readinessProbe": {

@@ -42,8 +42,9 @@ from tidegate_operator.reconcile import Reconciler
 from tidegate_operator.report_api import report_app, report_server
 from tidegate_operator.reports import ReportBook
 from tidegate_process.descriptors import raise_descriptor_limit
+from tidegate_process.listeners import bind
 from tidegate_process.ports import Port, PortMetrics
-from tidegate_process.serving import Server, bind
+from tidegate_process.serving import Server
 from tidegate_process.signals import stop_on_signals
 
 STOP_WITHIN_S: Final = 5.0
