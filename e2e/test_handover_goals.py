@@ -53,7 +53,7 @@ async def roll_out(settings: RolloutSettings, **broken: bool) -> tuple[Run, Hand
     return measured.run, crowd.handovers
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_500_clients_hand_over_and_nobody_notices() -> None:
     """Every event once and in order, on the wire and in the application; never without a stream."""
     run, seen = await roll_out(FULL)

@@ -23,6 +23,10 @@ HANDOVER = (
 DELIVERIES = 1_000_000
 FIRST_EVENT_ADDED_P99_MS = 100.0
 
+TRIPS = 3
+"""A client that moves waits in the machine's queues for the goodbye, for its request and for the
+answer; a bystander for the event alone. Where that one wait is long, three exceed 100 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handovers:
@@ -62,10 +66,10 @@ class Handovers:
             f"the application lost {app.lost}": app.lost == 0,
             f"the application got {app.duplicated} twice": app.duplicated == 0,
             f"{self.disordered} came after a later one": self.disordered == 0,
-            f"the first event after a slot was {added_ms} ms late, to others {machine_ms} ms": (
+            f"the first event after a slot was {added_ms} ms late, any {machine_ms} ms": (
                 added_ms is not None
                 and machine_ms is not None
-                and added_ms <= machine_ms + FIRST_EVENT_ADDED_P99_MS
+                and added_ms <= max(FIRST_EVENT_ADDED_P99_MS, TRIPS * machine_ms)
             ),
         }
         return [sentence for sentence, held in holds.items() if not held]
