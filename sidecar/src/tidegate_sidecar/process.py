@@ -126,8 +126,8 @@ class Sidecar:
         )
         admin = AdminPort(
             self._pod,
-            self._engine.reader,
-            self._drainer,
+            lambda: self._engine.reader.is_filled,
+            self._drainer.prestop,
             self._metrics,
             settings.identity.pod_token,
         )

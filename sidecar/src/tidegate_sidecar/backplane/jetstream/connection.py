@@ -144,8 +144,8 @@ class Connection:
         _log.debug("nats: %s", error)
         trying = asyncio.current_task()
         if trying is not None and trying.cancelling():
-            # `asyncio.wait_for` of Python 3.11 loses a cancellation that meets a failed try, and the
-            # client would try again for ever.
+            # `asyncio.wait_for` of Python 3.11 loses a cancellation that meets a failed try, and
+            # the client would try again for ever.
             raise asyncio.CancelledError
         if "permissions violation" in str(error).lower():
             self.denied = error
