@@ -10,7 +10,7 @@ from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixtu
 from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy, Workload
 from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
-from tidegate_kubernetes.objects import timestamp_s
+from tidegate_kubernetes.values import timestamp_s
 from tidegate_operator.kube.snapshots.build import build
 
 DEFAULT = Policy()
