@@ -41,7 +41,6 @@ def read_meta(raw: Raw) -> Meta:
     for field in ("name", "uid"):
         if not isinstance(meta.get(field), str):
             raise DocumentError(kind, f"metadata.{field}", "must be a string")
-    owners = [o for o in meta.get("ownerReferences") or () if o.get("controller")]
     return Meta(
         namespace=meta.get("namespace") or "",
         name=meta["name"],
@@ -49,8 +48,19 @@ def read_meta(raw: Raw) -> Meta:
         version=str(meta.get("resourceVersion") or ""),
         labels=dict(meta.get("labels") or {}),
         created_s=timestamp_s(meta.get("creationTimestamp")) or 0.0,
-        owner=(owners[0]["kind"], owners[0]["name"], owners[0]["uid"]) if owners else None,
+        owner=_owner(kind, meta.get("ownerReferences") or ()),
     )
+
+
+def _owner(kind: str, references: Iterable[Raw]) -> tuple[str, str, str] | None:
+    """The controlling owner reference; raises `DocumentError` for one without kind, name or uid."""
+    owner = next((o for o in references if o.get("controller")), None)
+    if owner is None:
+        return None
+    for field in ("kind", "name", "uid"):
+        if not isinstance(owner.get(field), str):
+            raise DocumentError(kind, f"metadata.ownerReferences.{field}", "must be a string")
+    return owner["kind"], owner["name"], owner["uid"]
 
 
 def read_pod(raw: Raw) -> PodObject:
