@@ -15,8 +15,10 @@ from kit.nats_server import NatsServer
 from kit.waiting import until
 from nats.js.errors import APIError, ServerError
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Report
-from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
+from tidegate.contract.sidecar import SidecarSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.jetstream.problems import problem_of
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from drain.pods import VirtualPod, drain_plan, peak_1s
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Plan
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 
 USUAL = DrainSettings(grace_s=30, reserve_s=5, linger_s=4)

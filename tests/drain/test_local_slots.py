@@ -7,8 +7,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Plan
-from tidegate.contract.sidecar import DrainSettings
 
 
 @given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())

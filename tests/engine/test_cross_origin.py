@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit.waiting import until
 
-from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 Run = Callable[[Any], None]
 

@@ -10,7 +10,7 @@ from kit.waiting import until
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits
+from tidegate.contract.stream_settings import Limits
 from tidegate.stream.requests import Recalled
 
 Run = Callable[[Any], None]

@@ -13,7 +13,7 @@ from engine.enginekit import Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.wire.decode import Comment, Decoder, Retry
 from tidegate.wire.http import unframe
 from tidegate_sidecar.engine.housekeeping import ROUNDS, STEP_S

@@ -13,9 +13,10 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.wire.cursors import Cursor

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from kit.fake_streams import FakeStreams
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Answer, Plan
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.drain.drain import STOP_LIMIT_S, Drain
 from tidegate_sidecar.drainer import Drainer

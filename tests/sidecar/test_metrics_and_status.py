@@ -11,8 +11,10 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Report
-from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
+from tidegate.contract.sidecar import SidecarSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort

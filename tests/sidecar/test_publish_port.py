@@ -14,9 +14,10 @@ import pytest_asyncio
 from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane.memory.log import MemoryLog

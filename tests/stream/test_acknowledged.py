@@ -9,18 +9,10 @@ from hypothesis import strategies as st
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.acknowledged import advances, check_issued, read_acknowledged
-from tidegate.stream.door import (
-    Accept,
-    Bounce,
-    Decision,
-    Door,
-    Liveness,
-    PodView,
-    Recall,
-    Refuse,
-)
+from tidegate.stream.decisions import Accept, Bounce, Decision, Recall, Refuse
+from tidegate.stream.door import Door, Liveness, PodView
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import (
     Recalled,

@@ -4,19 +4,17 @@ from typing import Any
 import pytest
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
-from tidegate.stream.door import (
+from tidegate.contract.stream_settings import Limits, StreamSettings
+from tidegate.stream.decisions import (
     STREAM_HEADERS,
     Accept,
     Bounce,
     Decision,
     Defer,
-    Door,
-    Liveness,
-    PodView,
     Recall,
     Refuse,
 )
+from tidegate.stream.door import Door, Liveness, PodView
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item, Retry

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Decision, Goodbye
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception

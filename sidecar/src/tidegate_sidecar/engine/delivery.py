@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.audience import Audience
 from tidegate.stream.bucket import TokenBucket
 from tidegate.stream.log import EventLog

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.log import EventLog
 from tidegate.stream.resume import catch_up
 from tidegate.wire.encode import encode_gap
