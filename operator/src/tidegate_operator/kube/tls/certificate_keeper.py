@@ -225,7 +225,3 @@ def bundle_patch(configuration: Mapping[str, Any], certificate: bytes) -> list[d
 
 def _b64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _unb64(text: str | None) -> bytes:
-    return base64.b64decode(text or "", validate=True)
