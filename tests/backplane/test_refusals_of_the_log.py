@@ -142,8 +142,8 @@ async def connecting(settings: dict[str, Any], server: Any) -> str:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nats://127.0.0.1:1", "is refused a connection: nothing listens there"),
-        ("nats://no-such-host.invalid:4222", "has a host that no DNS knows"),
+        ("nats://127.0.0.1:1", "refuses connections: nothing listens there"),
+        ("nats://no-such-host.invalid:4222", "has a host that DNS does not resolve"),
     ],
     ids=["closed port", "unknown host"],
 )
@@ -228,7 +228,7 @@ async def test_a_certificate_that_is_not_trusted_is_said(
     files = f'cert_file: "{tmp_path}/tls.crt", key_file: "{tmp_path}/tls.key"'
     server = await make_server(f"tls {{ {files} }}")
     text = await connecting({"url": f"tls://localhost:{server.port}"}, server)
-    assert "shows a certificate that is not trusted" in text
+    assert "has a certificate that is not trusted" in text
 
 
 async def test_a_server_without_jetstream_is_said(make_server: MakeServer) -> None:

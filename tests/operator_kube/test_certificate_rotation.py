@@ -126,8 +126,8 @@ def test_every_flaw_of_a_certificate_is_named() -> None:
     assert flaw(good, authority, NAMES, NOW + timedelta(days=61)) == "it expires soon"
     assert flaw(good, authority, NAMES, NOW - timedelta(days=1)) == "it is not valid yet"
     assert flaw(good, authority, (*NAMES, "x.svc"), NOW) == "it is for other names"
-    assert flaw(good, stranger, NAMES, NOW) == "it is not of this authority"
-    assert flaw(KeyPair(b"x", b"y"), authority, NAMES, NOW) == "it is not of this authority"
+    assert flaw(good, stranger, NAMES, NOW) == "it is not signed by this authority"
+    assert flaw(KeyPair(b"x", b"y"), authority, NAMES, NOW) == "it is not signed by this authority"
     other_key = issue(authority, NAMES, NOW).key
     assert flaw(KeyPair(good.certificate, other_key), authority, NAMES, NOW) is not None
 

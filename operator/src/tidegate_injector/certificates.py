@@ -67,7 +67,7 @@ class CertificateFolder:
         self._loaded, self.ca_pem = files, ca_pem
         self._meters.certificate_loads.labels(result="taken").inc()
         self._meters.certificate_expiry.set(ends.timestamp())
-        _log.info("certificate taken up", extra={"ends": ends.isoformat()})
+        _log.info("certificate loaded", extra={"ends": ends.isoformat()})
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""

@@ -158,7 +158,7 @@ class Sidecar:
         await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not stop.is_set():
-            _log.error("a server ended by itself")
+            _log.error("a server ended unexpectedly")
         await self._end(servers, ended, reporting)
         return 0 if stop.is_set() else 1
 

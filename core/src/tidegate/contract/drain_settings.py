@@ -20,7 +20,7 @@ class DrainSettings:
     mode: DrainMode = setting(
         "even",
         choice(*DRAIN_MODES),
-        "even: slots; fixed: goodbye to all at once; cut: end all at SIGTERM; off: neither.",
+        "even: one at a time; fixed: goodbye to all at once; cut: end all at SIGTERM; off: none.",
         name="drain",
         annotation=True,
     )
@@ -37,7 +37,7 @@ class DrainSettings:
     reserve_s: float = setting(
         "5",
         number(0, DAY_S, "seconds"),
-        "End of the grace period left to the application: its stop time + 2 s.",
+        "End of the grace period kept for the application: its stop time + 2 s.",
         annotation={"default": ""},
     )
     linger_s: float = setting(
@@ -56,13 +56,13 @@ class DrainSettings:
     prestop_sleep_s: float = setting(
         "0",
         number(0, 600, "seconds"),
-        "How long preStop sleeps in the drain cut.",
+        "How long preStop sleeps with drain=cut.",
         annotation=True,
     )
     shutdown_retry_ms: int = setting(
         "5000",
         integer(1, HOUR_MS, "milliseconds"),
-        "The `retry:` of a goodbye in the drain fixed.",
+        "The `retry:` of a goodbye with drain=fixed.",
         annotation=True,
     )
 

@@ -156,13 +156,13 @@ class OperatorSettings:
     token_file: str | None = setting(
         "",
         or_empty(_PATH, "the pod's own token is sent"),
-        "File of the projected token that reports carry; read again as it is renewed.",
+        "File of the projected token sent with reports; read again when it is renewed.",
         name="operator_token_file",
     )
     ca_file: str | None = setting(
         "",
         or_empty(_PATH, "the system's CAs"),
-        "File of the CA that the operator's certificate is checked by.",
+        "File of the CA that signs the operator's certificate.",
         name="operator_ca_file",
     )
 

@@ -16,25 +16,23 @@ _GIB: Final = 2**30
 class StreamSettings:
     """How streams are served."""
 
-    retry: bool = setting(
-        "on", switch(), "Whether streams are given a `retry:` at all.", annotation=True
-    )
+    retry: bool = setting("on", switch(), "Whether streams get a `retry:`.", annotation=True)
     retry_base_ms: int = setting(
         "1000",
         integer(1, HOUR_MS, "milliseconds"),
-        "The shortest `retry:` a stream is given.",
+        "The shortest `retry:` of a stream.",
         annotation=True,
     )
     crash_spread_max_ms: int = setting(
         "10000",
         integer(0, HOUR_MS, "milliseconds"),
-        "The most by which `retry:` is spread over the streams.",
+        "The widest spread added to `retry:`, over all streams.",
         annotation=True,
     )
     accept_rate_per_s: float = setting(
         "1000",
         number(1, 1_000_000, "streams a second"),
-        "How many returning clients the fleet takes; sets the width of the spread.",
+        "Reconnects that the fleet takes; sets the width of the spread.",
         annotation=True,
     )
     heartbeat_s: float = setting(
@@ -46,28 +44,28 @@ class StreamSettings:
     cursor_every_s: float = setting(
         "180",
         number(1, DAY_S, "seconds"),
-        "How often a quiet stream is sent the position it has reached.",
+        "Interval at which a quiet stream gets its position.",
     )
     write_timeout_s: float = setting(
         "60",
         number(1, 3600, "seconds"),
-        "How long a client may not read before its stream is ended.",
+        "A stream whose client reads nothing for this long is ended.",
         annotation=True,
     )
     header_timeout_s: float = setting(
         "10",
         number(0.1, 600, "seconds"),
-        "How long a connection may take to send its request's headers.",
+        "Time a connection has to send its request's headers.",
         was=("handshake_timeout_s",),
     )
     cors_origins: tuple[str, ...] = setting(
         "",
         or_empty(origins(), "no other origin", ()),
-        "Pages that may read the streams from another origin; listed ones with credentials.",
+        "Other origins whose pages may read the streams; listed ones with credentials.",
         annotation=True,
     )
     replay: bool = setting(
-        "on", switch(), "Whether a returning client gets what it missed.", annotation=True
+        "on", switch(), "Whether a returning client gets the events it missed.", annotation=True
     )
     ring_events: int = setting(
         "10000",
@@ -84,17 +82,17 @@ class StreamSettings:
     replay_max_events: int = setting(
         "10000",
         integer(0, 10_000_000, "events"),
-        "The most events one returning stream gets; beyond that a gap.",
+        "Most events replayed to one stream; beyond that a gap.",
     )
     replay_max_bytes: int = setting(
         str(16 * _MIB),
         integer(0, 64 * _GIB, "bytes"),
-        "The most bytes one returning stream gets; beyond that a gap.",
+        "Most bytes replayed to one stream; beyond that a gap.",
     )
     replay_bytes_per_s: int = setting(
         str(64 * _MIB),
         integer(1024, 64 * _GIB, "bytes a second"),
-        "The most all replays together may take, so that live delivery is not starved.",
+        "Bound of all replays together, so that live delivery goes first.",
     )
 
 
@@ -105,7 +103,7 @@ class Limits:
     max_streams: int = setting(
         "20000",
         integer(1, 10_000_000, "streams"),
-        "Streams per pod; the next is sent to another pod. About 3 kB and one descriptor each.",
+        "Streams per pod; more are sent to other pods. About 3 kB and one descriptor each.",
         annotation=True,
     )
     max_new_streams_per_s: float | None = setting(
@@ -118,18 +116,18 @@ class Limits:
     max_streams_per_client: int = setting(
         "32",
         integer(1, 1_000_000, "streams"),
-        "Streams per client id and pod: a browser opens up to 6 per origin, people use several.",
+        "Streams per client id and pod: a browser opens up to 6 per origin, a user may have more.",
         annotation=True,
     )
     max_pending_bytes: int = setting(
         str(64 * _MIB),
         integer(64 * 1024, 64 * _GIB, "bytes"),
-        "Bytes held for clients that do not read, in all; above it the slowest are ended.",
+        "Bytes held for all clients that do not read; above it the slowest are ended.",
     )
     max_topics_per_stream: int = setting(
         "64",
         integer(1, 10_000, "topics"),
-        "Topics one stream may ask for; bounds the size of an audience.",
+        "Topics per stream; bounds the size of an audience.",
     )
     max_event_bytes: int = setting(
         str(256 * 1024),
@@ -140,5 +138,5 @@ class Limits:
     max_header_bytes: int = setting(
         str(16 * 1024),
         integer(256, _MIB, "bytes"),
-        "A request's line and headers together; 16 KiB is what proxies in front allow, too.",
+        "Request line and headers together; proxies in front allow 16 KiB, too.",
     )

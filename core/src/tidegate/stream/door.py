@@ -127,7 +127,7 @@ class Door:
         if request.header_bytes > self._limits.max_header_bytes:
             raise headers_too_large(self._limits.max_header_bytes)
         if request.method not in ("GET", "HEAD"):
-            raise CallerError("bad_method", "a stream is asked for by GET", "method", status=405)
+            raise CallerError("bad_method", "a stream is requested by GET", "method", status=405)
 
     def _may_be_at_limit(self, wanted: Wanted, pod: PodView) -> bool:
         """Whether it is not known yet if the client holds all the streams it may have.

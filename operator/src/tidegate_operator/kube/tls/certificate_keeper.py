@@ -94,7 +94,7 @@ class CertificateKeeper:
                     if self._authority is not None:
                         await spread(self._authority.certificate.decode())
             except (ApiError, SettingsError) as error:
-                log.warning("the certificate cannot be kept: %s", error)
+                log.warning("the certificate cannot be stored: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def publish(self) -> None:

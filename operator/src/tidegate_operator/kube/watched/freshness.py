@@ -82,7 +82,7 @@ class Freshness:
             log.warning("cannot check %s: %s", kind.plural, error)
             return
         if checked.synced and behind & checked.behind:
-            raise WatchIsDeadError(f"the watch of {kind.plural} delivers no more")
+            raise WatchIsDeadError(f"the watch of {kind.plural} has stopped delivering")
         if behind:
             # Before the first sync the listing is simply ahead of kopf's: look again soon.
             checked.due_s = self._clock() + (AGAIN_S if checked.synced else FIRST_S)
@@ -106,7 +106,7 @@ class Freshness:
             version = _older(version, seen)
         lag = self._store.compare(kind, listed, version)
         for uid in lag.ghosts:
-            log.warning("%s %s was deleted unseen", kind.plural, uid)
+            log.warning("%s %s was deleted without a watch event", kind.plural, uid)
             self._store.drop(kind, uid)
         return lag.behind
 

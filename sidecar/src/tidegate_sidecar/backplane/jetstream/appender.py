@@ -150,14 +150,14 @@ class Appender:
             return CallerError("event_too_large", str(error.description), "data", status=413)
         self._counters["refused"] += 1
         self.troubles.met(problem_of(error, self._settings))
-        return self._unavailable(f"the log refuses: {error.description}")
+        return self._unavailable(f"the log refuses the event: {error.description}")
 
     def _gave_up(self, failure: Exception | None) -> BackplaneUnavailableError:
         denied = self._connection.denied
         if denied is not None:
             self._counters["refused"] += 1
             self.troubles.met(problem_of(denied, self._settings))
-            return self._unavailable(f"the log refuses: {denied}")
+            return self._unavailable(f"the log refuses the event: {denied}")
         words = failure.description if isinstance(failure, APIError) else None
         if words is not None and failure is not None:
             self.troubles.met(problem_of(failure, self._settings))

@@ -124,10 +124,10 @@ class Connection:
     async def _on_disconnect(self) -> None:
         self._distrust()
         if self.connects and not self._is_closing:
-            _log.warning("the log is out of reach; streams stay, publishing waits")
+            _log.warning("the log is out of reach: streams stay open, publishing waits")
 
     async def _on_reconnect(self) -> None:
-        _log.info("the log is back")
+        _log.info("the log is reachable again")
         self._connected()
 
     def _connected(self) -> None:

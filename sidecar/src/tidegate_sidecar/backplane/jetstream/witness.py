@@ -63,7 +63,7 @@ class Witness:
         `known` are those that this pod has read up to `last`; it has had answers up to `stored`.
         """
         if info.created is None:
-            raise OSError("the server does not say when the stream was made")
+            raise OSError("the server gives no creation time of the stream")
         birth = epoch_of(round(info.created.timestamp() * 1_000_000))
         if known is not None and birth_of(known.epoch) != birth:
             known = None  # made anew: another log
