@@ -2,7 +2,7 @@
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ . A
 decision is always an answer with status 200: any other status the API server reports as a broken
-webhook, without the sentence that says what to change.
+webhook, without the sentence that names the fix.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compares the store with plain lists now and then, to detect a dead watch and missed deletions.
 
-A watch can die silently, and kopf does not report deletions made while it reconnected. In a quiet
+A watch can end silently, and kopf does not report deletions made while it reconnected. In a quiet
 cluster the age of the last event cannot tell a dead watch from a lack of changes. A list of
 metadata can: objects deleted unseen are dropped, and an object whose listed version
 the watch has not delivered a while later proves that the watch is dead. Every check that finds the

@@ -130,7 +130,7 @@ class Appender:
     async def _checked(
         self, answer: dict[str, Any], body: bytes, headers: dict[str, str]
     ) -> Stored:
-        """The entry that was answered for, read back where it is said to have been there before."""
+        """The entry that was answered for, read back where the server calls it a duplicate."""
         stored = Stored(answer["seq"], bool(answer.get("duplicate")))
         if not stored.repeated:
             return stored

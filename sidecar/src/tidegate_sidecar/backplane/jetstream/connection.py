@@ -72,7 +72,7 @@ class Connection:
     async def wait_trusted(self, limit_s: float) -> bool:
         """Wait for a trusted connection, `limit_s` at most; returns whether there is one."""
         if not self.is_trusted:
-            # The client knows of a loss before it says so.
+            # The client notices a loss before it reports it.
             self._trusted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):

@@ -60,7 +60,7 @@ class Troubles:
 
 
 class WrongStreamError(OSError):
-    """Raised when the stream of that name is not for our entries; says what it holds."""
+    """Raised when the stream of that name is not for our entries, with its subjects."""
 
 
 def not_reached(settings: JetStreamSettings) -> Problem:

@@ -1,4 +1,4 @@
-"""The lives of the log as the store knows them, and how a lost end is noticed.
+"""The lives of the log as the store has them, and how a lost end is noticed.
 
 On disk they stand in the stream's metadata. That comes back with a restored copy, so it cannot tell
 the log from its past. A *witness* can: a consumer of the stream in the server's memory, with the
