@@ -82,7 +82,7 @@ def test_a_row_has_what_was_declared() -> None:
     assert variable("public_port") == "TIDEGATE_PUBLIC_PORT"
 
 
-def test_an_annotation_is_the_setting_unless_it_says_otherwise() -> None:
+def test_an_annotation_is_the_setting_where_it_does_not_differ() -> None:
     same, own = row("grace_s").annotation, row("admin_port").annotation
     assert same is not None
     assert own is not None

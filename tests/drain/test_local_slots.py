@@ -61,7 +61,7 @@ def drain_plan_now(n: int, within_s: float) -> Plan:
     every=st.one_of(st.none(), st.floats(0.005, 5.0)),
     back_loaded=st.booleans(),
 )
-def test_all_are_gone_by_the_deadline_however_often_it_is_asked(
+def test_all_are_gone_by_the_deadline_however_often_it_decides(
     n: int, every: float, back_loaded: bool
 ) -> None:
     pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5), n, back_loaded=back_loaded)

@@ -136,7 +136,7 @@ def test_what_is_lacking_is_flushed_first(run: Run) -> None:
     run(main())
 
 
-def test_a_goodbye_to_a_full_socket_tells_its_true_position(run: Run) -> None:
+def test_a_goodbye_to_a_full_socket_has_its_true_position(run: Run) -> None:
     async def main() -> None:
         async with serving() as served:
             sock = await served.mute_stream("/events")

@@ -132,7 +132,7 @@ def test_every_flaw_of_a_certificate_is_named() -> None:
     assert flaw(KeyPair(good.certificate, other_key), authority, NAMES, NOW) is not None
 
 
-async def test_the_ca_bundle_is_patched_once_and_again_when_somebody_drops_it() -> None:
+async def test_the_ca_bundle_is_patched_once_and_again_when_it_is_dropped() -> None:
     keeping = Keeping()
     path = f"{WEBHOOKS}/tidegate-injector"
     hooks: list[dict[str, Any]] = [
@@ -150,7 +150,7 @@ async def test_the_ca_bundle_is_patched_once_and_again_when_somebody_drops_it() 
     assert [o["path"] for o in patch] == ["/webhooks/1/name", "/webhooks/1/clientConfig/caBundle"]
 
 
-async def test_files_of_somebody_else_are_loaded_and_nothing_is_written(tmp_path: Path) -> None:
+async def test_files_of_another_program_are_loaded_and_nothing_is_written(tmp_path: Path) -> None:
     authority = make_authority(NOW)
     keeping = Keeping("files", str(tmp_path))
     with pytest.raises(SettingsError, match="TIDEGATE_CERTIFICATE_DIR"):

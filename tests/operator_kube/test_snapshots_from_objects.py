@@ -162,7 +162,7 @@ def test_an_invalid_policy_is_named_and_the_default_is_used() -> None:
     assert seen.scopes[0].policy == DEFAULT
 
 
-def test_the_label_decides_who_is_admitted() -> None:
+def test_the_label_decides_which_pod_is_admitted() -> None:
     world = World()
     for value, pod in zip(["false", None], world.pods, strict=False):
         pod["metadata"]["labels"][ADMIT] = value

@@ -41,7 +41,7 @@ async def test_slots_are_kept_without_drift() -> None:
     assert now_s() - started == pytest.approx(1.0, abs=0.01)
 
 
-async def test_it_bounces_closes_and_tells_of_changes() -> None:
+async def test_it_bounces_closes_and_reports_changes() -> None:
     streams = FakeStreams(1)
     pod = drainer(streams)
     assert (streams.gate.refusing, streams.gate.closing) == ("starting", False)
