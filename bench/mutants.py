@@ -3,7 +3,7 @@
 mutmut copies a room of the core, changes one comparison, operator, number or branch at a time, and
 runs the tests that reach it. A survivor is a line whose fault no test would notice. The copy stands
 in ``.mutants/ROOM`` as a project of its own: mutmut expects ``src/`` beside ``tests/``. A room is
-judged by its own tests alone, as those of another would only pass through it by chance.
+judged by the tests that `ROOMS` lists for it, as others would only pass through it by chance.
 
 Not counted are texts for people: a statement that begins with ``raise`` and a line that is nothing
 but a string with spaces are not changed. The condition before them is. Left out are tests that time
@@ -22,7 +22,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".mutants"
-ROOMS = ("drain", "rollout", "score", "stream", "wire", "injection")
+ROOMS = {
+    "contract": (
+        "contract",
+        "process/test_reading_settings.py",
+        "sidecar/test_publish_port.py",
+        "stream/test_acknowledged.py",
+        "stream/test_reading_requests.py",
+    ),
+    "drain": ("drain",),
+    "rollout": ("rollout",),
+    "score": ("score",),
+    "stream": ("stream",),
+    "wire": ("wire",),
+    "injection": ("injection",),
+}
+"""The rooms of the core, each with the folders and files of its tests."""
+
 GOAL_SHARE = 0.9
 SURVIVED, NO_TEST = 0, 33  # mutmut's exit codes
 TIMED = "milliseconds"
@@ -43,7 +59,7 @@ only_mutate = ["src/tidegate/{room}/*"]
 do_not_mutate_patterns = ['^\\s*raise\\b', '^\\s*(return )?f?"[^"]* [^"]*"[),]*$']
 also_copy = ["charts", "process", "sidecar", "operator"]
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "{tests}"]
-pytest_add_cli_args_test_selection = ["tests/{room}"]
+pytest_add_cli_args_test_selection = {selection}
 process_isolation = "fork"
 
 [tool.pytest.ini_options]
@@ -89,11 +105,13 @@ def prepare(room: str) -> Path:
     folder = WORK / room
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "core/src/tidegate", folder / "src/tidegate")
-    for name in ("kit", "vectors", room):
+    for name in ("kit", "vectors", *{Path(test).parts[0] for test in ROOMS[room]}):
         shutil.copytree(ROOT / "tests" / name, folder / "tests" / name)
     conftest = (ROOT / "tests/conftest.py").read_text()
     (folder / "tests/conftest.py").write_text(conftest + EXAMPLES)
-    (folder / "pyproject.toml").write_text(PROJECT.format(room=room, tests=f"not {TIMED}"))
+    selection = json.dumps([f"tests/{test}" for test in ROOMS[room]])
+    project = PROJECT.format(room=room, tests=f"not {TIMED}", selection=selection)
+    (folder / "pyproject.toml").write_text(project)
     return folder
 
 

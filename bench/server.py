@@ -18,7 +18,7 @@ import uvloop
 
 from bench.child import serve
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine import Engine, tune_listener
 

@@ -38,7 +38,7 @@ class Handovers:
     that is more than the p99 of the calm before. `added` compares event by event: how much later
     than the median of all clients the one that was moving had it. `bystanders_added_p99_ms` is the
     same for all clients and those events: the machine's share. `told_lost` counts the times a
-    client told its application that it has no stream.
+    client reported to its application that it has no stream.
     """
 
     app: Deliveries

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -21,7 +22,13 @@ from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
 from tidegate_sidecar.backplane.memory import make_memory_backplane
 from tidegate_sidecar.backplane.port import Backplane, Problem
 
-Everyone = Callable[..., Publish]
+
+class Everyone(Protocol):
+    """Makes an event for every stream."""
+
+    def __call__(
+        self, data: str, *, key: str | None = None, event: str | None = None
+    ) -> Publish: ...
 
 
 class Pod:
@@ -55,17 +62,22 @@ class Pod:
 class World:
     """Makes backplanes (pods of one application) and stops them all at the end."""
 
-    def __init__(self, server: Any = None) -> None:
-        self.server = server
+    def __init__(self, server: NatsServer | None = None) -> None:
+        self._server = server
         self.made: list[Pod] = []
 
+    @property
+    def server(self) -> NatsServer:
+        assert self._server is not None, "the memory log has no server"
+        return self._server
+
     def settings(self, **more: Any) -> JetStreamSettings:
-        told: dict[str, Any] = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        told |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 10.0}
-        return JetStreamSettings(**told | more)
+        given: dict[str, Any] = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
+        given |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 10.0}
+        return JetStreamSettings(**given | more)
 
     async def pod(self, start: bool = True, **more: Any) -> tuple[Pod, Recorder]:
-        if self.server is None:
+        if self._server is None:
             backplane = make_memory_backplane(time.monotonic, epoch_seed=time.time_ns())
         else:
             name = uuid.uuid4().hex
@@ -112,4 +124,4 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 def everyone() -> Everyone:
-    return lambda data, **more: Publish(To(everyone=True), data, **more)
+    return functools.partial(Publish, To(everyone=True))

@@ -1,13 +1,14 @@
-"""What is kept of acknowledgements; the same tests against every backplane, then NATS' own."""
+"""The store of acknowledged positions: the same tests against every backplane, then NATS' own."""
 
 import asyncio
 import json
 import logging
 import time
+from pathlib import Path
 
 import nats
 import pytest
-from backplane.conftest import World
+from backplane.conftest import Pod, World
 from kit.nats_server import NatsServer
 from kit.waiting import until
 
@@ -24,14 +25,14 @@ OTHERS = [
 ]
 
 
-async def test_what_was_acknowledged_is_kept_per_client_and_name(world):
+async def test_an_acknowledged_position_is_kept_per_client_and_name(world: World) -> None:
     pod, reader = await world.pod()
     await pod.acknowledge(KEY, Cursor(reader.epoch, 7))
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 7)
     assert [await pod.acknowledged(key) for key in OTHERS] == [None, None, None]
 
 
-async def test_an_acknowledgement_never_goes_back_in_an_epoch(world):
+async def test_an_acknowledgement_never_goes_back_in_an_epoch(world: World) -> None:
     pod, reader = await world.pod()
     for seq in (5, 9, 7, 9):
         await pod.acknowledge(KEY, Cursor(reader.epoch, seq))
@@ -39,13 +40,13 @@ async def test_an_acknowledgement_never_goes_back_in_an_epoch(world):
     assert pod.counters["acks_kept"] == 2
 
 
-async def test_the_furthest_of_many_at_a_time_is_kept(world):
+async def test_the_furthest_of_many_at_a_time_is_kept(world: World) -> None:
     pod, reader = await world.pod()
     await asyncio.gather(*(pod.acknowledge(KEY, Cursor(reader.epoch, n)) for n in range(30)))
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 29)
 
 
-async def test_the_present_epoch_replaces_an_older_one_and_not_the_other_way(world):
+async def test_the_present_epoch_replaces_an_older_one_and_not_the_other_way(world: World) -> None:
     pod, reader = await world.pod()
     await pod.acknowledge(KEY, Cursor("older", 900), reader.epoch)
     assert await pod.acknowledged(KEY) == Cursor("older", 900)
@@ -54,7 +55,7 @@ async def test_the_present_epoch_replaces_an_older_one_and_not_the_other_way(wor
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1)
 
 
-async def test_before_the_log_was_started_nothing_is_kept_and_nothing_is_known(nats_world):
+async def test_before_the_log_was_started_nothing_is_kept_or_read(nats_world: World) -> None:
     pod, _ = await nats_world.pod(start=False)
     with pytest.raises(BackplaneUnavailableError):
         await pod.acknowledge(KEY, Cursor("e", 1))
@@ -62,7 +63,7 @@ async def test_before_the_log_was_started_nothing_is_kept_and_nothing_is_known(n
         await pod.acknowledged(KEY)
 
 
-async def test_memory_is_bounded_in_number_and_in_time():
+async def test_memory_is_bounded_in_number_and_in_time() -> None:
     now = 0.0
     acks = MemoryAcks(lambda: now, {"acks_kept": 0}, max_kept=2)
     keys = [StreamKey(str(n), "s") for n in range(3)]
@@ -75,7 +76,7 @@ async def test_memory_is_bounded_in_number_and_in_time():
     assert [await acks.read(key) for key in keys] == [None, None, None]
 
 
-async def test_what_one_pod_kept_another_one_knows_at_once(nats_world):
+async def test_a_position_kept_by_one_pod_is_read_by_another_at_once(nats_world: World) -> None:
     (one, reader), (two, _) = await nats_world.pod(), await nats_world.pod()
     for seq in range(1, 20):
         writer, asked = (one, two) if seq % 2 else (two, one)
@@ -83,21 +84,26 @@ async def test_what_one_pod_kept_another_one_knows_at_once(nats_world):
         assert await asked.acknowledged(KEY) == Cursor(reader.epoch, seq)
 
 
-async def test_pods_that_write_at_the_same_time_send_nobody_back(nats_world):
+async def test_pods_that_write_at_the_same_time_never_move_a_position_back(
+    nats_world: World,
+) -> None:
     pods = [await nats_world.pod() for _ in range(3)]
     epoch = pods[0][1].epoch
 
-    async def acknowledge(pod, first):
+    async def acknowledge(pod: Pod, first: int) -> None:
         for seq in range(first, 90, 3):
             await pod.acknowledge(KEY, Cursor(epoch, seq))
             kept = await pod.acknowledged(KEY)
+            assert kept is not None
             assert kept.seq >= seq
 
     await asyncio.gather(*(acknowledge(pod, n) for n, (pod, _) in enumerate(pods)))
     assert await pods[0][0].acknowledged(KEY) == Cursor(epoch, 89)
 
 
-async def test_a_broker_out_of_reach_is_said_soon_and_what_was_kept_survives_it(nats_world):
+async def test_a_broker_out_of_reach_is_an_error_soon_and_kept_positions_survive_it(
+    nats_world: World,
+) -> None:
     pod, reader = await nats_world.pod()
     await pod.acknowledge(KEY, Cursor(reader.epoch, 3))
     await nats_world.server.kill()
@@ -116,7 +122,7 @@ async def test_a_broker_out_of_reach_is_said_soon_and_what_was_kept_survives_it(
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 4)
 
 
-async def test_a_bucket_that_was_deleted_is_made_anew(nats_world):
+async def test_a_bucket_that_was_deleted_is_made_anew(nats_world: World) -> None:
     pod, reader = await nats_world.pod()
     await pod.acknowledge(KEY, Cursor(reader.epoch, 3))
     connection = await nats.connect(nats_world.server.url)
@@ -126,7 +132,7 @@ async def test_a_bucket_that_was_deleted_is_made_anew(nats_world):
     assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 4)
 
 
-async def test_positions_take_bounded_room_and_the_oldest_goes_first(nats_world):
+async def test_positions_take_bounded_room_and_the_oldest_goes_first(nats_world: World) -> None:
     pod, reader = await nats_world.pod(keep_acks_bytes=4096)
     keys = [StreamKey(f"client{n}", "s") for n in range(100)]
     for key in keys:
@@ -135,7 +141,7 @@ async def test_positions_take_bounded_room_and_the_oldest_goes_first(nats_world)
     assert await pod.acknowledged(keys[-1]) == Cursor(reader.epoch, 1)
 
 
-async def test_a_position_takes_no_more_room_than_is_said(nats_world):
+async def test_a_position_takes_no_more_room_than_documented(nats_world: World) -> None:
     pod, reader = await nats_world.pod()
     for n in range(20):
         key = StreamKey(f"0b7cbd2e-6c1f-4f3e-9a57-{n:012d}", "orders")
@@ -146,7 +152,9 @@ async def test_a_position_takes_no_more_room_than_is_said(nats_world):
     assert state.bytes / state.messages <= 256
 
 
-async def test_a_store_without_room_for_them_is_told_and_costs_nothing_else(tmp_path, caplog):
+async def test_a_store_without_room_for_positions_is_logged_once_and_costs_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "tidegate.backplane")
     server = NatsServer(tmp_path / "nats", more="jetstream { max_file_store: 30MB }")
     await server.start()
@@ -155,15 +163,15 @@ async def test_a_store_without_room_for_them_is_told_and_costs_nothing_else(tmp_
     for seq in (1, 2):
         with pytest.raises(BackplaneUnavailableError):
             await pod.acknowledge(KEY, Cursor(reader.epoch, seq))
-    said = [r.getMessage() for r in caplog.records]
-    assert len(said) == 1
-    assert "KV_APP-acks, which reserves 32 MiB: insufficient storage" in said[0]
+    logged = [r.getMessage() for r in caplog.records]
+    assert len(logged) == 1
+    assert "KV_APP-acks, which reserves 32 MiB: insufficient storage" in logged[0]
     assert not pod.degraded
     await world.stop()
     await server.stop()
 
 
-async def test_positions_are_kept_for_a_bounded_time(nats_world):
+async def test_positions_are_kept_for_a_bounded_time(nats_world: World) -> None:
     pod, reader = await nats_world.pod(keep_acks_s=1.0)
     await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
     assert await pod.acknowledged(KEY) is not None
@@ -172,10 +180,12 @@ async def test_positions_are_kept_for_a_bounded_time(nats_world):
         assert time.monotonic() < give_up_at
         await asyncio.sleep(0.05)
     await pod.acknowledge(KEY, Cursor(reader.epoch, 1))
-    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1), "kept means kept, not known"
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 1), (
+        "a repeated position is stored again"
+    )
 
 
-async def test_people_can_read_and_delete_positions_as_a_kv_bucket(nats_world):
+async def test_people_can_read_and_delete_positions_as_a_kv_bucket(nats_world: World) -> None:
     pod, reader = await nats_world.pod()
     await pod.acknowledge(StreamKey("a.b", "s"), Cursor(reader.epoch, 5))
     connection = await nats.connect(nats_world.server.url)

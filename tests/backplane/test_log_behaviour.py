@@ -1,15 +1,16 @@
-"""What every backplane promises; the same tests against each."""
+"""The promises of the log: the same tests against every backplane."""
 
 import asyncio
 
 import pytest
+from backplane.conftest import Everyone, World
 from kit.waiting import until
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.publish import Publish, To
 
 
-async def test_an_event_comes_back_as_it_was_at_the_acknowledged_position(world):
+async def test_an_event_comes_back_as_it_was_at_the_acknowledged_position(world: World) -> None:
     pod, reader = await world.pod()
     sent = [
         Publish(To(client="42"), "für dich ✓", "greeting"),
@@ -25,7 +26,9 @@ async def test_an_event_comes_back_as_it_was_at_the_acknowledged_position(world)
     assert {p.epoch for p in positions} == {reader.epoch}
 
 
-async def test_many_in_flight_are_all_acknowledged_and_read_in_order_once(world, everyone):
+async def test_many_in_flight_are_all_acknowledged_and_read_in_order_once(
+    world: World, everyone: Everyone
+) -> None:
     pod, reader = await world.pod()
     reader.slow_s = 0.002
     positions = await asyncio.gather(*(pod.append(everyone(str(i))) for i in range(3000)))
@@ -35,7 +38,9 @@ async def test_many_in_flight_are_all_acknowledged_and_read_in_order_once(world,
     assert reader.data == [str(i) for i in range(3000)], "sent in order, stored in order"
 
 
-async def test_a_key_makes_a_repeated_publish_the_same_event(world, everyone):
+async def test_a_key_makes_a_repeated_publish_the_same_event(
+    world: World, everyone: Everyone
+) -> None:
     pod, reader = await world.pod()
     first = await pod.append(everyone("one", key="order 7/ä"))
     again = await pod.append(everyone("one", key="order 7/ä"))
@@ -47,7 +52,7 @@ async def test_a_key_makes_a_repeated_publish_the_same_event(world, everyone):
     assert pod.counters["duplicates"] == 1
 
 
-async def test_a_key_with_another_event_is_refused(world, everyone):
+async def test_a_key_with_another_event_is_refused(world: World, everyone: Everyone) -> None:
     pod, _ = await world.pod()
     first = await pod.append(everyone("one", key="k"))
     for other in (everyone("two", key="k"), everyone("one", key="k", event="e")):
@@ -58,7 +63,7 @@ async def test_a_key_with_another_event_is_refused(world, everyone):
     assert await pod.append(everyone("one", key="k")) == first
 
 
-async def test_the_same_key_at_the_same_time_is_one_event(world, everyone):
+async def test_the_same_key_at_the_same_time_is_one_event(world: World, everyone: Everyone) -> None:
     pod, reader = await world.pod()
     positions = await asyncio.gather(*(pod.append(everyone("x", key="k")) for _ in range(50)))
     assert len(set(positions)) == 1
@@ -67,21 +72,21 @@ async def test_the_same_key_at_the_same_time_is_one_event(world, everyone):
     assert reader.data == ["x", "end"]
 
 
-async def test_an_empty_log_is_filled_at_once_and_not_degraded(world):
+async def test_an_empty_log_is_filled_at_once_and_not_degraded(world: World) -> None:
     pod, reader = await world.pod()
     assert reader.epochs == [(reader.epoch, 0)]
     assert reader.entries == []
     await until(lambda: not pod.degraded)
 
 
-async def test_a_log_that_was_not_started_accepts_nothing(world, everyone):
+async def test_a_log_that_was_not_started_accepts_nothing(world: World, everyone: Everyone) -> None:
     pod, _ = await world.pod(start=False)
     with pytest.raises(BackplaneUnavailableError):
         await pod.append(everyone("lost?"))
     assert pod.counters["unavailable"] == 1
 
 
-async def test_it_can_be_stopped_twice_and_before_it_was_started(world):
+async def test_it_can_be_stopped_twice_and_before_it_was_started(world: World) -> None:
     pod, _ = await world.pod(start=False)
     await pod.stop()
     pod, _ = await world.pod()

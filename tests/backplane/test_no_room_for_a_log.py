@@ -1,20 +1,24 @@
-"""A NATS server without room for one more log: the pod says so where people look."""
+"""A NATS server without room for one more log: every place that shows a fault names it."""
 
+import asyncio
 import json
 import logging
-from types import SimpleNamespace
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import nats
 import pytest
 from backplane.conftest import World
-from kit.fake_streams import FakeStreams
+from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.nats_server import NatsServer
 from kit.waiting import until
 from nats.js.errors import APIError, ServerError
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Report
-from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
+from tidegate.contract.sidecar import SidecarSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.jetstream.problems import problem_of
 from tidegate_sidecar.backplane.jetstream.settings import JetStreamSettings
@@ -27,7 +31,7 @@ SETTINGS = JetStreamSettings("nats://me:secret@n:4222, nats://m:4222", "APP", 10
 
 
 @pytest.fixture
-async def small_world(tmp_path):
+async def small_world(tmp_path: Path) -> AsyncIterator[World]:
     """A server with room for one log of 100 MiB, not two."""
     server = NatsServer(tmp_path / "nats", more="jetstream { max_file_store: 150MB }")
     await server.start()
@@ -37,7 +41,9 @@ async def small_world(tmp_path):
     await server.stop()
 
 
-async def test_a_pod_without_room_says_why_and_goes_on_once_there_is_room(small_world, caplog):
+async def test_a_pod_without_room_reports_why_and_goes_on_once_there_is_room(
+    small_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "tidegate.backplane")
     await small_world.pod(stream="FIRST", ring_bytes=50 * MIB, kept_rings=2.0)
     late, reader = await small_world.pod(
@@ -45,36 +51,41 @@ async def test_a_pod_without_room_says_why_and_goes_on_once_there_is_room(small_
     )
     await late.start(reader)
     await until(lambda: late.problem is not None and late.problem.word == "backplane-full")
+    problem = late.problem
+    assert problem is not None
     for words in ("LATE", "100 MiB", "raise nats.maxFileStore", "lower tidegate.dev/ring-bytes"):
-        assert words in late.problem.text
+        assert words in problem.text
     assert not reader.is_filled
     assert [r.getMessage() for r in caplog.records if "no room" in r.getMessage()] == [
-        late.problem.text
-    ], "said once, not four times a second"
+        problem.text
+    ], "logged once, not four times a second"
     async with await nats.connect(small_world.server.url) as connection:
         await connection.jetstream().delete_stream("FIRST")
     await reader.until(lambda r: r.is_filled)
     assert late.problem is None
 
 
-async def test_readiness_status_and_report_name_the_cause():
+async def prestop() -> None:
+    raise AssertionError("nothing calls the hook")
+
+
+async def test_readiness_status_and_report_name_the_cause() -> None:
     problem = problem_of(ServerError(500, "insufficient storage", 10047), SETTINGS)
-    backplane = SimpleNamespace(
-        problem=problem, degraded=True, canary_delay_s=None, counters={"unavailable": 0}
-    )
+    backplane = BrokenBackplane(problem=problem)
     drain, streams = Drain(DrainSettings(), StreamSettings()), FakeStreams(0)
     pod = Pod(SidecarSettings(), drain, streams, backplane, lambda: 0.0)
-    reader = SimpleNamespace(is_filled=False)
-    app = AdminPort(pod, reader, None, Metrics(drain, streams, backplane), token="").app()
+    filled = asyncio.Event()
+    metrics = Metrics(drain, streams, backplane)
+    app = AdminPort(pod, filled.is_set, prestop, metrics, token="").app()
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         readiness = await client.get("/readyz")
-        reader.is_filled = True
-        filled = await client.get("/readyz")
+        filled.set()
+        ready = await client.get("/readyz")
         status = (await client.get("/status")).json()
     assert readiness.status_code == 503
-    assert (filled.status_code, filled.text) == (200, f"ok: {problem.text}\n")
+    assert (ready.status_code, ready.text) == (200, f"ok: {problem.text}\n")
     assert problem.text in readiness.text
     assert status["backplane"]["problem"] == problem.text
     assert Report.from_json(json.loads(json.dumps(status))).degraded == "backplane-full"
@@ -91,8 +102,9 @@ async def test_readiness_status_and_report_name_the_cause():
     ],
     ids=["storage", "peers", "streams", "no JetStream", "out of reach"],
 )
-def test_every_cause_has_its_words_and_no_password(error, word, words):
+def test_every_cause_has_its_text_and_no_password(error: Exception, word: str, words: str) -> None:
     problem = problem_of(error, SETTINGS)
+    assert problem is not None
     assert problem.word == word
     assert words in problem.text
     assert "nats://n:4222, nats://m:4222" in problem.text

@@ -50,7 +50,7 @@ async def refused(pod: Pod, event: Publish) -> str:
     return str(caught.value)
 
 
-async def test_a_full_stream_says_so_until_it_has_room_again(
+async def test_a_full_stream_is_reported_until_it_has_room_again(
     nats_world: World,
     broker: JetStreamContext,
     everyone: Everyone,
@@ -142,12 +142,12 @@ async def connecting(settings: dict[str, Any], server: Any) -> str:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nats://127.0.0.1:1", "is refused a connection: nothing listens there"),
-        ("nats://no-such-host.invalid:4222", "has a host that no DNS knows"),
+        ("nats://127.0.0.1:1", "refuses connections: nothing listens there"),
+        ("nats://no-such-host.invalid:4222", "has a host that DNS does not resolve"),
     ],
     ids=["closed port", "unknown host"],
 )
-async def test_a_server_out_of_reach_is_said_at_once_with_the_reason(
+async def test_a_server_out_of_reach_is_reported_at_once_with_the_reason(
     url: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "tidegate.backplane")
@@ -207,7 +207,7 @@ async def make_server(tmp_path: Path) -> AsyncIterator[MakeServer]:
         await server.stop()
 
 
-async def test_a_wrong_password_is_said_and_an_encoded_one_works(
+async def test_a_wrong_password_is_reported_and_an_encoded_one_works(
     make_server: MakeServer, everyone: Everyone
 ) -> None:
     server = await make_server('authorization { user: me, password: "p@ss/w" }')
@@ -221,22 +221,22 @@ async def test_a_wrong_password_is_said_and_an_encoded_one_works(
     await world.stop()
 
 
-async def test_a_certificate_that_is_not_trusted_is_said(
+async def test_a_certificate_that_is_not_trusted_is_reported(
     make_server: MakeServer, tmp_path: Path
 ) -> None:
     Authority("nobody's").write(tmp_path)
     files = f'cert_file: "{tmp_path}/tls.crt", key_file: "{tmp_path}/tls.key"'
     server = await make_server(f"tls {{ {files} }}")
     text = await connecting({"url": f"tls://localhost:{server.port}"}, server)
-    assert "shows a certificate that is not trusted" in text
+    assert "has a certificate that is not trusted" in text
 
 
-async def test_a_server_without_jetstream_is_said(make_server: MakeServer) -> None:
+async def test_a_server_without_jetstream_is_reported(make_server: MakeServer) -> None:
     server = await make_server("", jetstream=False)
     assert "without JetStream: start it with JetStream" in await connecting({}, server)
 
 
-async def test_missing_rights_are_said_with_those_that_are_needed(
+async def test_missing_rights_are_reported_with_those_that_are_needed(
     make_server: MakeServer, everyone: Everyone
 ) -> None:
     server = await make_server(
@@ -248,7 +248,7 @@ async def test_missing_rights_are_said_with_those_that_are_needed(
     assert "tidegate.APP" in text
 
 
-async def test_a_right_to_read_alone_is_said_when_something_is_published(
+async def test_a_right_to_read_alone_is_reported_at_publish(
     make_server: MakeServer, everyone: Everyone
 ) -> None:
     server = await make_server(

@@ -1,23 +1,27 @@
-"""What several pods get from one JetStream stream, also when its server goes and comes."""
+"""Several pods on one JetStream stream, also while its server is away."""
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import nats
 import pytest
-from backplane.conftest import World
+from backplane.conftest import Everyone, Pod, World
 from backplane.links import Link
 from kit.nats_server import NatsServer
 from kit.waiting import until
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
+from tidegate.wire.cursors import Cursor
 
 
-async def numbers(pod, everyone, first, last):
+async def numbers(pod: Pod, everyone: Everyone, first: int, last: int) -> list[Cursor]:
     return await asyncio.gather(*(pod.append(everyone(str(i))) for i in range(first, last)))
 
 
-async def test_every_pod_reads_the_same_order_under_the_same_ids(nats_world, everyone):
+async def test_every_pod_reads_the_same_order_under_the_same_ids(
+    nats_world: World, everyone: Everyone
+) -> None:
     pods = [await nats_world.pod() for _ in range(3)]
     await asyncio.gather(*(numbers(pod, everyone, 0, 200) for pod, _ in pods))
     for _, reader in pods:
@@ -27,7 +31,7 @@ async def test_every_pod_reads_the_same_order_under_the_same_ids(nats_world, eve
     assert len({reader.epoch for reader in readers}) == 1
 
 
-async def test_a_key_holds_across_pods(nats_world, everyone):
+async def test_a_key_holds_across_pods(nats_world: World, everyone: Everyone) -> None:
     (one, reader), (two, _) = await nats_world.pod(), await nats_world.pod()
     assert await one.append(everyone("x", key="k")) == await two.append(everyone("x", key="k"))
     end = await two.append(everyone("end"))
@@ -35,7 +39,9 @@ async def test_a_key_holds_across_pods(nats_world, everyone):
     assert reader.data == ["x", "end"]
 
 
-async def test_a_new_pod_fills_its_ring_with_the_last_events_and_then_lives(nats_world, everyone):
+async def test_a_new_pod_fills_its_ring_with_the_last_events_and_then_lives(
+    nats_world: World, everyone: Everyone
+) -> None:
     old, _ = await nats_world.pod()
     await numbers(old, everyone, 0, 500)
     _, reader = await nats_world.pod(ring_events=100)
@@ -45,7 +51,7 @@ async def test_a_new_pod_fills_its_ring_with_the_last_events_and_then_lives(nats
     await reader.until(lambda r: r.data[-1] == "live")
 
 
-async def test_retention_is_bounded(nats_world, everyone):
+async def test_retention_is_bounded(nats_world: World, everyone: Everyone) -> None:
     old, _ = await nats_world.pod(kept_rings=0.05)
     await numbers(old, everyone, 0, 120)
     _, reader = await nats_world.pod()
@@ -54,7 +60,9 @@ async def test_retention_is_bounded(nats_world, everyone):
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_a_broker_that_restarts_loses_and_repeats_nothing(nats_world, everyone, end):
+async def test_a_broker_that_restarts_loses_and_repeats_nothing(
+    nats_world: World, everyone: Everyone, end: str
+) -> None:
     pod, reader = await nats_world.pod()
     epoch = reader.epoch
     await numbers(pod, everyone, 0, 50)
@@ -74,8 +82,8 @@ async def test_a_broker_that_restarts_loses_and_repeats_nothing(nats_world, ever
 
 
 async def test_a_broker_that_syncs_and_is_killed_under_load_keeps_what_it_acknowledged(
-    tmp_path, everyone
-):
+    tmp_path: Path, everyone: Everyone
+) -> None:
     # Without this setting, the chart's, NATS acknowledges what it has not written yet.
     server = NatsServer(tmp_path / "nats", more="jetstream { sync_interval: always }")
     await server.start()
@@ -95,7 +103,9 @@ async def test_a_broker_that_syncs_and_is_killed_under_load_keeps_what_it_acknow
     await server.stop()
 
 
-async def test_without_a_broker_publishing_fails_soon_and_says_so(nats_world, everyone):
+async def test_without_a_broker_publishing_fails_soon_with_the_cause(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, _ = await nats_world.pod(append_timeout_s=0.5)
     await nats_world.server.stop()
     with pytest.raises(BackplaneUnavailableError, match="does not acknowledge"):
@@ -104,7 +114,9 @@ async def test_without_a_broker_publishing_fails_soon_and_says_so(nats_world, ev
     await nats_world.server.start()
 
 
-async def test_a_pod_that_starts_without_a_broker_waits_for_it(nats_world, everyone):
+async def test_a_pod_that_starts_without_a_broker_waits_for_it(
+    nats_world: World, everyone: Everyone
+) -> None:
     await nats_world.server.stop()
     pod, reader = await nats_world.pod(start=False)
     await pod.start(reader)
@@ -117,7 +129,9 @@ async def test_a_pod_that_starts_without_a_broker_waits_for_it(nats_world, every
     await reader.until(lambda r: r.data == ["now"])
 
 
-async def test_a_stream_that_is_made_anew_is_a_new_epoch(nats_world, everyone):
+async def test_a_stream_that_is_made_anew_is_a_new_epoch(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     await numbers(pod, everyone, 0, 10)
     await reader.until(lambda r: len(r.entries) == 10)
@@ -131,9 +145,9 @@ async def test_a_stream_that_is_made_anew_is_a_new_epoch(nats_world, everyone):
     assert reader.epochs[0][0] != reader.epochs[1][0]
 
 
-async def test_what_was_thrown_away_before_it_was_read_is_a_hole_in_the_same_epoch(
-    nats_world, everyone
-):
+async def test_entries_removed_before_they_were_read_are_a_hole_in_the_same_epoch(
+    nats_world: World, everyone: Everyone
+) -> None:
     link = Link(nats_world.server.port)
     await link.mend()
     cut_off, reader = await nats_world.pod(url=link.url, kept_rings=0.05)
@@ -153,7 +167,9 @@ async def test_what_was_thrown_away_before_it_was_read_is_a_hole_in_the_same_epo
     await link.cut()
 
 
-async def test_a_store_that_lost_its_end_is_a_new_epoch_for_everyone(nats_world, everyone):
+async def test_a_store_that_lost_its_end_is_a_new_epoch_for_everyone(
+    nats_world: World, everyone: Everyone
+) -> None:
     server, kept = nats_world.server, nats_world.server.directory / "kept"
     store = server.directory / "store"
     one, reader_one = await nats_world.pod()
@@ -178,7 +194,7 @@ async def test_a_store_that_lost_its_end_is_a_new_epoch_for_everyone(nats_world,
     assert late.epoch == position.epoch
 
 
-async def test_a_canary_measures_a_quiet_log_and_fills_no_ring(nats_world):
+async def test_a_canary_measures_a_quiet_log_and_fills_no_ring(nats_world: World) -> None:
     pods = [await nats_world.pod(canary_every_s=0.2) for _ in range(2)]
     # Which of them sends is open: a canary is as good as an event for the other.
     await until(lambda: sum(pod.counters["canaries"] for pod, _ in pods) >= 4)
@@ -188,7 +204,9 @@ async def test_a_canary_measures_a_quiet_log_and_fills_no_ring(nats_world):
         assert reader.entries == []
 
 
-async def test_a_wedged_subscription_is_noticed_and_renewed(nats_world, everyone):
+async def test_a_wedged_subscription_is_noticed_and_renewed(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod(canary_limit_s=0.5)
     before = pod.counters["subscribed"]
     connection = await nats.connect(nats_world.server.url)
@@ -198,11 +216,13 @@ async def test_a_wedged_subscription_is_noticed_and_renewed(nats_world, everyone
     await connection.close()
     await pod.append(everyone("through the wall"))
     await reader.until(lambda r: r.data == ["through the wall"])
-    # The first event may come before the server has said that the subscription stands.
+    # The first event may come before the server has confirmed the subscription.
     await until(lambda: pod.counters["subscribed"] > before and not pod.degraded)
 
 
-async def test_what_is_not_ours_is_passed_over_and_counted(nats_world, everyone):
+async def test_foreign_messages_are_passed_over_and_counted(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, reader = await nats_world.pod()
     connection = await nats.connect(nats_world.server.url)
     for body in (b"not json", b"[]", b'{"to":"nobody","data":"x"}', b'{"to":"all","data":5}'):
@@ -215,7 +235,9 @@ async def test_what_is_not_ours_is_passed_over_and_counted(nats_world, everyone)
     assert pod.counters["malformed"] == 4
 
 
-async def test_what_the_store_would_never_take_is_the_callers_mistake(nats_world, everyone):
+async def test_an_event_too_big_for_the_store_is_the_callers_mistake(
+    nats_world: World, everyone: Everyone
+) -> None:
     pod, _ = await nats_world.pod()
     with pytest.raises(CallerError) as caught:
         await pod.append(everyone("x" * 2**20))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Answer, Plan
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Decision
 from tidegate.drain.drain import Drain
 from tidegate.drain.orders import Reception

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from drain.pods import VirtualPod, drain_plan, peak_1s
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Plan
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 
 USUAL = DrainSettings(grace_s=30, reserve_s=5, linger_s=4)
@@ -37,7 +38,7 @@ def asked(settings: DrainSettings, streams: int, until_s: float) -> list[float]:
     ],
     ids=["empty", "handing over", "off", "cut after a sleep", "cut"],
 )
-def test_it_is_asked_again_when_the_hook_may_answer(
+def test_a_decision_is_due_when_the_hook_may_answer(
     settings: DrainSettings, lingering: int, moments: list[float]
 ) -> None:
     assert asked(settings, lingering, until_s=100.0) == moments
@@ -50,20 +51,20 @@ def test_before_preStop_there_is_no_hook_to_answer_and_nothing_to_ask_for() -> N
     assert pod.look().due_again_at is None
 
 
-def test_with_streams_it_is_asked_again_when_the_local_plan_begins() -> None:
+def test_with_streams_a_decision_is_due_when_the_local_plan_begins() -> None:
     pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5, linger_s=30), 10)
     pod.drain.prestop(pod.now)
     assert pod.look().due_again_at == pod.t0 + 20.0
 
 
-def test_while_an_order_holds_it_is_asked_again_when_that_lapses() -> None:
+def test_while_an_order_holds_a_decision_is_due_when_it_lapses() -> None:
     pod = VirtualPod(USUAL, 10, operator=True)
     pod.drain.prestop(pod.now)
     pod.answer(1, Plan("wait", valid_for_s=1.5))
     assert pod.look().due_again_at == pod.t0 + 1.5
 
 
-def test_a_held_pod_is_asked_again_at_the_last_call() -> None:
+def test_a_decision_of_a_held_pod_is_due_at_the_last_call() -> None:
     pod = VirtualPod(DrainSettings(grace_s=45, reserve_s=5, linger_s=0), 10, operator=True)
     pod.drain.prestop(pod.now)
     pod.answer(1, Plan("wait", valid_for_s=1e6))

@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import IllegalTransitionError
 from tidegate.contract.report import POD_STATES, PodState
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.drain.life import (
     PLANS_HEEDED,

@@ -7,8 +7,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Plan
-from tidegate.contract.sidecar import DrainSettings
 
 
 @given(n=st.integers(1, 400), grace=st.floats(6, 300), back_loaded=st.booleans())
@@ -61,7 +61,7 @@ def drain_plan_now(n: int, within_s: float) -> Plan:
     every=st.one_of(st.none(), st.floats(0.005, 5.0)),
     back_loaded=st.booleans(),
 )
-def test_all_are_gone_by_the_deadline_however_often_it_is_asked(
+def test_all_are_gone_by_the_deadline_however_often_it_decides(
     n: int, every: float, back_loaded: bool
 ) -> None:
     pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5), n, back_loaded=back_loaded)

@@ -7,8 +7,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Plan
-from tidegate.contract.sidecar import DrainSettings
 
 USUAL = DrainSettings(grace_s=65, reserve_s=5)
 

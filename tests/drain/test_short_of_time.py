@@ -7,7 +7,8 @@ from drain.pods import VirtualPod, drain_plan, peak_1s
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.contract.sidecar import DrainMode, DrainSettings, StreamSettings
+from tidegate.contract.drain_settings import DrainMode, DrainSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.returns import Returns
 
 

@@ -14,9 +14,9 @@ from kit.waiting import until
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
-from tidegate.stream.door import Accept, Recall
+from tidegate.stream.decisions import Accept, Recall
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item

@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit.waiting import until
 
-from tidegate.contract.sidecar import Limits, StreamSettings
 from tidegate.contract.stream_events import ShutdownReason
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 Run = Callable[[Any], None]
 
@@ -65,7 +65,7 @@ def test_a_stream_is_readable_for_listed_pages_only(
     run(main())
 
 
-def test_without_a_list_no_answer_speaks_of_origins(run: Run, way: str) -> None:
+def test_without_a_list_no_answer_has_a_cors_header(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(way=way) as served:
             stream = await served.stream("/events", headers=FROM_SHOP)
@@ -175,7 +175,7 @@ def test_a_preflight_of_a_listed_page_is_answered(run: Run, way: str, version: s
     run(main())
 
 
-def test_a_preflight_of_another_page_says_why_and_is_counted(run: Run, way: str) -> None:
+def test_a_preflight_of_another_page_gets_the_reason_and_is_counted(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(LISTED, FEW, way=way) as served:
             client = await served.get("/events", method="OPTIONS", headers=FROM_OTHER + ASKS)

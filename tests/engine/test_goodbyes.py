@@ -9,7 +9,7 @@ from engine.enginekit import DRAIN, EVERYONE, Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import LogEntry
 from tidegate.wire.decode import Decoder, Event
@@ -136,7 +136,7 @@ def test_what_is_lacking_is_flushed_first(run: Run) -> None:
     run(main())
 
 
-def test_a_goodbye_to_a_full_socket_tells_its_true_position(run: Run) -> None:
+def test_a_goodbye_to_a_full_socket_has_its_true_position(run: Run) -> None:
     async def main() -> None:
         async with serving() as served:
             sock = await served.mute_stream("/events")

@@ -10,7 +10,7 @@ from kit.waiting import until
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits
+from tidegate.contract.stream_settings import Limits
 from tidegate.stream.requests import Recalled
 
 Run = Callable[[Any], None]
@@ -190,7 +190,7 @@ def test_a_client_that_comes_from_a_pod_that_is_ahead_gets_nothing_twice(
     run(main())
 
 
-def test_a_cursor_too_old_is_told_of_the_gap(run: Run, way: str) -> None:
+def test_a_cursor_too_old_gets_a_gap(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(way=way, max_events=3) as served:
             for number in range(1, 9):

@@ -11,7 +11,7 @@ from engine.enginekit import Bench, FakeTransport, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate_sidecar.engine.stream import Stream
 
 Run = Callable[[Any], None]
@@ -92,7 +92,7 @@ import uvloop
 from engine.enginekit import serving
 from kit.waiting import until
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 EACH = 250_000
 CLIENTS = 300

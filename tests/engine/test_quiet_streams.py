@@ -13,7 +13,7 @@ from engine.enginekit import Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.wire.decode import Comment, Decoder, Retry
 from tidegate.wire.http import unframe
 from tidegate_sidecar.engine.housekeeping import ROUNDS, STEP_S
@@ -25,7 +25,7 @@ def beats(written: bytes) -> int:
     return Decoder().feed(unframe(written)).count(Comment(""))
 
 
-def test_a_quiet_stream_gets_heartbeats_and_is_told_their_rhythm(run: Run, way: str) -> None:
+def test_a_quiet_stream_gets_heartbeats_and_their_interval(run: Run, way: str) -> None:
     async def main() -> None:
         async with serving(StreamSettings(heartbeat_s=0.2), way=way) as served:
             client = await served.stream("/events")
@@ -72,7 +72,7 @@ async def test_heartbeats_after_a_broadcast_are_spread() -> None:
     bench.engine.stop()
 
 
-def test_a_quiet_topic_hears_its_position_and_then_nothing_is_missed(run: Run, way: str) -> None:
+def test_a_quiet_topic_gets_its_position_and_then_nothing_is_missed(run: Run, way: str) -> None:
     async def main() -> None:
         settings = StreamSettings(heartbeat_s=0.4, cursor_every_s=0.3)
         async with serving(settings, way=way, max_events=5) as served:
@@ -87,7 +87,7 @@ def test_a_quiet_topic_hears_its_position_and_then_nothing_is_missed(run: Run, w
     run(main())
 
 
-def test_a_position_that_has_not_moved_is_not_told_again(run: Run) -> None:
+def test_a_position_that_has_not_moved_is_not_sent_again(run: Run) -> None:
     async def main() -> None:
         settings = StreamSettings(heartbeat_s=0.2, cursor_every_s=0.05)
         async with serving(settings) as served:
@@ -102,7 +102,7 @@ def test_a_position_that_has_not_moved_is_not_told_again(run: Run) -> None:
     run(main())
 
 
-def test_the_first_streams_are_told_a_wider_spread_later(run: Run) -> None:
+def test_the_first_streams_get_a_wider_spread_later(run: Run) -> None:
     async def main() -> None:
         settings = StreamSettings(heartbeat_s=0.2, cursor_every_s=0.05, accept_rate_per_s=10.0)
         async with serving(settings) as served:
@@ -118,7 +118,7 @@ def test_the_first_streams_are_told_a_wider_spread_later(run: Run) -> None:
     run(main())
 
 
-def test_a_busy_one_of_the_first_streams_is_told_a_wider_spread_too(run: Run, way: str) -> None:
+def test_a_busy_one_of_the_first_streams_gets_a_wider_spread_too(run: Run, way: str) -> None:
     async def main() -> None:
         settings = StreamSettings(heartbeat_s=0.4, accept_rate_per_s=10.0)
         async with serving(settings, way=way) as served:

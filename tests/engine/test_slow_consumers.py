@@ -11,7 +11,7 @@ from engine.enginekit import DRAIN, Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe
 
@@ -36,7 +36,7 @@ async def read_events(sock: socket.socket, last_id: str) -> list[Event]:
     return [item for item in items if isinstance(item, Event)]
 
 
-def test_the_ring_has_moved_on_and_the_gap_says_so(run: Run) -> None:
+def test_a_ring_that_has_moved_on_is_a_gap(run: Run) -> None:
     async def main() -> None:
         async with serving(max_events=20) as served:
             quick = await served.stream("/events")

@@ -9,7 +9,7 @@ from engine.enginekit import Bench, serving
 from kit.waiting import until
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.log import LogEntry
 from tidegate.wire.decode import Decoder, Event
 from tidegate.wire.http import unframe

@@ -12,7 +12,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate_sidecar.engine.http_protocol import HttpProtocol
 
 Run = Callable[[Any], None]

@@ -33,7 +33,7 @@ import asyncio, contextlib, json, subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
 import uvloop
 from engine.enginekit import serving, until
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 

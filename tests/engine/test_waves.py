@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.enginekit import Served, serving
 
-from tidegate.contract.sidecar import Limits
+from tidegate.contract.stream_settings import Limits
 from tidegate.score.measures import peak_in_window, percentile
 
 Run = Callable[[Any], None]

@@ -9,7 +9,7 @@ from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import Publish
 from tidegate.drain.decision import Goodbye
 from tidegate.wire.cursors import Cursor
-from tidegate_sidecar.backplane.port import Reader
+from tidegate_sidecar.backplane.port import Problem, Reader
 from tidegate_sidecar.streams import Gate, StreamInfo
 
 
@@ -60,10 +60,10 @@ class BrokenBackplane:
     """A backplane whose store is away."""
 
     degraded = True
-    problem = None
     canary_delay_s = None
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, problem: Problem | None = None) -> None:
+        self.problem = problem
         self.counters = {"unavailable": 3}
         self.error = error or BackplaneUnavailableError("away")
 

@@ -17,7 +17,7 @@ from tidegate_kubernetes.kinds import (
     SERVICES,
     STATEFUL_SETS,
 )
-from tidegate_kubernetes.objects import timestamp_s
+from tidegate_kubernetes.values import timestamp_s
 from tidegate_operator.kube.watched.store import Store
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -126,13 +126,13 @@ def test_every_flaw_of_a_certificate_is_named() -> None:
     assert flaw(good, authority, NAMES, NOW + timedelta(days=61)) == "it expires soon"
     assert flaw(good, authority, NAMES, NOW - timedelta(days=1)) == "it is not valid yet"
     assert flaw(good, authority, (*NAMES, "x.svc"), NOW) == "it is for other names"
-    assert flaw(good, stranger, NAMES, NOW) == "it is not of this authority"
-    assert flaw(KeyPair(b"x", b"y"), authority, NAMES, NOW) == "it is not of this authority"
+    assert flaw(good, stranger, NAMES, NOW) == "it is not signed by this authority"
+    assert flaw(KeyPair(b"x", b"y"), authority, NAMES, NOW) == "it is not signed by this authority"
     other_key = issue(authority, NAMES, NOW).key
     assert flaw(KeyPair(good.certificate, other_key), authority, NAMES, NOW) is not None
 
 
-async def test_the_ca_bundle_is_patched_once_and_again_when_somebody_drops_it() -> None:
+async def test_the_ca_bundle_is_patched_once_and_again_when_it_is_dropped() -> None:
     keeping = Keeping()
     path = f"{WEBHOOKS}/tidegate-injector"
     hooks: list[dict[str, Any]] = [
@@ -150,7 +150,7 @@ async def test_the_ca_bundle_is_patched_once_and_again_when_somebody_drops_it() 
     assert [o["path"] for o in patch] == ["/webhooks/1/name", "/webhooks/1/clientConfig/caBundle"]
 
 
-async def test_files_of_somebody_else_are_loaded_and_nothing_is_written(tmp_path: Path) -> None:
+async def test_files_of_another_program_are_loaded_and_nothing_is_written(tmp_path: Path) -> None:
     authority = make_authority(NOW)
     keeping = Keeping("files", str(tmp_path))
     with pytest.raises(SettingsError, match="TIDEGATE_CERTIFICATE_DIR"):

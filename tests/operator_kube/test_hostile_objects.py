@@ -65,6 +65,13 @@ def _check(kind: Kind, raw: Raw) -> None:
     assert _others(world) == HONEST
 
 
+@pytest.mark.parametrize("field", ["kind", "name", "uid"])
+def test_a_pod_whose_owner_cannot_be_one(field: str) -> None:
+    raw = copy.deepcopy(POD)
+    raw["metadata"]["ownerReferences"][0][field] = ["x"]
+    _check(PODS, raw)
+
+
 @given(spoilt(POD))
 def test_a_hostile_pod(raw: Raw) -> None:
     _check(PODS, raw)

@@ -12,7 +12,7 @@ from operator_kube.kube_world import fixture, reported
 
 from tidegate.rollout.advice import Advice
 from tidegate.rollout.snapshot import Pod, Workload
-from tidegate_kubernetes.objects import read_policy
+from tidegate_kubernetes.readers import read_policy
 from tidegate_operator.kube.status.rollouts import Watched, observe
 from tidegate_operator.kube.status.writer import WorkloadReport, condition, matters, status_of
 

@@ -10,7 +10,7 @@ from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixtu
 from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy, Workload
 from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
-from tidegate_kubernetes.objects import timestamp_s
+from tidegate_kubernetes.values import timestamp_s
 from tidegate_operator.kube.snapshots.build import build
 
 DEFAULT = Policy()
@@ -162,7 +162,7 @@ def test_an_invalid_policy_is_named_and_the_default_is_used() -> None:
     assert seen.scopes[0].policy == DEFAULT
 
 
-def test_the_label_decides_who_is_admitted() -> None:
+def test_the_label_decides_which_pod_is_admitted() -> None:
     world = World()
     for value, pod in zip(["false", None], world.pods, strict=False):
         pod["metadata"]["labels"][ADMIT] = value

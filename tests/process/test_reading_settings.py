@@ -183,8 +183,7 @@ def test_no_repr_shows_a_secret() -> None:
         (
             InjectorSettings,
             {"SIDECAR_DEFAULTS": '{"backplane": "memory"}'},
-            "TIDEGATE_SIDECAR_DEFAULTS: backplane: memory serves one pod only: "
-            "ask for it on that pod",
+            "TIDEGATE_SIDECAR_DEFAULTS: backplane: memory serves one pod only: set it on that pod",
         ),
     ],
 )

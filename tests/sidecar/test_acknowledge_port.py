@@ -1,8 +1,10 @@
-"""The acknowledge port: what is answered for is kept, a chatty client is one write a second."""
+"""The acknowledge port: an answered position is kept, a chatty client is one write a second."""
 
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -11,9 +13,10 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.waiting import until
 
 from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.wire.cursors import Cursor
@@ -28,28 +31,28 @@ PATH = "/sse/subscribe/42/ack?stream=orders"
 class Store(MemoryAcks):
     """A store that remembers the writes, and can be slow or away."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(time.monotonic, {"acks_kept": 0})
-        self.writes = []
+        self.writes: list[tuple[StreamKey, str]] = []
         self.away = False
         self.slow = asyncio.Event()
         self.slow.set()
 
-    async def keep(self, key, given, epoch):
+    async def keep(self, key: StreamKey, given: Cursor, epoch: str) -> None:
         self.writes.append((key, str(given)))
         await self.slow.wait()
         if self.away:
             raise BackplaneUnavailableError("away")
         await super().keep(key, given, epoch)
 
-    async def read(self, key):
+    async def read(self, key: StreamKey) -> Cursor | None:
         if self.away:
             raise BackplaneUnavailableError("away")
         return await super().read(key)
 
 
 class Port:
-    def __init__(self, store, every_s):
+    def __init__(self, store: Store, every_s: float) -> None:
         self.store = store
         log = EventLog("1")
         for seq in range(1, 10):
@@ -64,29 +67,33 @@ class Port:
             transport=httpx2.ASGITransport(app), base_url="http://public"
         )
 
-    async def ask_newest(self):
+    async def ask_newest(self) -> Cursor:
         if self.store.away:
             raise BackplaneUnavailableError("away")
         return self.newest
 
-    async def post(self, event_id, path=PATH):
+    async def post(self, event_id: str, path: str = PATH) -> httpx2.Response:
         return await self.http.post(path, json={"id": event_id})
 
-    def refusals(self, error):
+    def refusals(self, error: str) -> float | None:
         labels = {"port": "public", "error": error}
         return self.metrics.registry.get_sample_value("tidegate_requests_refused_total", labels)
 
 
+class MakePort(Protocol):
+    def __call__(self, every_s: float = 0.0) -> Port: ...
+
+
 @pytest.fixture
-def store():
+def store() -> Store:
     return Store()
 
 
 @pytest_asyncio.fixture
-async def make(store):
-    ports = []
+async def make(store: Store) -> AsyncIterator[MakePort]:
+    ports: list[Port] = []
 
-    def make_port(every_s=0.0):
+    def make_port(every_s: float = 0.0) -> Port:
         ports.append(Port(store, every_s))
         return ports[-1]
 
@@ -96,7 +103,7 @@ async def make(store):
         await port.http.aclose()
 
 
-async def test_what_is_answered_with_204_is_kept(make, store):
+async def test_a_position_answered_with_204_is_kept(make: MakePort, store: Store) -> None:
     answer = await make().post("1-3")
     assert (answer.status_code, answer.content) == (204, b"")
     assert await store.read(KEY) == Cursor("1", 3)
@@ -131,8 +138,8 @@ async def test_what_is_answered_with_204_is_kept(make, store):
     ],
 )
 async def test_a_mistake_is_answered_with_its_field_and_keeps_nothing(
-    make, store, path, body, status, error, field
-):
+    make: MakePort, store: Store, path: str, body: bytes, status: int, error: str, field: str | None
+) -> None:
     port = make()
     answer = await port.http.post(path, content=body)
     document = answer.json()
@@ -142,16 +149,18 @@ async def test_a_mistake_is_answered_with_its_field_and_keeps_nothing(
     assert port.refusals(error) == 1
 
 
-async def test_another_method_is_told_which_one(make):
+async def test_another_method_is_refused_with_the_allowed_one(make: MakePort) -> None:
     answer = await make().http.get(PATH)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.json()["error"] == "bad_method"
 
 
-async def test_a_client_that_leaves_or_dawdles_in_its_body_is_let_go(make, monkeypatch):
+async def test_a_client_that_leaves_or_dawdles_in_its_body_is_let_go(
+    make: MakePort, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = make()
 
-    async def never():
+    async def never() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
@@ -160,7 +169,9 @@ async def test_a_client_that_leaves_or_dawdles_in_its_body_is_let_go(make, monke
     assert (answer.status_code, answer.json()["error"]) == (408, "slow_body")
 
 
-async def test_a_chatty_client_is_one_write_a_turn_and_every_answer_is_true(make, store):
+async def test_a_chatty_client_is_one_write_a_turn_and_every_answer_is_true(
+    make: MakePort, store: Store
+) -> None:
     port = make(every_s=0.3)
     assert (await port.post("1-1")).status_code == 204
     started = time.monotonic()
@@ -172,14 +183,14 @@ async def test_a_chatty_client_is_one_write_a_turn_and_every_answer_is_true(make
     assert await store.read(KEY) == Cursor("1", 5)
 
 
-async def test_streams_do_not_wait_for_each_other(make, store):
+async def test_streams_do_not_wait_for_each_other(make: MakePort, store: Store) -> None:
     port = make(every_s=60.0)
     answers = [await port.post("1-1", f"/sse/subscribe/{n}/ack?stream=s") for n in range(20)]
     assert {answer.status_code for answer in answers} == {204}
     assert len(store.writes) == 20
 
 
-async def test_more_than_a_few_at_a_time_are_refused(make, store):
+async def test_more_than_a_few_at_a_time_are_refused(make: MakePort, store: Store) -> None:
     port = make()
     store.slow.clear()
     first = asyncio.create_task(port.post("1-1"))
@@ -193,7 +204,9 @@ async def test_more_than_a_few_at_a_time_are_refused(make, store):
     assert sorted(answer.status_code for answer in others) == [204] * 9 + [429]
 
 
-async def test_a_pod_holds_a_bounded_number(make, store, monkeypatch):
+async def test_a_pod_holds_a_bounded_number(
+    make: MakePort, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tidegate_sidecar.ports.acknowledge.MAX_HELD", 1)
     port = make()
     store.slow.clear()
@@ -206,7 +219,7 @@ async def test_a_pod_holds_a_bounded_number(make, store, monkeypatch):
     assert (await port.post("1-1", "/sse/subscribe/7/ack?stream=s")).status_code == 204
 
 
-async def test_without_its_store_nothing_is_promised(make, store):
+async def test_without_its_store_nothing_is_promised(make: MakePort, store: Store) -> None:
     port = make()
     store.away = True
     answer = await port.post("1-1")
@@ -217,7 +230,9 @@ async def test_without_its_store_nothing_is_promised(make, store):
     assert await store.read(KEY) == Cursor("1", 1)
 
 
-async def test_who_leaves_while_waiting_disturbs_nobody(make, store):
+async def test_a_client_that_leaves_while_waiting_disturbs_no_other(
+    make: MakePort, store: Store
+) -> None:
     port = make()
     store.slow.clear()
     one, two = (asyncio.create_task(port.post("1-2")) for _ in range(2))
@@ -228,7 +243,7 @@ async def test_who_leaves_while_waiting_disturbs_nobody(make, store):
     assert (await two).status_code == 204
 
 
-async def test_a_pod_that_ends_writes_what_it_holds(make, store):
+async def test_a_pod_that_ends_writes_what_it_holds(make: MakePort, store: Store) -> None:
     port = make(every_s=60.0)
     await port.post("1-1")
     waiting = asyncio.create_task(port.post("1-2"))
@@ -238,7 +253,7 @@ async def test_a_pod_that_ends_writes_what_it_holds(make, store):
     assert await store.read(KEY) == Cursor("1", 2)
 
 
-async def test_recalling(make, store):
+async def test_recalling(make: MakePort, store: Store) -> None:
     port = make()
     assert (await port.acks.recall(KEY)).event_id is None
     await port.post("1-4")
@@ -248,7 +263,7 @@ async def test_recalling(make, store):
     assert not (await port.acks.recall(KEY)).reached
 
 
-def test_the_body_is_what_clients_send():
+def test_the_body_is_the_one_that_clients_send() -> None:
     from tidegate.contract.acknowledge import acknowledgement_json, read_acknowledgement
 
     assert acknowledgement_json("1-3") == '{"id":"1-3"}'

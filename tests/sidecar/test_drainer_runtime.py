@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from kit.fake_streams import FakeStreams
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Answer, Plan
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.drain.drain import STOP_LIMIT_S, Drain
 from tidegate_sidecar.drainer import Drainer
@@ -40,7 +41,7 @@ async def test_slots_are_kept_without_drift() -> None:
     assert now_s() - started == pytest.approx(1.0, abs=0.01)
 
 
-async def test_it_bounces_closes_and_tells_of_changes() -> None:
+async def test_it_bounces_closes_and_reports_changes() -> None:
     streams = FakeStreams(1)
     pod = drainer(streams)
     assert (streams.gate.refusing, streams.gate.closing) == ("starting", False)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from types import SimpleNamespace
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,8 +11,10 @@ from kit.fake_streams import BrokenBackplane, FakeStreams
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Report
-from tidegate.contract.sidecar import DrainSettings, SidecarSettings, StreamSettings
+from tidegate.contract.sidecar import SidecarSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.admin import AdminPort
@@ -85,16 +86,19 @@ def test_status_is_the_next_report_and_more_and_does_not_count_as_one(parts: Par
     assert status["refused_by_error"] == {"too_many_streams": 6, "bad_topic": 5}
 
 
+async def prestop() -> None:
+    raise AssertionError("nothing calls the hook")
+
+
 async def test_ready_means_filled_once_and_the_log_may_go_away_after(parts: Parts) -> None:
     _, _, metrics, pod = parts
-    reader: Any = SimpleNamespace(is_filled=False)
-    drainer: Any = None
-    app = AdminPort(pod, reader, drainer, metrics, token="").app()
+    filled = asyncio.Event()
+    app = AdminPort(pod, filled.is_set, prestop, metrics, token="").app()
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://admin"
     ) as client:
         assert (await client.get("/readyz")).status_code == 503
-        reader.is_filled = True
+        filled.set()
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/metrics")).text.startswith("# HELP")

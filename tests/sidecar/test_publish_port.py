@@ -14,9 +14,10 @@ import pytest_asyncio
 from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.recorder import Recorder
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import MAX_ADDRESS_BYTES, Publish
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane.memory.log import MemoryLog
@@ -135,7 +136,7 @@ async def test_a_batch_without_a_good_line_is_not_a_success(port: Port) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "empty_batch")
 
 
-async def test_when_the_log_does_not_acknowledge_it_says_when_to_retry() -> None:
+async def test_when_the_log_does_not_acknowledge_the_answer_has_a_time_to_retry() -> None:
     port = Port(BrokenBackplane(BackplaneUnavailableError("away", 1.2)), FakeStreams())
     one = {"to": "all", "data": ""}
     answer = await port.http.post("/publish", json=one)

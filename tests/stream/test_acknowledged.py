@@ -9,18 +9,10 @@ from hypothesis import strategies as st
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.acknowledged import advances, check_issued, read_acknowledged
-from tidegate.stream.door import (
-    Accept,
-    Bounce,
-    Decision,
-    Door,
-    Liveness,
-    PodView,
-    Recall,
-    Refuse,
-)
+from tidegate.stream.decisions import Accept, Bounce, Decision, Recall, Refuse
+from tidegate.stream.door import Door, Liveness, PodView
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import (
     Recalled,
@@ -117,7 +109,7 @@ def test_an_id_that_no_event_had_yet_is_refused() -> None:
     assert caught.value.field == "id"
 
 
-def test_a_cursor_ahead_of_this_pod_has_the_store_asked(door: Door, log: EventLog) -> None:
+def test_a_cursor_ahead_of_this_pod_is_looked_up_in_the_store(door: Door, log: EventLog) -> None:
     ahead = f"e-{log.head + 1}".encode()
     request = GET._replace(last_event_id=ahead)
     recall = door.decide(request, POD, "takeover")
@@ -194,7 +186,7 @@ def test_where_the_store_is_out_of_reach_it_is_bounced(door: Door) -> None:
     assert decision.body.startswith(b"retry: 1000\n")
 
 
-def test_a_pod_that_takes_nobody_looks_nothing_up(door: Door) -> None:
+def test_a_pod_that_takes_no_streams_looks_nothing_up(door: Door) -> None:
     for way in ("takeover", "asgi"):
         assert isinstance(ask(door, NAMED, POD._replace(refusing="drain"), way=way), Bounce)
         many = POD._replace(streams_of=lambda _: 9, liveness_of=lambda _: Liveness(9, 0))

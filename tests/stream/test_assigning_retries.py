@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.bucket import TokenBucket
 from tidegate.stream.retries import RetryAssignment, assign, reassign
 
@@ -18,7 +18,7 @@ def test_within_base_and_width(arrival: int, streams: int) -> None:
     assert told == assign(settings, arrival, streams)
 
 
-def test_a_crash_comes_back_evenly_whoever_it_hits() -> None:
+def test_a_crash_comes_back_evenly_whichever_pod_it_hits() -> None:
     settings = StreamSettings()
     for first in (0, 12_345):
         delays = [assign(settings, first + n, 5000).retry_ms or 0 for n in range(5000)]

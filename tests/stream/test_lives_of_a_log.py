@@ -6,8 +6,8 @@ import pytest
 
 from tidegate.contract.errors import DocumentError
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.lives import MAX_LIVES, Life, Lives, one_life, read_lives
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.resume import resume

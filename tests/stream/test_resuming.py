@@ -1,8 +1,8 @@
 import pytest
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.resume import Resumption, catch_up, resume
 from tidegate.wire.cursors import Cursor, ForeignCursor

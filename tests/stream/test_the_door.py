@@ -4,19 +4,17 @@ from typing import Any
 import pytest
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import Limits, StreamSettings
-from tidegate.stream.door import (
+from tidegate.contract.stream_settings import Limits, StreamSettings
+from tidegate.stream.decisions import (
     STREAM_HEADERS,
     Accept,
     Bounce,
     Decision,
     Defer,
-    Door,
-    Liveness,
-    PodView,
     Recall,
     Refuse,
 )
+from tidegate.stream.door import Door, Liveness, PodView
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.decode import Decoder, Event, Item, Retry
@@ -271,7 +269,7 @@ def test_without_a_limit_a_door_lets_any_number_in(door: Door) -> None:
     assert all(isinstance(ask(door, "/events"), Accept) for _ in range(3000))
 
 
-def test_refused_and_asked_for_headers_only_take_no_place(log: EventLog) -> None:
+def test_refusals_and_requests_for_headers_only_take_no_place(log: EventLog) -> None:
     limits = Limits(max_new_streams_per_s=10)
     door = Door(StreamSettings(), limits, log, pod_name="web-1")
     for _ in range(20):

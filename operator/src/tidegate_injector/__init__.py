@@ -1,1 +1,1 @@
-"""The injector: a webhook that adds the sidecar to pods whose owner asked for it."""
+"""The injector: a webhook that adds the sidecar to annotated pods."""

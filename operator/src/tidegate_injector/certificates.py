@@ -1,4 +1,4 @@
-"""The webhook's certificate from a directory that somebody else keeps.
+"""The webhook's certificate from a directory that another program writes.
 
 Operator, cert-manager or a person writes a Secret, the kubelet puts it into a volume and swaps the
 files at once by a symlink. New files are taken up for new connections without a restart: they are
@@ -35,7 +35,7 @@ class CertificateFolder:
     """Certificate, key and CA of `folder`; `context` is what the server listens with.
 
     `ca_pem` is what sidecars shall trust; ``None`` before there is one, or where the folder has
-    none (a certificate that the image's own roots know).
+    none (a certificate that the image's own roots have signed).
     """
 
     def __init__(self, folder: Path, meters: Meters) -> None:
@@ -67,7 +67,7 @@ class CertificateFolder:
         self._loaded, self.ca_pem = files, ca_pem
         self._meters.certificate_loads.labels(result="taken").inc()
         self._meters.certificate_expiry.set(ends.timestamp())
-        _log.info("certificate taken up", extra={"ends": ends.isoformat()})
+        _log.info("certificate loaded", extra={"ends": ends.isoformat()})
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""

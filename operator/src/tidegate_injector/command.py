@@ -26,7 +26,7 @@ def _go(settings: InjectorSettings) -> int:
 
 
 COMMAND = Command(
-    summary="add the sidecar to pods whose owner asks for it (admission webhook)",
+    summary="add the sidecar to pods annotated for it (admission webhook)",
     add_arguments=only_environment,
     run=_run,
     description="Everything is set by environment variables; see the list below.",

@@ -25,12 +25,12 @@ class Meters:
         )
         self.certificate_expiry = Gauge(
             "tidegate_injector_certificate_expiry_timestamp_seconds",
-            "When the webhook's certificate ends (Unix time); 0 before there is one.",
+            "Expiry of the webhook's certificate (Unix time); 0 before there is one.",
             registry=self.registry,
         )
         self.certificate_loads = Counter(
             "tidegate_injector_certificate_loads",
-            "Certificates taken up, by result.",
+            "Certificates loaded, by result.",
             ["result"],
             registry=self.registry,
         )

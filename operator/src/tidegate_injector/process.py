@@ -94,7 +94,7 @@ class Injector:
         return replace(self._settings.injection, operator_ca_pem=self._certificates.ca_pem)
 
     async def _certificate_or(self, stop: asyncio.Event) -> bool:
-        """Wait for the certificate; false when told to stop before."""
+        """Wait for the certificate; false when stopped before."""
         if not self._certificates.is_loaded:
             _log.info("waiting for a certificate in %s", self._settings.serving.certificate_dir)
         while not self._certificates.is_loaded:

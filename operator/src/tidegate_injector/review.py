@@ -2,7 +2,7 @@
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ . A
 decision is always an answer with status 200: any other status the API server reports as a broken
-webhook, without the sentence that says what to change.
+webhook, without the sentence that names the fix.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def review(document: object, settings: InjectionSettings, token: str) -> Reviewe
         metadata = pod.get("metadata") or {}
     except _NOT_A_POD as error:
         # The API server sends decoded pods; anything else can post whatever it likes.
-        problem = f"is not a pod as the API server sends it ({type(error).__name__})"
+        problem = f"is not a valid pod ({type(error).__name__})"
         raise DocumentError(_DOCUMENT, "request.object", problem) from None
     shown = f"{namespace}/{metadata.get('name') or metadata.get('generateName') or '?'}"
     if isinstance(decision, Denied):

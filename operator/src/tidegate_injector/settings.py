@@ -34,7 +34,7 @@ class Serving:
     stop_delay_s: float = setting(
         "5",
         number(0, 60, "seconds"),
-        "How long SIGTERM waits, still serving, until the API server has forgotten this pod.",
+        "How long to serve on after SIGTERM, until the API server no longer calls this pod.",
     )
 
     def problems(self) -> Iterator[Problem]:

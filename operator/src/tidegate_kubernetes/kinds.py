@@ -11,7 +11,7 @@ from typing import Final
 
 from tidegate.contract.kube import API_GROUP, API_VERSION, PLURAL_DRAIN_POLICY
 from tidegate.contract.names import LABEL_INJECTED
-from tidegate_kubernetes import objects
+from tidegate_kubernetes import readers
 from tidegate_kubernetes.objects import (
     PodObject,
     PolicyObject,
@@ -42,13 +42,13 @@ class Kind:
         )
 
 
-PODS: Final = Kind("", "v1", "pods", objects.read_pod, f"{LABEL_INJECTED}=true")
-SERVICES: Final = Kind("", "v1", "services", objects.read_service)
-REPLICA_SETS: Final = Kind("apps", "v1", "replicasets", objects.read_replica_set)
-DEPLOYMENTS: Final = Kind("apps", "v1", "deployments", objects.read_deployment)
-STATEFUL_SETS: Final = Kind("apps", "v1", "statefulsets", objects.read_stateful_set)
-DAEMON_SETS: Final = Kind("apps", "v1", "daemonsets", objects.read_daemon_set)
-POLICIES: Final = Kind(API_GROUP, API_VERSION, PLURAL_DRAIN_POLICY, objects.read_policy)
+PODS: Final = Kind("", "v1", "pods", readers.read_pod, f"{LABEL_INJECTED}=true")
+SERVICES: Final = Kind("", "v1", "services", readers.read_service)
+REPLICA_SETS: Final = Kind("apps", "v1", "replicasets", readers.read_replica_set)
+DEPLOYMENTS: Final = Kind("apps", "v1", "deployments", readers.read_deployment)
+STATEFUL_SETS: Final = Kind("apps", "v1", "statefulsets", readers.read_stateful_set)
+DAEMON_SETS: Final = Kind("apps", "v1", "daemonsets", readers.read_daemon_set)
+POLICIES: Final = Kind(API_GROUP, API_VERSION, PLURAL_DRAIN_POLICY, readers.read_policy)
 
 KINDS: Final = (
     PODS,

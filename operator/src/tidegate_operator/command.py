@@ -73,9 +73,9 @@ COMMAND = Command(
 )
 
 READMIT = Command(
-    summary="open every pod that the operator has closed, and end",
+    summary="open every pod that the operator has closed, and exit",
     add_arguments=only_environment,
     run=_readmit,
-    description="Run it when the operator is taken away. It is set by the operator's variables.",
+    description="Run it when the operator is uninstalled. It reads the operator's variables.",
     epilog=settings_help(OperatorSettings),
 )

@@ -39,7 +39,7 @@ class Meters:
         )
         self.failures = Counter(
             "tidegate_operator_failures",
-            "Pieces of work that failed and were skipped, by part.",
+            "Steps that failed and were skipped, by part.",
             ["part"],
             registry=self.registry,
         )
@@ -50,7 +50,7 @@ class Meters:
         )
         self.watch_age_seconds = Gauge(
             "tidegate_operator_watch_age_seconds",
-            "How overdue the oldest proof of life of a watch is; 0 while all are fresh.",
+            "Seconds by which the stalest watch is overdue; 0 while all are fresh.",
             registry=self.registry,
         )
         self.plan_seconds = Histogram(

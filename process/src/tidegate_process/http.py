@@ -34,8 +34,8 @@ CountRefusal = Callable[[str], None]
 _Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 
 _WORDS = {
-    404: ("not_found", "nothing is served here"),
-    405: ("bad_method", "not by this method"),
+    404: ("not_found", "no such path"),
+    405: ("bad_method", "this method is not allowed"),
 }
 
 
@@ -57,7 +57,7 @@ def retry_after(seconds: float) -> dict[str, str]:
 
 async def busy(scope: Scope, receive: Receive, send: Send) -> None:
     """The application for a request that its port has no place for (see `ports`)."""
-    error = CallerError("busy", "this port has too many requests at a time", status=503)
+    error = CallerError("busy", "too many concurrent requests", status=503)
     response = error_response(error, {**retry_after(1), "Connection": "close"})
     await response(scope, receive, send)
 
@@ -83,7 +83,7 @@ def make_app(routes: Sequence[BaseRoute], refused: CountRefusal) -> Starlette:
 
     def internal(_: Request, __: Exception) -> Response:
         refused("internal")
-        return error_response(CallerError("internal", "the fault is ours; see the log", status=500))
+        return error_response(CallerError("internal", "internal error; see the log", status=500))
 
     handlers: Mapping[Any, _Handler] = {
         CallerError: caller,
@@ -132,9 +132,9 @@ async def read_body(request: Request, limit: int, limit_s: float = BODY_S) -> by
         async with asyncio.timeout(limit_s):
             return await _read_up_to(request, limit)
     except ClientDisconnect:
-        raise CallerError("incomplete_body", "the body did not come whole") from None
+        raise CallerError("incomplete_body", "the body is incomplete") from None
     except TimeoutError:
-        detail = f"the body must come within {limit_s:g} s"
+        detail = f"the body must arrive within {limit_s:g} s"
         raise CallerError("slow_body", detail, status=408) from None
 
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy, header_value
-from tidegate.stream.door import Refuse
+from tidegate.stream.decisions import Refuse
 from tidegate.wire.http import Headers
 from tidegate_sidecar.asgi import respond
 

@@ -43,7 +43,7 @@ class _Parts(Collector):
         yield _gauge("tidegate_streams", "Open streams.", streams.open_count)
         yield _gauge(
             "tidegate_streams_lingering",
-            "Streams that have had their goodbye and are still open.",
+            "Streams still open after their goodbye.",
             streams.lingering_count,
         )
         yield _counter("tidegate_streams_arrived", "Streams accepted.", streams.arrived_total)
@@ -52,13 +52,13 @@ class _Parts(Collector):
         )
         yield _by_label(
             "tidegate_engine_bounces",
-            "Streams answered with a `retry:` and an end.",
+            "Stream requests answered with a `retry:` and the end.",
             "reason",
             streams.bounced_total.items(),
         )
         yield _by_label(
             "tidegate_engine_refusals",
-            "Stream requests that were wrong or over a limit of their client, by error.",
+            "Stream requests refused as invalid or over a client's limit, by error.",
             "error",
             streams.refused_total.items(),
         )
@@ -70,21 +70,21 @@ class _Parts(Collector):
             state.add_metric([name], float(name == self._drain.state))
         yield state
         orders = self._drain.orders
-        yield _gauge("tidegate_admitted", "Whether the operator admits the pod.", orders.admitted)
+        yield _gauge("tidegate_admitted", "1 while the operator admits the pod.", orders.admitted)
         yield _by_label(
             "tidegate_operator_answers",
-            "Answers of the operator.",
+            "Answers from the operator, by reception.",
             "reception",
             orders.received.items(),
         )
 
     def _of_backplane(self) -> Iterable[Metric]:
         health = self._health
-        yield _gauge("tidegate_backplane_degraded", "Whether entries may be late.", health.degraded)
+        yield _gauge("tidegate_backplane_degraded", "1 while entries may be late.", health.degraded)
         delay_s = health.canary_delay_s
         if delay_s is not None:
             yield _gauge(
-                "tidegate_backplane_canary_seconds", "The last way through the log.", delay_s
+                "tidegate_backplane_canary_seconds", "Latency of the last canary.", delay_s
             )
         yield from _counters("tidegate_backplane", "Counted by the backplane", health.counters)
 
@@ -101,11 +101,11 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._published = Counter(
-            "tidegate_published", "Events taken from the application.", registry=self.registry
+            "tidegate_published", "Events published by the application.", registry=self.registry
         )
         self._refused = Counter(
             "tidegate_requests_refused",
-            "Requests of callers that were wrong, by error.",
+            "Invalid requests refused, by port and error.",
             ["port", "error"],
             registry=self.registry,
         )

@@ -114,8 +114,8 @@ class Sidecar:
         )
         admin = AdminPort(
             self._pod,
-            self._engine.reader,
-            self._drainer,
+            lambda: self._engine.reader.is_filled,
+            self._drainer.prestop,
             self._metrics,
             settings.identity.pod_token,
         )
@@ -145,7 +145,7 @@ class Sidecar:
         await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not stop.is_set():
-            _log.error("a server ended by itself")
+            _log.error("a server ended unexpectedly")
         await self._end(servers, ended, reporting)
         return 0 if stop.is_set() else 1
 

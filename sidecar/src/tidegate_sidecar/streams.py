@@ -52,7 +52,7 @@ class Streams(Protocol):
 
     @property
     def lingering_count(self) -> int:
-        """Streams that have had their goodbye and are still open."""
+        """Streams still open after their goodbye."""
 
     @property
     def arrived_total(self) -> int:

@@ -90,7 +90,7 @@ class Background:
     def check(self) -> None:
         """Raise `RuntimeError` where no work can be started."""
         if self._group is None and not _on_asyncio():
-            raise RuntimeError("under trio a client lives in its block: 'async with client'")
+            raise RuntimeError("under trio a client must be used in a block: 'async with client'")
 
     def start(self, work: Callable[..., Awaitable[None]], *args: Any) -> Work:
         """Begin a piece of work. Raises as `check` does."""

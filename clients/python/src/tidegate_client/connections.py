@@ -1,7 +1,7 @@
-"""The one or two connections of a client, and which of them is which.
+"""The one or two connections of a client, which of them is which, and when each has expired.
 
 The first is the one that serves; from its goodbye on it is *leaving*, and the one that shall
-replace it stands second. What arrives for a number that is no longer held is ignored.
+replace it stands second. Input for a number that is no longer held is ignored.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from tidegate_client.actions import Abort, Action
+from tidegate_client.decisions import Settings
 
 
 @dataclass(slots=True)
@@ -34,10 +35,12 @@ class Connection:
 
 
 class Connections:
-    """At most two connections, oldest first."""
+    """At most two connections, oldest first. `heartbeat_ms` is the server's, 0 without one."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.held: list[Connection] = []
+        self.heartbeat_ms = 0.0
+        self._settings = settings
         self._count = 0
 
     @property
@@ -75,11 +78,27 @@ class Connections:
         self.held.remove(connection)
         return [Abort(connection.conn)]
 
-    def leave_by_ms(self, patience_ms: float) -> float:
+    def deadline_ms(self) -> float:
+        """When the first of them expires or must leave; infinity: never."""
+        return min(self.leave_by_ms(), *(self._expiry_ms(held) for held in self.held), math.inf)
+
+    def expired(self, now_ms: float) -> list[Connection]:
+        """Those whose headers or bytes have not come in time."""
+        return [held for held in self.held if now_ms >= self._expiry_ms(held)]
+
+    def leave_by_ms(self) -> float:
         """When a leaving connection must go: at its deadline, or to make room for a next one."""
         first = self.first
         if first is None or first.leave_ms is None:
             return math.inf
         if len(self.held) == 1:
             return first.leave_ms
-        return min(first.leave_ms, self.held[1].since_ms + patience_ms)
+        return min(first.leave_ms, self.held[1].since_ms + self._settings.handover_patience_ms)
+
+    def _expiry_ms(self, held: Connection) -> float:
+        if held.leave_ms is not None:
+            return math.inf
+        if not held.opened:
+            return held.since_ms + self._settings.connect_timeout_ms
+        idle_ms = self._settings.idle_timeout_ms or 3 * self.heartbeat_ms or math.inf
+        return held.active_ms + idle_ms

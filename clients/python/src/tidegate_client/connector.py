@@ -46,10 +46,9 @@ class Connector:
         self.last_event_id = last_event_id
         self.online = True
         self._settings = settings
-        self._conns = Connections()
+        self._conns = Connections(settings)
         self._return = ReturnTime(settings)
         self._renewed = False
-        self._heartbeat_ms = 0.0
         self._exhausted = False
         self._hands_over = False
 
@@ -75,8 +74,7 @@ class Connector:
 
     def deadline_ms(self) -> float:
         """When `tick` is due next; infinity: never."""
-        expiries = [self._expiry_ms(held) for held in self._conns.held]
-        return min(self._return.due_ms, self._leave_by_ms(), *expiries)
+        return min(self._return.due_ms, self._conns.deadline_ms())
 
     def responded(
         self, conn: int, status: int, content_type: str, retry_after_ms: float, at: Moment
@@ -155,9 +153,9 @@ class Connector:
     def tick(self, at: Moment) -> list[Action]:
         """Time has passed: do what is due."""
         actions: list[Action] = []
-        for held in [held for held in self._conns.held if at.now_ms >= self._expiry_ms(held)]:
+        for held in self._conns.expired(at.now_ms):
             actions += self._fail(held, "idle" if held.opened else "timeout", at)
-        if at.now_ms >= self._leave_by_ms():
+        if at.now_ms >= self._conns.leave_by_ms():
             actions += self._break_old(at)
         if self._return.is_due(at):
             actions.append(self._open(at))
@@ -194,7 +192,7 @@ class Connector:
         held.tidegate = bool(connected)
         held.pod = connected.get("pod")
         self._hands_over = connected.get("handover") is True
-        self._heartbeat_ms = connected.get("heartbeat_ms", 0)
+        self._conns.heartbeat_ms = connected.get("heartbeat_ms", 0)
         self._return.assigned = connected.get("spread_ms", 0) > 0
 
     def _deliver(self, held: Connection, event: Event, *, known: bool) -> list[Action]:
@@ -293,14 +291,3 @@ class Connector:
     def _rest_if_stable(self, held: Connection, at: Moment) -> None:
         if held.opened and at.now_ms - held.since_ms >= self._settings.stable_ms:
             self._return.attempt = 0
-
-    def _expiry_ms(self, held: Connection) -> float:
-        if held.leave_ms is not None:
-            return math.inf
-        if not held.opened:
-            return held.since_ms + self._settings.connect_timeout_ms
-        idle_ms = self._settings.idle_timeout_ms or 3 * self._heartbeat_ms or math.inf
-        return held.active_ms + idle_ms
-
-    def _leave_by_ms(self) -> float:
-        return self._conns.leave_by_ms(self._settings.handover_patience_ms)

@@ -6,17 +6,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol
 
 
-class HttpUrl(Protocol):
-    """A URL in its parts."""
-
-    @property
-    def query(self) -> bytes:
-        """What stands behind the question mark."""
-
-    def copy_with(self, **parts: Any) -> Any:
-        """The same URL with other parts."""
-
-
 class HttpResponse(Protocol):
     """A response before its body is read."""
 

@@ -53,7 +53,7 @@ def check_options(options: SseClientOptions) -> None:
     for bound in ("max_line_bytes", "max_event_bytes"):
         value = options.get(bound)
         if value is not None and (type(value) is not int or value < 1):
-            raise SettingsError(bound, f"must be a whole number from 1 on, is {value!r}")
+            raise SettingsError(bound, f"must be a whole number of at least 1, is {value!r}")
     for hook in ("on_change", "on_comment", "clock", "random"):
         if options.get(hook) is not None and not callable(options.get(hook)):
             raise SettingsError(hook, "must be a function")

@@ -154,7 +154,7 @@ def split_url(url: object, *, relative: bool) -> tuple[str, bytes]:
     try:
         parsed = httpx2.URL(str(url))
     except (httpx2.InvalidURL, UnicodeError) as error:
-        raise SettingsError("url", f"is none: {error}") from error
+        raise SettingsError("url", f"is not a URL: {error}") from error
     if parsed.is_relative_url and relative and not parsed.host:
         return str(parsed.copy_with(query=None, fragment=None)), parsed.query
     if parsed.scheme not in ("http", "https"):
@@ -205,7 +205,7 @@ def _checked_method(method: str | None, body: object) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method):
         raise SettingsError("method", f"must be an HTTP method, is {method!r}")
     if body is not None and method.upper() in ("GET", "HEAD"):
-        raise SettingsError("body", f"{method.upper()} carries none: use method='POST'")
+        raise SettingsError("body", f"a {method.upper()} request has none: use method='POST'")
     return method.upper()
 
 

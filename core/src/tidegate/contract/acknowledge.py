@@ -49,7 +49,7 @@ def read_acknowledgement(body: bytes) -> str:
         raise CallerError("bad_json", "must be a JSON object")
     unknown = sorted(set(value) - {_FIELD_ID})
     if unknown:
-        raise CallerError("unknown_field", f"known is {_FIELD_ID}", unknown[0])
+        raise CallerError("unknown_field", f"the only field is {_FIELD_ID}", unknown[0])
     if _FIELD_ID not in value:
         raise CallerError("missing_field", "is required", _FIELD_ID)
     event_id = value[_FIELD_ID]

@@ -51,7 +51,6 @@ MODES = (MODE_STOCK, MODE_STOCK_SLEEP, MODE_TIDEGATE)
 
 MAX_NAME_LENGTH = 128
 _NAME = re.compile(r"[0-9A-Za-z._:@~-][0-9A-Za-z._:@~/-]{0,127}")
-MAX_STREAM_NAME_LENGTH = 64
 _STREAM_NAME = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 

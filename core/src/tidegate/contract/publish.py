@@ -101,7 +101,7 @@ class Publish:
             raise CallerError("bad_json", "must be a JSON object")
         unknown = sorted(set(value) - {"to", "data", "event", "key"})
         if unknown:
-            raise CallerError("unknown_field", "known are to, event, data, key", unknown[0])
+            raise CallerError("unknown_field", "the fields are to, event, data, key", unknown[0])
         for required in ("to", "data"):
             if required not in value:
                 raise CallerError("missing_field", "is required", required)

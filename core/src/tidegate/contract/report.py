@@ -87,7 +87,7 @@ class Report:
         f = Fields("report", value)
         schema = f.integer("schema")
         if schema != SCHEMA_VERSION:
-            raise DocumentError("report", "schema", f"is {schema}, known is {SCHEMA_VERSION}")
+            raise DocumentError("report", "schema", f"must be {SCHEMA_VERSION}, is {schema}")
         state = f.text("state", POD_STATES)
         return cls(
             uid=f.text("uid"),

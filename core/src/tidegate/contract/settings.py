@@ -24,6 +24,9 @@ from tidegate.contract.kinds import Kind, choice
 PREFIX: Final = "TIDEGATE_"
 """In front of every environment variable of Tidegate."""
 
+DAY_S: Final = 86_400
+HOUR_MS: Final = 3_600_000
+
 _ROW: Final = "row"
 _GROUP: Final = "group"
 T = TypeVar("T")

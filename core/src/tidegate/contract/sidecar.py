@@ -1,28 +1,26 @@
 """The sidecar's settings, each declared once: the field that is read, and all that is known of it.
 
-The environment, ``--help``, docs/settings.md, the annotations of a pod, what the injector passes
-on and the chart's table and schema are made from these declarations. The groups are handed to the
-parts that use them as they are; nothing else holds a default.
+The environment, ``--help``, docs/settings.md, the annotations of a pod, the variables that the
+injector sets and the chart's table and schema are made from these declarations. The groups are
+handed to the parts that use them as they are; nothing else holds a default. Those of streams and
+of the drain have modules of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from tidegate.contract import kube, names
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.kinds import (
-    choice,
     integer,
-    number,
     or_empty,
     or_word,
-    origins,
     pattern,
     secret,
     several,
-    switch,
     url,
 )
 from tidegate.contract.settings import (
@@ -33,22 +31,20 @@ from tidegate.contract.settings import (
     rows,
     setting,
 )
-
-DrainMode = Literal["even", "fixed", "cut", "off"]
-DRAIN_MODES: Final[tuple[DrainMode, ...]] = ("even", "fixed", "cut", "off")
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 READ_BATCH_EVENTS: Final = 256
 """Events that are read from a shared log at once, so that one batch does not hold up the loop.
 
 A ring that holds fewer loses some before they are delivered."""
 
+BACKPLANE_SCHEMES: Final = ("nats", "tls")
+"""The URL schemes of a log between pods. They are checked where they are declared: the injector
+refuses a pod whose sidecar would refuse its start."""
+
 _PORT = integer(0, 65535, "(0: any free port)")
 _PORT_OF_A_POD = integer(1024, 65535)
 _PATH = pattern(r"/[^\0]{1,4095}", "an absolute path")
-_DAY_S = 86_400
-_HOUR_MS = 3_600_000
-_MIB = 2**20
-_GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class BackplaneSettings:
 
     url: str = setting(
         "memory",
-        secret(or_word("memory", several(url("nats", "tls")))),
+        secret(or_word("memory", several(url(*BACKPLANE_SCHEMES)))),
         "The log between pods: memory serves one pod only.",
         name="backplane",
         annotation={
@@ -160,218 +156,14 @@ class OperatorSettings:
     token_file: str | None = setting(
         "",
         or_empty(_PATH, "the pod's own token is sent"),
-        "File of the projected token that reports carry; read again as it is renewed.",
+        "File of the projected token sent with reports; read again when it is renewed.",
         name="operator_token_file",
     )
     ca_file: str | None = setting(
         "",
         or_empty(_PATH, "the system's CAs"),
-        "File of the CA that the operator's certificate is checked by.",
+        "File of the CA that signs the operator's certificate.",
         name="operator_ca_file",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DrainSettings:
-    """How this pod lets its streams go."""
-
-    mode: DrainMode = setting(
-        "even",
-        choice(*DRAIN_MODES),
-        "even: slots; fixed: goodbye to all at once; cut: end all at SIGTERM; off: neither.",
-        name="drain",
-        annotation=True,
-    )
-    grace_s: float = setting(
-        "30",
-        number(1, _DAY_S, "seconds"),
-        "The pod's terminationGracePeriodSeconds.",
-        annotation={
-            "default": "",
-            "kind": integer(2, _DAY_S, "seconds"),
-            "help": "Sets terminationGracePeriodSeconds; empty: the pod's own stays.",
-        },
-    )
-    reserve_s: float = setting(
-        "5",
-        number(0, _DAY_S, "seconds"),
-        "End of the grace period left to the application: its stop time + 2 s.",
-        annotation={"default": ""},
-    )
-    linger_s: float = setting(
-        "5",
-        number(0, 600, "seconds"),
-        "The least preStop lasts, so that the last router has forgotten the pod; more behind "
-        "cloud load balancers.",
-        annotation=True,
-    )
-    local_window_s: float | None = setting(
-        "",
-        or_empty(number(1, _DAY_S, "seconds"), "the second half of grace - reserve"),
-        "The pod's own plan starts at once and takes this long, for nodes that leave early (spot).",
-        annotation=True,
-    )
-    prestop_sleep_s: float = setting(
-        "0",
-        number(0, 600, "seconds"),
-        "How long preStop sleeps in the drain cut.",
-        annotation=True,
-    )
-    shutdown_retry_ms: int = setting(
-        "5000",
-        integer(1, _HOUR_MS, "milliseconds"),
-        "The `retry:` of a goodbye in the drain fixed.",
-        annotation=True,
-    )
-
-    @classmethod
-    def usual_reserve_s(cls, grace_s: float) -> float:
-        """The reserve of a pod that names none: at most half of its grace period."""
-        return min(cls().reserve_s, grace_s / 2)
-
-    @property
-    def window_s(self) -> float:
-        """How long after preStop the hook ends at the latest."""
-        return max(0.0, self.grace_s - self.reserve_s)
-
-    def problems(self) -> Iterator[Problem]:
-        """Times that do not fit into the grace period."""
-        less = f"must be less than {{}}, which is {self.grace_s:g}"
-        if self.reserve_s >= self.grace_s:
-            yield Problem("reserve_s", less, ("grace_s",))
-        if self.mode == "cut" and self.prestop_sleep_s >= self.grace_s:
-            yield Problem("prestop_sleep_s", less, ("grace_s",))
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """How streams are served."""
-
-    retry: bool = setting(
-        "on", switch(), "Whether streams are given a `retry:` at all.", annotation=True
-    )
-    retry_base_ms: int = setting(
-        "1000",
-        integer(1, _HOUR_MS, "milliseconds"),
-        "The shortest `retry:` a stream is given.",
-        annotation=True,
-    )
-    crash_spread_max_ms: int = setting(
-        "10000",
-        integer(0, _HOUR_MS, "milliseconds"),
-        "The most by which `retry:` is spread over the streams.",
-        annotation=True,
-    )
-    accept_rate_per_s: float = setting(
-        "1000",
-        number(1, 1_000_000, "streams a second"),
-        "How many returning clients the fleet takes; sets the width of the spread.",
-        annotation=True,
-    )
-    heartbeat_s: float = setting(
-        "15",
-        number(1, 3600, "seconds"),
-        "Silence after which a stream gets a comment line; below proxies' idle timeouts (60 s).",
-        annotation=True,
-    )
-    cursor_every_s: float = setting(
-        "180",
-        number(1, _DAY_S, "seconds"),
-        "How often a quiet stream is sent the position it has reached.",
-    )
-    write_timeout_s: float = setting(
-        "60",
-        number(1, 3600, "seconds"),
-        "How long a client may not read before its stream is ended.",
-        annotation=True,
-    )
-    header_timeout_s: float = setting(
-        "10",
-        number(0.1, 600, "seconds"),
-        "How long a connection may take to send its request's headers.",
-        was=("handshake_timeout_s",),
-    )
-    cors_origins: tuple[str, ...] = setting(
-        "",
-        or_empty(origins(), "no other origin", ()),
-        "Pages that may read the streams from another origin; listed ones with credentials.",
-        annotation=True,
-    )
-    replay: bool = setting(
-        "on", switch(), "Whether a returning client gets what it missed.", annotation=True
-    )
-    ring_events: int = setting(
-        "10000",
-        integer(1, 10_000_000, "events"),
-        "Events kept in memory for replay.",
-        annotation=True,
-    )
-    ring_bytes: int = setting(
-        str(64 * _MIB),
-        integer(4096, 64 * _GIB, "bytes"),
-        "Bytes kept in memory for replay; a pod's memory limit must be above it.",
-        annotation=True,
-    )
-    replay_max_events: int = setting(
-        "10000",
-        integer(0, 10_000_000, "events"),
-        "The most events one returning stream gets; beyond that a gap.",
-    )
-    replay_max_bytes: int = setting(
-        str(16 * _MIB),
-        integer(0, 64 * _GIB, "bytes"),
-        "The most bytes one returning stream gets; beyond that a gap.",
-    )
-    replay_bytes_per_s: int = setting(
-        str(64 * _MIB),
-        integer(1024, 64 * _GIB, "bytes a second"),
-        "The most all replays together may take, so that live delivery is not starved.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds: beyond `max_streams` and `max_new_streams_per_s` a bounce, else a 4xx."""
-
-    max_streams: int = setting(
-        "20000",
-        integer(1, 10_000_000, "streams"),
-        "Streams per pod; the next is sent to another pod. About 3 kB and one descriptor each.",
-        annotation=True,
-    )
-    max_new_streams_per_s: float | None = setting(
-        "",
-        or_empty(number(1, 1_000_000, "streams a second"), "no limit"),
-        "New streams a second per pod; each of the others is sent away until its slot in a queue. "
-        "For what is slower than the pod itself: sending a client away costs it as much CPU.",
-        annotation=True,
-    )
-    max_streams_per_client: int = setting(
-        "32",
-        integer(1, 1_000_000, "streams"),
-        "Streams per client id and pod: a browser opens up to 6 per origin, people use several.",
-        annotation=True,
-    )
-    max_pending_bytes: int = setting(
-        str(64 * _MIB),
-        integer(64 * 1024, 64 * _GIB, "bytes"),
-        "Bytes held for clients that do not read, in all; above it the slowest are ended.",
-    )
-    max_topics_per_stream: int = setting(
-        "64",
-        integer(1, 10_000, "topics"),
-        "Topics one stream may ask for; bounds the size of an audience.",
-    )
-    max_event_bytes: int = setting(
-        str(256 * 1024),
-        integer(1, 64 * _MIB, "bytes"),
-        "Data of one event. NATS takes 1 MiB by default, clients stop at a longer line.",
-        annotation=True,
-    )
-    max_header_bytes: int = setting(
-        str(16 * 1024),
-        integer(256, _MIB, "bytes"),
-        "A request's line and headers together; 16 KiB is what proxies in front allow, too.",
     )
 
 

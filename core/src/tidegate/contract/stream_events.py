@@ -30,7 +30,7 @@ RESERVED_PREFIX = "tidegate."
 
 GapReason = Literal["expired", "lagged", "epoch", "foreign"]
 ShutdownReason = Literal[
-    "drain", "shed", "overloaded", "expired", "stopping", "starting", "ended", "unavailable"
+    "drain", "shed", "overloaded", "stopping", "starting", "ended", "unavailable"
 ]
 """`unavailable`: the pod cannot look up the acknowledged position, so it cannot resume the stream.
 """

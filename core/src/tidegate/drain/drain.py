@@ -1,4 +1,4 @@
-"""The drain: what happened goes in, which streams go now and when to look again comes out.
+"""The drain: what happened goes in, which streams go now and when to decide again comes out.
 
 The operator's plan, while it is valid, replaces the pod's own slots outright. Without one the pod's
 own plan applies: it starts 2 s after preStop where an operator may still answer, and at once where
@@ -15,23 +15,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tidegate.contract.report import PLAN_WAIT_S, Answer, PodState
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.drain_settings import DrainSettings
+from tidegate.contract.report import Answer, PodState
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.decision import Decision, Goodbye
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception
 from tidegate.drain.returns import Returns
 from tidegate.drain.slots import Slots
+from tidegate.drain.window import Window
 
 STOP_WINDOW_S = 1.0
 """How long the goodbyes after SIGTERM are spread."""
 
 STOP_LIMIT_S = 1.5
 """How long after SIGTERM handovers may take."""
-
-LAST_CALL_S = 5.0
-"""The end of the window (at most a quarter of it) in which no plan holds streams back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,14 @@ class Drain:
         self._back_loaded = back_loaded
         self.orders = Orders()
         self.state: PodState = "starting"
-        self.prestop_at: float | None = None
         self.sigterm_at: float | None = None
         self._returns = Returns()
         self._schedule: Schedule | None = None
         self._last_call = False
         self._last_slot_at: float | None = None
-        self._deadline_at: float | None = None
+        self._window: Window | None = None
 
-    # What happened.
+    # Events.
 
     def filled(self) -> None:
         """The ring holds the backplane's last events. Raises `IllegalTransitionError`."""
@@ -86,9 +84,8 @@ class Drain:
     def prestop(self, now: float) -> None:
         """The hook was called; calling again changes nothing."""
         self.state = after(self.state, Event.PRESTOP)
-        if self.prestop_at is None:
-            self.prestop_at = now
-            self._deadline_at = now + self.settings.window_s
+        if self._window is None:
+            self._window = Window(self.settings, self.streams.accept_rate_per_s, now)
 
     def answered(self, answer: Answer, now: float) -> Reception:
         """The operator has answered; a stale answer changes nothing but its count."""
@@ -100,7 +97,7 @@ class Drain:
         if self.sigterm_at is None:
             self.sigterm_at = now
 
-    # What follows.
+    # Decisions.
 
     @property
     def refusing(self) -> ShutdownReason | None:
@@ -114,21 +111,23 @@ class Drain:
         return None if self.state == "ready" else "drain"
 
     @property
+    def prestop_at(self) -> float | None:
+        """When the hook was called first."""
+        return None if self._window is None else self._window.prestop_at
+
+    @property
     def deadline_at(self) -> float | None:
         """By when every stream is gone: the nearest of the deadlines known; ``None``: none."""
         if self.sigterm_at is not None:
             return self.sigterm_at + STOP_WINDOW_S
-        return self._deadline_at
+        return None if self._window is None else self._window.end_at
 
     def hook_done(self, now: float) -> bool:
         """Whether preStop may answer: nothing left and lingered long enough, or no time left."""
-        if self.prestop_at is None:
+        if self._window is None:
             return False
-        waited = now - self.prestop_at
-        if self.settings.mode == "cut":
-            return waited >= self.settings.prestop_sleep_s
         empty = self.state == "drained" or self.settings.mode == "off"
-        return (empty and waited >= self.settings.linger_s) or waited >= self.settings.window_s
+        return self._window.hook_done(now, empty=empty)
 
     def decide(self, now: float, streams: int, lingering: int = 0) -> Decision:
         """What is due, given `streams` open and `lingering` that have had their goodbye.
@@ -188,12 +187,13 @@ class Drain:
         if self.settings.mode == "fixed":
             return self._fixed(now)
         if order is not None and order.deadline_at is not None:
-            self._deadline_at = min(self._window_end(), order.deadline_at)
+            self._begun().shorten(order.deadline_at)
         if order is None:
             return self._local(now)
-        self._last_call = self._last_call or now >= self._last_call_at(streams)
+        self._last_call = self._last_call or now >= self._begun().last_call_at(streams)
         if self._last_call and not self._in_time(order, streams):
-            return self._even("last_call", self._last_call_at(streams), self._window_end())
+            window = self._begun()
+            return self._even("last_call", window.last_call_at(streams), window.end_at)
         return None if order.plan.kind == "wait" else self._ordered(order)
 
     def _order(self, now: float) -> Order | None:
@@ -216,7 +216,7 @@ class Drain:
         if self._last_slot_at is not None:
             start = max(start, self._last_slot_at + 1.0 / plan.rate_per_s)
         unlimited = self.state == "draining" and plan.count is None
-        end = self._window_end() if unlimited else None
+        end = self._begun().end_at if unlimited else None
         slots = Slots(start, end, plan.rate_per_s)
         reason: ShutdownReason = "drain" if self.state == "draining" else "shed"
         return Schedule(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
@@ -228,7 +228,7 @@ class Drain:
         left = self.orders.left()
         enough = left is None or left >= streams
         start = max(order.start_at, self._last_slot_at or order.start_at)
-        return enough and start + streams / order.plan.rate_per_s <= self._window_end()
+        return enough and start + streams / order.plan.rate_per_s <= self._begun().end_at
 
     def _local(self, now: float) -> Schedule | None:
         start = self._local_start()
@@ -237,22 +237,13 @@ class Drain:
         lapsed = self.orders.order
         if lapsed is not None and lapsed.plan.kind != "shed":
             start = max(start, min(now, lapsed.valid_until))
-        end = self._window_end()
+        end = self._begun().end_at
         if self.settings.local_window_s is not None:
             end = min(end, max(start, self._local_start() + self.settings.local_window_s))
         return self._even("local", start, end)
 
     def _local_start(self) -> float:
-        at = self._prestop_at() + (PLAN_WAIT_S if self._operator else 0.0)
-        if self._back_loaded and self.settings.local_window_s is None:
-            at = max(at, (self._prestop_at() + self._window_end()) / 2)
-        # A window too short to wait in is used for what it is.
-        return min(at, self._last_call_at(0))
-
-    def _last_call_at(self, streams: int) -> float:
-        window = max(0.0, self._window_end() - self._prestop_at())
-        needed = min(window, streams / self.streams.accept_rate_per_s)
-        return self._window_end() - max(needed, min(LAST_CALL_S, window / 4))
+        return self._begun().local_start_at(operator=self._operator, back_loaded=self._back_loaded)
 
     def _even(self, name: str, start: float, end: float) -> Schedule:
         if self._schedule is not None and self._schedule.name == name:
@@ -274,16 +265,10 @@ class Drain:
         schedule = self._even("stopping", at, at + STOP_WINDOW_S)
         return replace(schedule, reason="stopping")
 
-    # When to look again.
+    # When to decide again.
 
     def _hook_at(self, now: float) -> float | None:
-        if self.prestop_at is None:
-            return None
-        settings = self.settings
-        waits = [settings.linger_s, settings.window_s]
-        if settings.mode == "cut":
-            waits = [settings.prestop_sleep_s]
-        return min((self.prestop_at + w for w in waits if self.prestop_at + w > now), default=None)
+        return None if self._window is None else self._window.hook_at(now)
 
     def _wake_at(self, now: float, next_at: float | None, streams: int) -> float | None:
         times = [self._hook_at(now), next_at]
@@ -291,18 +276,15 @@ class Drain:
         if order is not None:
             times.append(order.valid_until)
         if self.state == "draining" and streams:
-            times += [self._local_start(), self._last_call_at(streams), self._window_end()]
+            window = self._begun()
+            times += [self._local_start(), window.last_call_at(streams), window.end_at]
         return min(
             (at for at in times if at is not None and (at > now or at == next_at)), default=None
         )
 
-    def _window_end(self) -> float:
-        assert self._deadline_at is not None
-        return self._deadline_at
-
-    def _prestop_at(self) -> float:
-        assert self.prestop_at is not None
-        return self.prestop_at
+    def _begun(self) -> Window:
+        assert self._window is not None
+        return self._window
 
     def _sigterm_at(self) -> float:
         assert self.sigterm_at is not None

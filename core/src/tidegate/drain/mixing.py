@@ -28,7 +28,7 @@ class Mix:
         Raises `ValueError` where no stream is left.
         """
         if plain + handing_over <= 0:
-            raise ValueError("nobody is left to be let go")
+            raise ValueError("no stream is left to let go")
         if not handing_over or not plain:
             return not plain, self
         owed = self.owed + handing_over / (plain + handing_over)

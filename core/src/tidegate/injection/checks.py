@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tidegate.contract import kube, names
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.settings import parse, variable
-from tidegate.contract.sidecar import DrainSettings, SidecarSettings
+from tidegate.contract.sidecar import BACKPLANE_SCHEMES, SidecarSettings
 from tidegate.injection.annotations import KEYS_BY_SETTING, PASSED_ON, full_key
 from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
 from tidegate.injection.quantities import parse_quantity
@@ -22,7 +23,7 @@ PORT_KEYS: Final = ("port", "admin-port", "publish-port")
 SHORT_WINDOW_S: Final = 10.0
 """Less than this for letting streams go deserves a warning."""
 
-_SOME_BACKPLANE: Final = "nats://in-the-secret:4222"
+_SOME_BACKPLANE: Final = f"{BACKPLANE_SCHEMES[0]}://in-the-secret"
 _NO_SIDECAR = f"or leave {kube.ANNOTATION_INJECT} out"
 
 Check = Callable[[PodObject, RequestedSettings], str | None]

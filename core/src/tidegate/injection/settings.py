@@ -61,7 +61,7 @@ class InjectionSettings:
             elif not ANNOTATIONS[key].kind.accepts(value):
                 yield _default(f"{key} {ANNOTATIONS[key].kind.refusal(value)}")
         if self.defaults.get("backplane") == "memory":
-            yield _default("backplane: memory serves one pod only: ask for it on that pod")
+            yield _default("backplane: memory serves one pod only: set it on that pod")
 
 
 def _default(text: str) -> Problem:

@@ -35,4 +35,4 @@ def check_issued(cursor: Cursor, newest: Cursor) -> None:
     It would stand in the way of all acknowledgements that follow. Of other epochs nothing is known.
     """
     if cursor.epoch == newest.epoch and cursor.seq > newest.seq:
-        raise CallerError("bad_id", "is ahead of the log; no event had it yet", "id")
+        raise CallerError("bad_id", "is ahead of the log: no event has this id yet", "id")

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tidegate.contract.publish import To
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.lives import Lives, one_life
 from tidegate.stream.positions import Positions
 from tidegate.wire.cursors import Cursor

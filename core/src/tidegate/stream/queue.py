@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 
 BURST_S = 0.1
 """The rate's worth of tokens that a pod at rest holds: no second takes more than 1.1 x the rate."""

@@ -145,7 +145,7 @@ def _read_query(raw: bytes, max_topics: int) -> _Query:
     fields = _query(raw)
     mistaken = next((key for key, _ in fields if key in _NOT_TOPIC), None)
     if mistaken is not None:
-        detail = f"write ?{QUERY_TOPIC}=a&{QUERY_TOPIC}=b, one for each topic"
+        detail = f"use ?{QUERY_TOPIC}=a&{QUERY_TOPIC}=b, one for each topic"
         raise CallerError("unknown_field", detail, mistaken)
     topics = {value for key, value in fields if key == QUERY_TOPIC}
     if not all(map(is_topic, topics)):
@@ -168,7 +168,7 @@ def read_acknowledge_target(path: bytes, query: bytes) -> StreamKey:
     client = _client(path[len(_SUBSCRIBE) : -len(_ACKNOWLEDGE)])
     name = next((value for key, value in _query(query) if key == QUERY_STREAM), None)
     if name is None:
-        detail = f"is required: the name that the stream was asked for with, ?{QUERY_STREAM}=NAME"
+        detail = f"is required: the name in the stream's own request, ?{QUERY_STREAM}=NAME"
         raise CallerError("missing_field", detail, QUERY_STREAM)
     return _key(client, name)
 
@@ -177,7 +177,9 @@ def _key(client: str | None, name: str) -> StreamKey:
     if not is_stream_name(name):
         raise CallerError("bad_stream", "must be 1 to 64 of 0-9 A-Z a-z . _ -", QUERY_STREAM)
     if client is None:
-        detail = f"only a client can name its stream: ask for {PATH_SUBSCRIBE}?{QUERY_STREAM}=NAME"
+        detail = (
+            f"only a stream with a client id can be named: use {PATH_SUBSCRIBE}?{QUERY_STREAM}=NAME"
+        )
         raise CallerError("no_client", detail, QUERY_STREAM)
     return StreamKey(client, name)
 

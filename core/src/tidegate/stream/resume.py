@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tidegate.contract.sidecar import StreamSettings
 from tidegate.contract.stream_events import Gap, GapReason
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.log import EventLog
 from tidegate.wire.cursors import Cursor, ForeignCursor
 

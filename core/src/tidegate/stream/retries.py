@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 
 _GOLDEN = 0.6180339887498949
 _WORTH_TELLING = 1.25

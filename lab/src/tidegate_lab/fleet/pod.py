@@ -155,7 +155,9 @@ class LocalPod:
             await asyncio.wait((deletion, death), return_when=asyncio.FIRST_COMPLETED)
             if death.done():
                 words = sidecar.last_words()
-                raise LabError(f"{self.spec.name}'s sidecar died ({death.result()}){words}")
+                raise LabError(
+                    f"{self.spec.name}'s sidecar ended unexpectedly ({death.result()}){words}"
+                )
         finally:
             deletion.cancel()
             death.cancel()

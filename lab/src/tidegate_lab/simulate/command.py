@@ -30,8 +30,15 @@ _NUMBERS: tuple[tuple[str, str, Callable[[str], float], float, float, str], ...]
     ("--min-ready", "min_ready_s", float, 0, 3600, "seconds from ready to available"),
     ("--grace", "grace_s", float, 1, 86_400, "terminationGracePeriodSeconds"),
     ("--skew", "skew", float, 0, 3, "unevenness of the start: sigma of a log-normal load per pod"),
-    ("--lag", "lag_s", float, 0, 60, "the longest a router takes up a change, uniform from 0"),
-    ("--strays", "strays", float, 0, 1, "share of clients whose way in ignores steering"),
+    (
+        "--lag",
+        "lag_s",
+        float,
+        0,
+        60,
+        "the longest delay until a router applies a change, uniform from 0",
+    ),
+    ("--strays", "strays", float, 0, 1, "share of clients whose route ignores steering"),
     ("--seed", "seed", int, 0, 2**31, "same seed, same rollout"),
 )
 

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=_DEFAULTS.dead,
         metavar="N",
-        help=f"with --crash: how many of the --pods die ({_DEFAULTS.dead})",
+        help=f"with --crash: how many of the --pods crash ({_DEFAULTS.dead})",
     )
     parser.add_argument(
         "--crash-clients",
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _text(outcome: CrashOutcome, misses: list[str]) -> str:
-    lines = [f"{outcome.dead} of {outcome.pods} pods have died, simulated"]
+    lines = [f"{outcome.dead} of {outcome.pods} pods have crashed, simulated"]
     for key, figure in outcome.to_json().items():
         lines.append(f"  {key:20} {'never' if figure is None else format(figure, ','):>10}")
     lines += [f"Goal missed: {miss}" for miss in misses] or ["Every goal is met."]

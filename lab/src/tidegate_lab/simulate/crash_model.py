@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.score.measures import peak_in_window, percentile
 from tidegate.stream.queue import AcceptQueue
 from tidegate.stream.retries import assign, reassign

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from tidegate.contract.sidecar import DrainSettings, StreamSettings
+from tidegate.contract.drain_settings import DrainSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import worth_sending

@@ -143,7 +143,7 @@ class Backend:
         def problem() -> str | None:
             age_s = freshness.age_s()
             stale = age_s > settings.watches.stale_after_s
-            return f"no word from a watch for {age_s:.0f} s" if stale else None
+            return f"nothing from a watch for {age_s:.0f} s" if stale else None
 
         self.meters.leading.set_function(lambda: float(serves()))
         self.meters.watch_age_seconds.set_function(freshness.age_s)

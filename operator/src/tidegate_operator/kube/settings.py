@@ -41,7 +41,7 @@ class Listening:
 class Place:
     """This pod, and the part of the cluster that is served."""
 
-    pod_name: str = setting("", _OPTIONAL_NAME, "This pod; it gets the leader's label.")
+    pod_name: str = setting("", _OPTIONAL_NAME, "This pod's name; the leader gets a label.")
     namespace: str = setting(
         "", _OPTIONAL_NAME, "Namespace of Lease, Secrets and this pod.", name="pod_namespace"
     )
@@ -63,7 +63,7 @@ class LeaseSettings:
     duration_s: int = setting(
         "10",
         integer(3, 600, "seconds"),
-        "A leader silent for so long is replaced; renewing gives up at two thirds of it.",
+        "A leader that does not renew for this long is replaced; it gives up at two thirds of it.",
         name="lease_duration_s",
     )
 
@@ -90,7 +90,7 @@ class CertificateSettings:
     mode: str = setting(
         "auto",
         choice("auto", "files"),
-        "auto: made and rotated here, kept in Secrets; files: given in TIDEGATE_CERTIFICATE_DIR.",
+        "auto: made and rotated by the operator; files: read from TIDEGATE_CERTIFICATE_DIR.",
         name="certificates",
     )
     directory: str = setting(
@@ -110,7 +110,7 @@ class CertificateSettings:
         name="certificate_names",
     )
     webhook_configuration: str = setting(
-        "", _OPTIONAL_NAME, "MutatingWebhookConfiguration whose caBundle is kept (mode auto)."
+        "", _OPTIONAL_NAME, "MutatingWebhookConfiguration whose caBundle is updated (mode auto)."
     )
 
     def problems(self) -> Iterator[Problem]:
@@ -125,7 +125,7 @@ class WatchSettings:
     """How the watches are supervised."""
 
     stale_after_s: float = setting(
-        "120", number(10, _DAY_S, "seconds"), "A watch that is silent for so long fails liveness."
+        "120", number(10, _DAY_S, "seconds"), "Liveness fails when a watch is silent for this long."
     )
 
 

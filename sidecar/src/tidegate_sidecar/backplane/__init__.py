@@ -6,6 +6,6 @@ entries    an event as the body of an entry
 memory/    within one process
 jetstream/ over NATS JetStream
 
-Events are never stored by our own code: an existing engine does it, and its documentation says what
-survives a power cut.
+Events are never stored by our own code: an existing engine does it, whose documentation states
+what survives a power cut.
 """

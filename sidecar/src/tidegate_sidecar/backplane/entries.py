@@ -37,7 +37,7 @@ def from_bytes(seq: int, body: bytes) -> LogEntry:
         data, event = document["data"], document.get("event")
         to = To.from_json(document["to"])
     except (ValueError, TypeError, KeyError, AttributeError, CallerError) as error:
-        raise DocumentError("entry", str(seq), f"not an event of ours: {error}") from None
+        raise DocumentError("entry", str(seq), f"not a Tidegate event: {error}") from None
     if not isinstance(data, str) or not (event is None or isinstance(event, str)):
         raise DocumentError("entry", str(seq), "data and event must be strings")
     return LogEntry(seq, to, data, event)

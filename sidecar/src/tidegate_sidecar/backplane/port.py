@@ -5,7 +5,7 @@ The promises are the same for every implementation and tested as one suite:
 - `Log.append` returns only once the entry is stored, with its cursor: an epoch that names this
   life of the log and a sequence number that only grows in it, across all pods.
 - Every reader gets every entry, in order, exactly once, from its start-up fill on; after a lost
-  connection it goes on where it stopped, or where the store still begins, and then says so.
+  connection it goes on where it stopped, or resets its reader to where the store still begins.
 - The same idempotency key within 2 minutes, on any pod, is the same entry.
 - A log that is not the one it was (re-created, or it lost its end) has another epoch.
 - `Acks.keep` returns only once a cursor at or beyond the given one is stored; `Acks.read` returns

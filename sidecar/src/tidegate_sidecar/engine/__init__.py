@@ -32,7 +32,8 @@ admission         the door asked, counted; a new stream entered and opened
 reader            the backplane's log into the ring
 housekeeping      heartbeats, time-outs, positions for quiet streams
 closer            goodbyes, deadlines, cuts
-delivery          writes to each stream what it lacks, in slices
+delivery          writes to all streams in slices: passes, late ones, replays
+single            writes to one stream, read from the log for it alone
 registry          the open streams, by kind and age, by client, by audience
 answers           the door's decisions as bytes
 request_headers   a head as a `StreamRequest`

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.cors import CorsPolicy
-from tidegate.stream.door import Accept, Decision, Door, Liveness, PodView, Recall, Refuse, Way
+from tidegate.stream.decisions import Accept, Decision, Recall, Refuse
+from tidegate.stream.door import Door, Liveness, PodView, Way
 from tidegate.stream.door import headers_too_large as too_large
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, StreamRequest

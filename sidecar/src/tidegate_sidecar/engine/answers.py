@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.stream.cors import CorsPolicy, header_value
-from tidegate.stream.door import STREAM_HEADERS, Bounce, Refuse
+from tidegate.stream.decisions import STREAM_HEADERS, Bounce, Refuse
 from tidegate.wire.http import LAST_CHUNK, Headers, frame, response_head, unframe
 from tidegate_sidecar.engine.stream import StreamTransport
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from tidegate.stream.door import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
+from tidegate.stream.decisions import STREAM_HEADERS, Accept, Bounce, Recall, Refuse
 from tidegate.stream.requests import StreamRequest
 from tidegate.wire.http import unframe
 from tidegate_sidecar.asgi import raw_path, respond, start_response

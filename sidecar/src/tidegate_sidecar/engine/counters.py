@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
-from tidegate.stream.door import Bounce, Decision, Defer, Refuse
+from tidegate.stream.decisions import Bounce, Decision, Defer, Refuse
 
 
 @dataclass(slots=True)

@@ -13,17 +13,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from tidegate.contract.sidecar import StreamSettings
-from tidegate.contract.stream_events import Gap
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.audience import Audience
 from tidegate.stream.bucket import TokenBucket
 from tidegate.stream.log import EventLog
-from tidegate.stream.resume import catch_up
-from tidegate.wire.encode import encode_gap
-from tidegate.wire.http import frame
 from tidegate_sidecar.engine.backlog import Backlog
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.phase import Phase
+from tidegate_sidecar.engine.single import SingleWrites
 from tidegate_sidecar.engine.stream import Queue, Stream
 
 SLICE = 256
@@ -34,12 +31,6 @@ LATE_SLICE = 32
 
 PIECE_BYTES = 256 * 1024
 """The most that a pass writes to a stream at once."""
-
-LATE_BYTES = 64 * 1024
-"""The most that a stream served on its own gets at once."""
-
-LATE_EVENTS = 512
-"""The same in events."""
 
 REPLAY_BURST_S = 0.25
 """How much of a second's replay budget may be spent at once."""
@@ -64,10 +55,10 @@ class Delivery:
     ) -> None:
         self._log = log
         self._counters = counters
-        self._settings = settings
         self._clock = clock
         self._loop = loop
         self._cut = cut
+        self._single = SingleWrites(settings, log, counters, cut)
         self.backlog = Backlog(max_pending_bytes)
         rate_per_s = settings.replay_bytes_per_s
         self._bucket = TokenBucket(rate_per_s, rate_per_s * REPLAY_BURST_S, clock())
@@ -116,7 +107,7 @@ class Delivery:
         if self._replays or self._bucket.wait_s(now) > 0.0:
             self._queue_replay(stream)
             return b""
-        data = self._take(stream)
+        data = self._single.take(stream)
         self._bucket.spend(len(data))
         if not stream.live:
             self._queue_replay(stream)
@@ -128,9 +119,9 @@ class Delivery:
         if stream.live:
             if stream.cursor < audience.head:
                 data, count, stream.cursor = audience.piece(stream.cursor, PIECE_BYTES)
-                self._write(stream, data, count, self._clock())
+                self._single.write(stream, data, count, self._clock())
         elif stream.stall is None and stream.queue is not Queue.REPLAY:
-            self._serve(stream, self._clock())
+            self._single.serve(stream, self._clock())
 
     async def idle(self) -> None:
         """Wait until nothing is left to deliver, stalled streams and replays aside."""
@@ -216,7 +207,7 @@ class Delivery:
         self._counters.writes += writes
         self._counters.bytes += sent
         for stream in failed:
-            self._failed(stream)
+            self._single.failed(stream)
         return len(members)
 
     def _finish(self, audience: Audience[Stream]) -> None:
@@ -231,7 +222,7 @@ class Delivery:
         stream.queue = Queue.NONE
         if stream.phase is not Phase.OPEN or stream.stall is not None:
             return
-        sent = self._serve(stream, now)
+        sent = self._single.serve(stream, now)
         if not stream.live and stream.stall is None and stream.phase is Phase.OPEN:
             self._bucket.spend(sent)
             self._queue_replay(stream)
@@ -244,7 +235,7 @@ class Delivery:
             stream.queue = Queue.NONE
             if stream.phase is not Phase.OPEN or stream.stall is not None:
                 continue
-            self._bucket.spend(self._serve(stream, now))
+            self._bucket.spend(self._single.serve(stream, now))
             if not stream.live and stream.stall is None and stream.phase is Phase.OPEN:
                 self._queue_replay(stream)
         if self._replays and self._replay_timer is None:
@@ -260,69 +251,6 @@ class Delivery:
             stream.queue = Queue.REPLAY
             self._replays.append(stream)
             self._kick()
-
-    def _serve(self, stream: Stream, now: float) -> int:
-        """Write the next of what `stream` lacks; it is live once that was all. Returns bytes."""
-        before = self._counters.deliveries
-        try:
-            data = self._take(stream)
-        except Exception:  # noqa: BLE001 - one stream's error ends that stream only
-            self._failed(stream)
-            return 0
-        if data:
-            self._write(stream, data, 0, now)
-        self._counters.replayed += self._counters.deliveries - before
-        return len(data)
-
-    def _take(self, stream: Stream) -> bytes:
-        """Move the cursor of `stream` on and return the bytes that lie between."""
-        notice = self._notice(stream)
-        batch = self._log.lacking(
-            stream.audience.topics,
-            stream.client,
-            stream.cursor,
-            max_events=LATE_EVENTS,
-            max_bytes=LATE_BYTES,
-        )
-        stream.cursor = batch.position
-        stream.live = batch.complete
-        self._counters.deliveries += batch.count
-        return notice + batch.data
-
-    def _notice(self, stream: Stream) -> bytes:
-        """A `gap` where something is lost to this stream, else nothing."""
-        start = catch_up(
-            self._log,
-            stream.audience.topics,
-            stream.client,
-            stream.cursor,
-            self._settings,
-        )
-        # Events dropped since a loss that is not announced yet belong to the same gap.
-        stream.cursor = start.position
-        gap = start.gap
-        if stream.lost is not None:
-            seen, reason = stream.lost
-            stream.lost = None
-            gap = Gap(seen, self._log.cursor(stream.cursor), reason)
-        if gap is None:
-            return b""
-        self._counters.gaps += 1
-        return frame(encode_gap(gap))
-
-    def _write(self, stream: Stream, data: bytes, count: int, now: float) -> None:
-        stream.last_write_s = now
-        self._counters.deliveries += count
-        self._counters.writes += 1
-        self._counters.bytes += len(data)
-        try:
-            stream.transport.write(data)
-        except Exception:  # noqa: BLE001 - one stream's error ends that stream only
-            self._failed(stream)
-
-    def _failed(self, stream: Stream) -> None:
-        self._counters.failed_writes += 1
-        self._cut(stream, "error")
 
     def _wake_waiters(self) -> None:
         for waiter in self._idle_waiters:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from starlette.types import ASGIApp
 
 from tidegate.contract.acknowledge import StreamKey
-from tidegate.contract.sidecar import Limits, StreamSettings
+from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from tidegate.stream.door import Accept, Bounce, Decision, Recall, Refuse
+from tidegate.stream.decisions import Accept, Bounce, Decision, Recall, Refuse
 from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.answers import Heads, UnframingTransport
 from tidegate_sidecar.engine.stream import StreamTransport

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tidegate.contract.sidecar import StreamSettings
+from tidegate.contract.stream_settings import StreamSettings
 from tidegate.stream.log import EventLog
 from tidegate.stream.retries import outgrown_ms, reassign
 from tidegate.wire.encode import HEARTBEAT, encode_cursor, encode_retry

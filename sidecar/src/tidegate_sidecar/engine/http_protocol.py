@@ -18,7 +18,7 @@ import asyncio
 from typing import Any
 
 from tidegate.contract.errors import CallerError
-from tidegate.stream.door import Decision, Defer
+from tidegate.stream.decisions import Decision, Defer
 from tidegate.stream.requests import StreamRequest, is_stream_path
 from tidegate_process.plain_http import PlainHttpProtocol
 from tidegate_sidecar.engine.admission import Admission

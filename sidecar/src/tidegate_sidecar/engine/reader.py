@@ -13,8 +13,9 @@ from tidegate.contract.stream_events import GapReason
 from tidegate.stream.lives import Lives
 from tidegate.stream.log import EventLog, LogEntry
 from tidegate_sidecar.engine.counters import Counters
-from tidegate_sidecar.engine.delivery import LATE_BYTES, LATE_EVENTS, Delivery
+from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.registry import Registry
+from tidegate_sidecar.engine.single import LATE_BYTES, LATE_EVENTS
 from tidegate_sidecar.engine.stream import final_cursor
 
 PATIENCE_S = 0.25

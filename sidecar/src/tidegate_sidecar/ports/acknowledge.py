@@ -1,4 +1,4 @@
-"""Acknowledgements at the public port: a position that is answered for is kept.
+"""Acknowledgements at the public port: an answered position is kept.
 
 204 means that the store has the position, or one beyond it: a stream of that name goes on from
 there on any pod. So that a chatty client does not flood the store, a pod writes one stream's
@@ -38,7 +38,7 @@ from tidegate_sidecar.backplane.port import Acks
 from tidegate_sidecar.metrics import Metrics
 
 MAX_HELD: Final = 10_000
-"""Acknowledgements held by a pod at a time; beyond that they are asked to come again (503)."""
+"""Acknowledgements held by a pod at a time; beyond that 503."""
 
 BODY_LIMIT_S: Final = 10.0
 """How long a client may take to send its few bytes."""
@@ -46,7 +46,7 @@ BODY_LIMIT_S: Final = 10.0
 
 @dataclass(slots=True)
 class _Turn:
-    """The next write of one stream's position, and who waits for it."""
+    """The next write of one stream's position, and the requests that wait for it."""
 
     newest: Cursor
     done: asyncio.Future[None]
@@ -83,7 +83,7 @@ class Acknowledgements:
         """
         cursor = read_acknowledged(event_id)
         if cursor.epoch != self._log.epoch or cursor.seq > self._log.head:
-            # Another pod may have read further: only the store knows which ids there are.
+            # Another pod may have read further: only the store has all ids.
             check_issued(cursor, await self._newest())
         turn = self._turns.get(key)
         self._check_room(turn)
@@ -118,7 +118,7 @@ class Acknowledgements:
         self._ending.set()
 
     async def stop(self) -> None:
-        """Give up what is not written; whoever waits has had no answer."""
+        """Give up positions that are not written; the requests that wait get no answer."""
         tasks = [*self._writing.values()]
         for task in tasks:
             task.cancel()
@@ -146,7 +146,7 @@ class Acknowledgements:
             await self._acks.keep(key, turn.newest, self._log.epoch)
         except TidegateError as error:
             turn.done.set_exception(error)
-            turn.done.exception()  # whoever waited may have left
+            turn.done.exception()  # the clients that waited may have left
         except BaseException:
             turn.done.cancel()
             raise
@@ -162,7 +162,7 @@ class AcknowledgePort:
         self._metrics = metrics
 
     def app(self) -> Starlette:
-        """The ASGI application; the paths that are its own are told by whoever routes to it."""
+        """The ASGI application; its caller routes the paths to it."""
         return make_app(
             [Route("/{path:path}", self.acknowledge, methods=["POST"])],
             lambda error: self._metrics.refused("public", error),

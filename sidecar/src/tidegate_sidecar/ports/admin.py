@@ -8,6 +8,7 @@ streams that are being let go politely.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,22 +18,29 @@ from starlette.routing import Route
 from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate_process.http import health_routes, make_app
-from tidegate_sidecar.drainer import Drainer
-from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.local_only import check_local
 from tidegate_sidecar.reporting.report import Pod
 
 
 class AdminPort:
-    """The handlers of the port; `app` serves them. Empty `token`: none is wanted."""
+    """The handlers of the port; `app` serves them.
+
+    `is_filled` answers whether the ring was filled, `prestop` drains the pod and returns when it
+    may be stopped. An empty `token` means that none is asked for.
+    """
 
     def __init__(
-        self, pod: Pod, reader: LogReader, drainer: Drainer, metrics: Metrics, token: str
+        self,
+        pod: Pod,
+        is_filled: Callable[[], bool],
+        prestop: Callable[[], Awaitable[None]],
+        metrics: Metrics,
+        token: str,
     ) -> None:
         self._pod = pod
-        self._reader = reader
-        self._drainer = drainer
+        self._is_filled = is_filled
+        self._prestop = prestop
         self._metrics = metrics
         self._token = token
 
@@ -56,7 +64,7 @@ class AdminPort:
 
     def not_ready(self) -> str | None:
         """``None`` once the ring was filled, else what keeps it empty."""
-        if self._reader.is_filled:
+        if self._is_filled():
             return None
         return "the ring is not filled yet" + self.remark()
 
@@ -87,6 +95,6 @@ class AdminPort:
         if self._token and not hmac.compare_digest(shown.encode(), self._token.encode()):
             detail = f"the header {names.HEADER_POD_TOKEN} does not hold this pod's token"
             raise CallerError("bad_token", detail, names.HEADER_POD_TOKEN, status=403)
-        await self._drainer.prestop()
+        await self._prestop()
         status = self._pod.status()
         return JSONResponse({"state": status["state"], "streams": status["streams"]})

@@ -1,9 +1,9 @@
-"""For whom loopback stands: programs of this pod or machine, not every web page open on it.
+"""Loopback for programs of this pod or machine, and not for every web page open on it.
 
-A page of any site can send requests to 127.0.0.1 from the browser of the person who reads it, and
+A page of any site can send requests to 127.0.0.1 from the browser in which it is open, and
 by DNS rebinding (its own name, resolved to 127.0.0.1) it can read the answers. A browser cannot be
 made to hide where a request comes from: its name stands in ``Host``, and ``Origin`` and
-``Sec-Fetch-Site`` (Fetch Metadata) say what sent it. Programs send neither of the two.
+``Sec-Fetch-Site`` (Fetch Metadata) name what sent it. Programs send neither of the two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 _PAGE_KINDS: Final = frozenset({"text/plain", "multipart/form-data"})
 """Content types that a page may send anywhere without asking first, and that no API client sends
-by default. The third, curl's ``-d``, is told from a page's by ``Origin``."""
+by default. The third, curl's ``-d``, is distinguished from a page's by ``Origin``."""
 
 
 def local_only(handler: Handler) -> Handler:

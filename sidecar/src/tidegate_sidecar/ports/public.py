@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate.stream.cors import CorsPolicy
-from tidegate.stream.door import Refuse
+from tidegate.stream.decisions import Refuse
 from tidegate.stream.requests import is_acknowledge_path
 from tidegate_process.http import make_app
 from tidegate_sidecar.asgi import raw_path

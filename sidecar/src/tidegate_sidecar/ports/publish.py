@@ -162,7 +162,7 @@ class PublishPort:
         return JSONResponse({"client": client, "streams": listed})
 
     async def end_client(self, request: Request) -> Response:
-        """End a client's streams here, each with a `shutdown`; says how many there were."""
+        """End a client's streams here, each with a `shutdown`; answers how many there were."""
         goodbye = Goodbye("ended", self._streams.gate.bounce_retry_ms, END_DEADLINE_MS)
         ended = self._streams.end_client(_client_id(request), goodbye)
         return JSONResponse({"ended": ended})

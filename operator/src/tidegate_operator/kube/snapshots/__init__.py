@@ -1,6 +1,7 @@
 """From the cluster's objects to the planner's `Snapshot`.
 
-build          groups pods into workloads and scopes
+build          puts workloads into scopes, each with its policy's rules
+index          pods to their workloads, and workloads for the planner
 policies       DrainPolicy objects: their rules, and the pods they select
 steerable      whether a stream Service can be steered, and why not
 service_peers  workloads behind the same stream Service

@@ -97,7 +97,7 @@ def _problems(together: Sequence[ServicePeer]) -> dict[str, str]:
 def _stranger(neighbour: ServicePeer, largest: ServicePeer, shared: str) -> str:
     return (
         f"its log is {neighbour.log}, that of {largest.title} behind the same Service {shared} is "
-        f"{largest.log}, so what is published to the one never reaches the streams of the other: "
+        f"{largest.log}, so events of one never reach the streams of the other: "
         f"annotate the pod templates of both with {ANNOTATION_LOG}: {largest.log}"
     )
 

@@ -46,5 +46,5 @@ def _why(workload: WorkloadObject, policy: PolicyObject) -> str:
         )
     return (
         f"DrainPolicy {policy.meta.name} selects these pods, and they were made without a sidecar: "
-        "run kubectl rollout restart, and see why the injector did not change them"
+        "run kubectl rollout restart, and if that does not help, check the injector's log"
     )

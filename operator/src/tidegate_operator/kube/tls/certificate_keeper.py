@@ -94,7 +94,7 @@ class CertificateKeeper:
                     if self._authority is not None:
                         await spread(self._authority.certificate.decode())
             except (ApiError, SettingsError) as error:
-                log.warning("the certificate cannot be kept: %s", error)
+                log.warning("the certificate cannot be stored: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def publish(self) -> None:
@@ -225,7 +225,3 @@ def bundle_patch(configuration: Mapping[str, Any], certificate: bytes) -> list[d
 
 def _b64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _unb64(text: str | None) -> bytes:
-    return base64.b64decode(text or "", validate=True)

@@ -88,10 +88,10 @@ def flaw(pair: KeyPair, authority: KeyPair, dns_names: Sequence[str], now: datet
     try:
         certificate = _read(pair.certificate)
         if _key(pair).public_key() != certificate.public_key():
-            return "its key is another's"
+            return "its key belongs to another certificate"
         certificate.verify_directly_issued_by(_read(authority.certificate))
     except (ValueError, TypeError, InvalidSignature):
-        return "it is not of this authority"
+        return "it is not signed by this authority"
     if now > certificate.not_valid_after_utc - RENEWED_BEFORE:
         return "it expires soon"
     if now < certificate.not_valid_before_utc:

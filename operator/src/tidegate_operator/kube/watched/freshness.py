@@ -1,6 +1,6 @@
 """Compares the store with plain lists now and then, to detect a dead watch and missed deletions.
 
-A watch can die silently, and kopf does not report deletions made while it reconnected. In a quiet
+A watch can end silently, and kopf does not report deletions made while it reconnected. In a quiet
 cluster the age of the last event cannot tell a dead watch from a lack of changes. A list of
 metadata can: objects deleted unseen are dropped, and an object whose listed version
 the watch has not delivered a while later proves that the watch is dead. Every check that finds the
@@ -82,7 +82,7 @@ class Freshness:
             log.warning("cannot check %s: %s", kind.plural, error)
             return
         if checked.synced and behind & checked.behind:
-            raise WatchIsDeadError(f"the watch of {kind.plural} delivers no more")
+            raise WatchIsDeadError(f"the watch of {kind.plural} has stopped delivering")
         if behind:
             # Before the first sync the listing is simply ahead of kopf's: look again soon.
             checked.due_s = self._clock() + (AGAIN_S if checked.synced else FIRST_S)
@@ -106,7 +106,7 @@ class Freshness:
             version = _older(version, seen)
         lag = self._store.compare(kind, listed, version)
         for uid in lag.ghosts:
-            log.warning("%s %s was deleted unseen", kind.plural, uid)
+            log.warning("%s %s was deleted without a watch event", kind.plural, uid)
             self._store.drop(kind, uid)
         return lag.behind
 

@@ -84,7 +84,7 @@ class JetStreamAcks:
         self._check_connected()
         kept, revision = self._known.get(key, (None, 0))
         if not revision or not advances(kept, given, epoch):
-            # What is remembered may have expired: only the server can say that it is kept.
+            # What is remembered may have expired: only the server can confirm that it is kept.
             kept, revision = await self._look_up(key)
             if not advances(kept, given, epoch):
                 return True
@@ -115,7 +115,7 @@ class JetStreamAcks:
 
     async def _look_up(self, key: StreamKey) -> _Known:
         try:
-            # Not the direct form, which any replica may answer with what it last heard.
+            # Not the direct form, which any replica may answer with an older state.
             message = await self._connection.context.get_last_msg(
                 self._settings.acks_stream, self._settings.acks_subject(key)
             )

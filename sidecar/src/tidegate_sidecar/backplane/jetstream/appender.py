@@ -130,7 +130,7 @@ class Appender:
     async def _checked(
         self, answer: dict[str, Any], body: bytes, headers: dict[str, str]
     ) -> Stored:
-        """The entry that was answered for, read back where it is said to have been there before."""
+        """The entry that was answered for, read back where the server calls it a duplicate."""
         stored = Stored(answer["seq"], bool(answer.get("duplicate")))
         if not stored.repeated:
             return stored
@@ -150,14 +150,14 @@ class Appender:
             return CallerError("event_too_large", str(error.description), "data", status=413)
         self._counters["refused"] += 1
         self.troubles.met(problem_of(error, self._settings))
-        return self._unavailable(f"the log refuses: {error.description}")
+        return self._unavailable(f"the log refuses the event: {error.description}")
 
     def _gave_up(self, failure: Exception | None) -> BackplaneUnavailableError:
         denied = self._connection.denied
         if denied is not None:
             self._counters["refused"] += 1
             self.troubles.met(problem_of(denied, self._settings))
-            return self._unavailable(f"the log refuses: {denied}")
+            return self._unavailable(f"the log refuses the event: {denied}")
         words = failure.description if isinstance(failure, APIError) else None
         if words is not None and failure is not None:
             self.troubles.met(problem_of(failure, self._settings))

@@ -72,7 +72,7 @@ class Connection:
     async def wait_trusted(self, limit_s: float) -> bool:
         """Wait for a trusted connection, `limit_s` at most; returns whether there is one."""
         if not self.is_trusted:
-            # The client knows of a loss before it says so.
+            # The client notices a loss before it reports it.
             self._trusted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
@@ -124,10 +124,10 @@ class Connection:
     async def _on_disconnect(self) -> None:
         self._distrust()
         if self.connects and not self._is_closing:
-            _log.warning("the log is out of reach; streams stay, publishing waits")
+            _log.warning("the log is out of reach: streams stay open, publishing waits")
 
     async def _on_reconnect(self) -> None:
-        _log.info("the log is back")
+        _log.info("the log is reachable again")
         self._connected()
 
     def _connected(self) -> None:

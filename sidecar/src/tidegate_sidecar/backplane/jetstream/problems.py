@@ -60,7 +60,7 @@ class Troubles:
 
 
 class WrongStreamError(OSError):
-    """Raised when the stream of that name is not for our entries; says what it holds."""
+    """Raised when the stream of that name is not for our entries, with its subjects."""
 
 
 def not_reached(settings: JetStreamSettings) -> Problem:
@@ -115,15 +115,15 @@ def _of_connecting(error: Exception) -> str | None:
     """The end of the sentence for a connection that did not come about."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"shows a certificate that is not trusted ({error.verify_message}): have it signed by "
+            f"has a certificate that is not trusted ({error.verify_message}): have it signed by "
             "an authority of the image, or add its authority by SSL_CERT_FILE"
         )
     if isinstance(error, ssl.SSLError):
-        return f"does not speak TLS as expected ({error.reason or error}): use nats:// or tls://"
+        return f"fails the TLS handshake ({error.reason or error}): use nats:// or tls://"
     if isinstance(error, socket.gaierror):
-        return "has a host that no DNS knows: check the address of the backplane"
+        return "has a host that DNS does not resolve: check the address of the backplane"
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "is refused a connection: nothing listens there; check port and server"
+        return "refuses connections: nothing listens there; check port and server"
     if isinstance(error, DROPPED):
         return "closes the connection: check that a NATS server listens there, and its log"
     if isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
 """Whether entries that the store has acknowledged come back to this pod in time.
 
 One entry is watched at a time: the first that was stored and not read yet. If it does not come back
-within the limit, the way through the log is broken somewhere, whatever the connection says.
+within the limit, the way through the log is broken somewhere, whatever the connection's state.
 """
 
 from __future__ import annotations

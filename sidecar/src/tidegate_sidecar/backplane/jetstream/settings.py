@@ -22,7 +22,7 @@ class JetStreamSettings:
     past, whichever is least. A stream that exists already is used as it is. An append gives up
     after `append_timeout_s`, a single try after `attempt_timeout_s`; a canary is sent after
     `canary_every_s` of silence and has `canary_limit_s` to come back. Acknowledged positions are
-    kept for `keep_acks_s` (longer than events: a late client shall be told of its gap) and in
+    kept for `keep_acks_s` (longer than events: a late client shall get its gap) and in
     `keep_acks_bytes`, at most 256 bytes each.
     """
 

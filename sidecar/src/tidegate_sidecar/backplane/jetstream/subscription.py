@@ -24,14 +24,14 @@ from tidegate_sidecar.backplane import entries
 from tidegate_sidecar.backplane.jetstream.witness import LastRead
 
 HEARTBEAT_S: Final = 1.0
-"""How often the server speaks on a quiet consumer; two missing ones are trouble."""
+"""How often the server sends a heartbeat on a quiet consumer; two missing ones are trouble."""
 
 _REPLY_FIELDS: Final = 9
 """``$JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.timestamp.pending`` (ADR-15)."""
 
 
 class Owner(Protocol):
-    """Who subscribed."""
+    """The part that subscribed."""
 
     async def batch(self, found: list[LogEntry], last: LastRead, pending: int) -> None:
         """Entries in order up to `last`; `pending` more wait in the stream."""
@@ -92,7 +92,7 @@ class Subscription:
             await self._core.unsubscribe()
 
     def silent_s(self) -> float:
-        """How long nothing was heard, not even a heartbeat."""
+        """How long nothing has come, not even a heartbeat."""
         return self._clock() - self._heard_at
 
     async def _received(self, message: Msg) -> None:

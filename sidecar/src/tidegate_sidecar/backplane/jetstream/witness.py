@@ -1,4 +1,4 @@
-"""The lives of the log as the store knows them, and how a lost end is noticed.
+"""The lives of the log as the store has them, and how a lost end is noticed.
 
 On disk they stand in the stream's metadata. That comes back with a restored copy, so it cannot tell
 the log from its past. A *witness* can: a consumer of the stream in the server's memory, with the
@@ -63,7 +63,7 @@ class Witness:
         `known` are those that this pod has read up to `last`; it has had answers up to `stored`.
         """
         if info.created is None:
-            raise OSError("the server does not say when the stream was made")
+            raise OSError("the server gives no creation time of the stream")
         birth = epoch_of(round(info.created.timestamp() * 1_000_000))
         if known is not None and birth_of(known.epoch) != birth:
             known = None  # made anew: another log
