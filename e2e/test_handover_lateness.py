@@ -30,6 +30,7 @@ def receipts(late_s: float) -> dict[str, Receipts]:
 def test_late_only_for_those_that_move_is_the_handovers_fault(
     moving_s: float, others_s: float, missed: bool
 ) -> None:
+    """Beyond 100 ms it must be at most three times as late as for a bystander."""
     told = [{"slots": [(0, seq, at + moving_s) for seq, at in ACKED.items()]}]
     app = Deliveries(received=DELIVERIES)
     seen = handovers(told, ACKED, 0.0, app, (receipts(others_s), {}), 0)
