@@ -82,7 +82,7 @@ def test_an_answer_comes_back_as_it_was_sent(answer: Answer) -> None:
         ("deadline_in_s", MOST_AGE_S * 1.1),
         ("degraded", "d" * 65),
         ("problem", "p" * (MAX_PROBLEM_LENGTH + 1)),
-        ("problem", "\ud800"),
+        pytest.param("problem", "\ud800", id="surrogate"),
         ("schema", names.SCHEMA_VERSION + 1),
     ],
 )
