@@ -31,6 +31,11 @@ def test_a_publish_comes_back_as_it_was_written(publish: Publish) -> None:
     assert read(publish.to_json()) == publish
 
 
+def test_data_that_is_no_text_is_sent_as_compact_json() -> None:
+    document = {"to": "all", "data": {"a": [1, "ä"]}}
+    assert Publish.from_bytes(json.dumps(document).encode(), 100).data == '{"a":[1,"ä"]}'
+
+
 def test_a_topic_that_is_named_twice_counts_once() -> None:
     assert read({"to": {"topics": ["a", "b", "a"]}, "data": "x"}).to.topics == ("a", "b")
 
