@@ -26,7 +26,6 @@ ROOMS = {
     "contract": (
         "contract",
         "process/test_reading_settings.py",
-        "sidecar/test_publish_port.py",
         "stream/test_acknowledged.py",
         "stream/test_reading_requests.py",
     ),

@@ -40,9 +40,7 @@ def test_a_folder_of_tests_imports_only_from_itself_and_the_kit(folder: str) -> 
 
 
 def test_every_package_is_in_the_wheel_the_sdist_the_checks_and_the_images() -> None:
-    packages = {
-        found.parent for found in ROOT.glob("**/src/*/py.typed") if ".venv" not in str(found)
-    }
+    packages = {found.parent for found in ROOT.glob("[!.]*/**/src/*/py.typed")}
     sources = sorted({str(package.parent.relative_to(ROOT)) for package in packages})
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     build = project["hatch"]["build"]["targets"]

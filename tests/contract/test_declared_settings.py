@@ -23,54 +23,59 @@ from tidegate.contract.settings import (
 from tidegate.contract.sidecar import SidecarSettings, env
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    public: int = setting("8080", kinds.integer(0, 65535), "The streams.", name="public_port")
-    admin: int = setting(
-        "9090",
-        kinds.integer(0, 65535),
-        "The probes.",
-        name="admin_port",
-        annotation={"kind": kinds.integer(1024, 65535), "default": ""},
-    )
+def declare() -> tuple[type[Any], type[Any]]:
+    """A program's settings and their group, made inside a test as `bench.mutants` can reach it."""
 
-    def problems(self) -> Iterator[Problem]:
-        return duplicates(public_port=self.public, admin_port=self.admin)
+    @dataclass(frozen=True, slots=True)
+    class Ports:
+        public: int = setting("8080", kinds.integer(0, 65535), "The streams.", name="public_port")
+        admin: int = setting(
+            "9090",
+            kinds.integer(0, 65535),
+            "The probes.",
+            name="admin_port",
+            annotation={"kind": kinds.integer(1024, 65535), "default": ""},
+        )
 
+        def problems(self) -> Iterator[Problem]:
+            return duplicates(public_port=self.public, admin_port=self.admin)
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    image: str = setting(None, kinds.pattern("[a-z]+", "letters"), "The image.")
-    ports: Ports = group(Ports)
-    grace_s: float = setting(
-        "30",
-        kinds.number(1, 60),
-        "Grace.",
-        annotation=True,
-        was=("patience_s",),
-        resource="graceSeconds",
-    )
-    token: str = setting("s3cret", kinds.secret(kinds.pattern(".*", "text")), "The token.")
+    @dataclass(frozen=True, slots=True)
+    class Program:
+        image: str = setting(None, kinds.pattern("[a-z]+", "letters"), "The image.")
+        ports: Ports = group(Ports)
+        grace_s: float = setting(
+            "30",
+            kinds.number(1, 60),
+            "Grace.",
+            annotation=True,
+            was=("patience_s",),
+            resource="graceSeconds",
+        )
+        token: str = setting("s3cret", kinds.secret(kinds.pattern(".*", "text")), "The token.")
 
-    def problems(self) -> Iterator[Problem]:
-        if self.grace_s == 13:
-            yield Problem("grace_s", "must differ from {} and {}", ("image", "token"))
+        def problems(self) -> Iterator[Problem]:
+            if self.grace_s == 13:
+                yield Problem("grace_s", "must differ from {} and {}", ("image", "token"))
+
+    return Program, Ports
 
 
 def row(name: str) -> Row:
-    return next(row for row in rows(Program) if row.name == name)
+    return next(row for row in rows(declare()[0]) if row.name == name)
 
 
 def refused(**texts: str) -> tuple[Problem, ...]:
-    made, problems = parse(Program, {"image": "web", **texts})
+    made, problems = parse(declare()[0], {"image": "web", **texts})
     assert made is None
     return problems
 
 
 def test_rows_come_in_the_order_of_declaration_with_groups_in_place() -> None:
-    names = [row.name for row in rows(Program)]
+    program, ports = declare()
+    names = [row.name for row in rows(program)]
     assert names == ["image", "public_port", "admin_port", "grace_s", "token"]
-    assert groups(Program) == (Program, Ports)
+    assert groups(program) == (program, ports)
 
 
 def test_a_row_has_what_was_declared() -> None:
@@ -93,15 +98,16 @@ def test_an_annotation_is_the_setting_where_it_does_not_differ() -> None:
 
 
 def test_texts_become_settings_and_what_is_absent_its_default() -> None:
-    made, problems = parse(Program, {"image": " web ", "grace_s": " 12.5\n", "public_port": "0"})
+    program, ports = declare()
+    made, problems = parse(program, {"image": " web ", "grace_s": " 12.5\n", "public_port": "0"})
     assert problems == ()
     assert made is not None
-    assert (made.image, made.grace_s, made.ports) == ("web", 12.5, Ports(public=0))
+    assert (made.image, made.grace_s, made.ports) == ("web", 12.5, ports(public=0))
     assert made.ports.admin == 9090
 
 
 def test_every_unusable_text_is_a_problem_and_a_missing_one_too() -> None:
-    made, problems = parse(Program, {"grace_s": "61", "admin_port": "x"})
+    made, problems = parse(declare()[0], {"grace_s": "61", "admin_port": "x"})
     assert made is None
     assert [problem.name for problem in problems] == ["image", "admin_port", "grace_s"]
     assert [problem.text for problem in problems] == [
@@ -142,7 +148,7 @@ def test_a_default_that_its_kind_refuses_is_not_declared() -> None:
 
 
 def test_a_secret_is_in_no_repr() -> None:
-    made = Program(image="web")
+    made = declare()[0](image="web")
     assert made.token == "s3cret"
     assert "s3cret" not in repr(made)
     assert "web" in repr(made)

@@ -38,7 +38,11 @@ SPEC = {
 FIELDS = [(REPORT, Report, key) for key in REPORT] + [(ANSWER, Answer, key) for key in ANSWER]
 
 
-@pytest.mark.parametrize("value", [10**400, -(10**400), math.inf, math.nan, "x" * 10**6, "\ud800"])
+@pytest.mark.parametrize(
+    "value",
+    [10**400, -(10**400), math.inf, math.nan, "x" * 10**6, "\ud800"],
+    ids=["huge", "least", "infinite", "none", "long", "surrogate"],
+)
 @pytest.mark.parametrize(("document", "kind", "key"), FIELDS)
 def test_no_number_is_too_large_and_no_text_too_long(
     document: dict[str, object], kind: type[Report] | type[Answer], key: str, value: object
