@@ -54,7 +54,7 @@ demo: $(STAMP) ## three rolling updates on this machine: stock, stock+sleep, tid
 	@$(BIN)/tidegate demo $(ARGS)
 
 test: $(STAMP) $(NODE_MODULES) $(TEST_TOOLS) ## the test suite
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 check: lint $(NODE_MODULES) ## formatting, lint, types, layers: source, tests and TypeScript
 	@$(NPM) run --silent check

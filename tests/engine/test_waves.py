@@ -96,7 +96,8 @@ def test_a_wave_is_back_at_the_rate_of_the_pod(run: Run, way: str) -> None:
                 assert t99_s <= 1.3 * CLIENTS / RATE_PER_S * slower
                 assert t99_s >= 0.9 * (CLIENTS / RATE_PER_S - 1.0), "the door has held them back"
                 assert sum(attempts) / CLIENTS <= 2.1
-                assert max(attempts) <= 3
+                # A client that this process is late to send comes after its slot has gone.
+                assert sum(n > 3 for n in attempts) <= 0.02 * CLIENTS
                 # The tokens that a standstill of this process has kept are all taken at its end.
                 most = 1.1 * RATE_PER_S + RATE_PER_S * pace.longest_s
                 assert peak_in_window(back_s) <= most + 1

@@ -110,11 +110,12 @@ def test_a_busy_sidecar_gets_a_minute_and_an_unready_one_a_few_seconds() -> None
         found = sidecar[probe]
         return found["periodSeconds"], found["timeoutSeconds"], found["failureThreshold"]
 
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for probe in ("readinessProbe", "livenessProbe"):
         period_s, timeout_s, _ = patience(probe)
         assert timeout_s <= period_s
-    start_s, _, starts = patience("startupProbe")
+    start_s, loaded_s, starts = patience("startupProbe")
     assert (start_s, starts) == (1, STARTUP_LIMIT_S), "the application waits for it"
+    assert loaded_s >= 5, "it waits in the port's queue while the program loads"
     ready_s, _, failures = patience("readinessProbe")
     assert 2 <= failures <= 3
     assert ready_s * failures <= 6
