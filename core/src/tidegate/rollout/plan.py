@@ -87,9 +87,16 @@ def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory
 
 
 def _measured(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> WorkloadMemory:
-    """The memory with what this look shows of the routers' lag."""
+    """The memory with what this look shows of the routers' lag.
+
+    While steering was refused nothing was evened out, so a fleet that is steered again counts as
+    disturbed.
+    """
     seen = lag.observe(memory.lag, fleet.workload.pods, fleet.target, policy, now)
-    return replace(memory, lag=lag.judge(seen, fleet.target, policy, now, rolling=fleet.rolling))
+    judged = lag.judge(seen, fleet.target, policy, now, rolling=fleet.rolling)
+    if memory.lag.refusal is None or judged.refusal is not None:
+        return replace(memory, lag=judged)
+    return replace(memory, lag=judged, disturbed=True, shed_rounds=0)
 
 
 def refusals(memory: Memory) -> Mapping[str, str]:
