@@ -22,7 +22,7 @@ LEAST_HOLD_S = 4.0
 ANSWERS_PER_S = 50.0
 """A report is held no longer than this many answers a second allow, and no less than the first:
 short, so that the sidecars of an operator that was stopped have left it before its Lease is over;
-long in a large fleet, because each answer of one at rest costs the operator a millisecond."""
+long in a large fleet, because an idle one costs nothing but these answers."""
 
 SHORT_HOLD = 0.8
 """The share of its report interval after which a pod with changed counts is answered: soon enough
@@ -52,6 +52,7 @@ class _Page:
     answered_s: float = 0.0
     seq: int = 0
     changed_s: float = float("-inf")
+    promised_s: float = HOLD_S
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -124,7 +125,8 @@ class ReportBook:
             page.answered, page.answered_s = page.decision, self._clock()
             mine.clear()
         told = page.answered or page.decision
-        return Answer(page.seq, told.admitted, told.plan, told.report_every_s, self.hold_s)
+        page.promised_s = self.hold_s
+        return Answer(page.seq, told.admitted, told.plan, told.report_every_s, page.promised_s)
 
     def _take(self, report: Report) -> _Page:
         now = self._clock()
@@ -148,8 +150,8 @@ class ReportBook:
     def _held_for_s(self, page: _Page) -> float:
         every_s = (page.answered or page.decision).report_every_s
         if self._clock() - page.changed_s > max(CHANGING_S, every_s):
-            return self.hold_s
-        return min(self.hold_s, SHORT_HOLD * every_s)
+            return min(self._hold_s, page.promised_s)
+        return min(self._hold_s, page.promised_s, SHORT_HOLD * every_s)
 
     def _is_news(self, page: _Page) -> bool:
         told, wanted = page.answered, page.decision

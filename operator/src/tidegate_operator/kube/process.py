@@ -206,7 +206,12 @@ class Backend:
             group.create_task(election.stay_marked())
             with contextlib.suppress(ApiError):  # the keeper tries again and logs it
                 await keeper.publish()
-            self.store.on_change = reconciler.nudge
+
+            def changed() -> None:
+                reconciler.nudge()
+                status.nudge()
+
+            self.store.on_change = changed
             group.create_task(reconciler.run())
             group.create_task(status.run())
 
