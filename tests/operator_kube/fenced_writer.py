@@ -46,11 +46,12 @@ async def main(port: int, lease_s: int) -> int:
     try:
         await election.run(lead)
     except LeadershipLostError:
-        return 3
+        pass
     finally:
         for task in writing:
             task.cancel()
         await made.close()  # type: ignore[no-untyped-call]
+    return 3
 
 
 if __name__ == "__main__":

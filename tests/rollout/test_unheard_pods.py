@@ -107,7 +107,8 @@ def test_a_fleet_that_was_left_uneven_by_a_recent_rollout_is_evened_out(
     age_s: float, evened: bool
 ) -> None:
     """The rollout ended while no operator was there; chance alone explains 1.38 of 100 streams."""
-    leader, flipped = Leader(), {}
+    leader = Leader()
+    flipped: dict[str, bool] = {}
     left = {"a": 138, "b": 94, "c": 92, "d": 76}
     for tick in range(120):
         decision = leader.look(0.25 * tick, *(pod(u, n, age_s=age_s) for u, n in left.items()))
