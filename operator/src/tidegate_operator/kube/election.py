@@ -207,6 +207,8 @@ class Election:
         labelled = await self._labelled()
         others = [name for name in labelled or () if name != self._pod]
         marked = [await self._mark(self._leader_api, name, leads=False) for name in others]
+        if labelled is not None and self._pod in labelled:
+            return all(marked)
         mine = await self._mark(self._leader_api, self._pod, leads=True)
         return mine and labelled is not None and all(marked)
 
