@@ -102,11 +102,15 @@ class ReportBook:
             else:
                 self.decide(uid, PodPlan())
 
+    def recall(self) -> None:
+        """Let every held request go with what is known, so that each pod reports anew."""
+        for page in self._pages.values():
+            page.news.set()
+
     def close(self) -> None:
         """Let every held request go with what is known; later ones are answered at once."""
         self._closed = True
-        for page in self._pages.values():
-            page.news.set()
+        self.recall()
 
     async def answer(self, report: Report) -> Answer:
         """Take a report and come back with the answer, at the latest after the hold time.
