@@ -38,6 +38,8 @@ REFUSED_FOR_S = 120.0
 MOST_REFUSED_FOR_S = 600.0
 """The first refusal, and what it grows to when each new try shows the same."""
 
+_SAME_REPORT_S = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
@@ -90,6 +92,8 @@ def _followed(closing: Closing, pod: Pod, policy: Policy, now: float) -> Closing
     assert pod.report is not None
     arrived = pod.report.arrived_total
     came = arrived - closing.arrived_total
+    if came == 0 and pod.report_age_s > now - closing.reported_s - _SAME_REPORT_S:
+        return closing
     least_s = closing.reported_s - closing.closed_s
     seen = replace(closing, arrived_total=arrived, reported_s=now - pod.report_age_s)
     if came > 0 and policy.flip_lag_s + ROLLING_REPORT_S < least_s <= WATCHED_S:

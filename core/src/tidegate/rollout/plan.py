@@ -82,7 +82,9 @@ def _is_moving(view: View, now: float) -> bool:
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
     loads, memory = infer_loads(workload.pods, memory, now, policy.retry_ms / 1000)
-    memory = replace(memory, silence=memory.silence.seen(workload.pods, now))
+    silence = memory.silence.seen(workload.pods, now)
+    if silence is not memory.silence:
+        memory = replace(memory, silence=silence)
     fleet = sort_out(workload, unheard.assumed(loads, workload, memory, now))
     memory = _noticed(fleet, memory, now)
     memory = _measured(fleet, policy, now, memory)

@@ -35,6 +35,8 @@ class Silence:
     def seen(self, pods: Sequence[Pod], now: float) -> Silence:
         """What one more look shows."""
         silent = [p for p in pods if p.report is None]
+        if not silent:
+            return NO_SILENCE
         held = {p.uid for p in silent if p.ready or p.deleting}
         starting = {p.uid for p in silent} - held
         return Silence(
@@ -44,6 +46,8 @@ class Silence:
 
     def unknown(self, now: float) -> frozenset[str]:
         """The pods that may hold any number of streams."""
+        if not self.since_s:
+            return frozenset()
         return frozenset(
             uid
             for uid, since_s in self.since_s.items()
@@ -53,3 +57,6 @@ class Silence:
     def awaited(self, now: float) -> frozenset[str]:
         """Those of them whose report is worth waiting for."""
         return frozenset(u for u in self.unknown(now) if now - self.since_s[u] < WAIT_S)
+
+
+NO_SILENCE = Silence()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -206,11 +205,9 @@ class SimulatedFleet:
 
     def _shown(self, pod: SimulatedPod) -> Pod:
         shown = pod.shown(self._report_every_s)
-        # Those that are there from the beginning have been there for long.
-        age_s = self._timeline.now_s - pod.created_s if pod.created_s > 0 else math.inf
         if self._timeline.now_s < self._heard_s.get(pod.name, 0.0):
-            return replace(shown, report=None, report_age_s=0.0, age_s=age_s)
-        return replace(shown, age_s=age_s)
+            return replace(shown, report=None, report_age_s=0.0)
+        return shown
 
     def _workload(self) -> Workload:
         settings = self.settings
