@@ -36,20 +36,25 @@ class Machine:
         )
 
 
-def kill_container(identifier: str) -> int:
-    """SIGKILL everything in a container, from outside; returns how many processes it was.
+def signal_container(identifier: str, number: signal.Signals) -> int:
+    """Send a signal to everything in a container, from outside; returns to how many processes.
 
     `identifier` is what a pod's status says (``containerd://...``); the kernel has it in the names
-    of the container's cgroups. From inside, process 1 of a container cannot be killed.
+    of the container's cgroups. From inside, process 1 of a container cannot be killed or stopped.
     """
     name = identifier.rpartition("/")[2]
-    killed = 0
+    reached = 0
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             if entry.isdigit() and name in Path(f"/proc/{entry}/cgroup").read_text():
-                os.kill(int(entry), signal.SIGKILL)
-                killed += 1
-    return killed
+                os.kill(int(entry), number)
+                reached += 1
+    return reached
+
+
+def kill_container(identifier: str) -> int:
+    """SIGKILL everything in a container; returns how many processes it was."""
+    return signal_container(identifier, signal.SIGKILL)
 
 
 def _programs(cache: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from e2e.cluster.commands import wait_until
 from e2e.goals import ROLLBACK, SMOOTH, missed, show
 from e2e.installation import NAMESPACE, RELEASE, Installation
 from e2e.kubectl import Kubectl
-from e2e.machine import kill_container
+from e2e.machine import kill_container, signal_container
 from e2e.rollouts.happening import happening
 from e2e.rollouts.rollout import replaced, restart, roll_out, until_replaced
 from e2e.rollouts.stage import Audience, Stage
@@ -30,6 +31,7 @@ STANDBY_STEERS_WITHIN_S = 20.0
 LEASE = f"{RELEASE}-operator"
 LONG_LEASE_S = 40
 LOOK_S = 0.2
+ASLEEP_S = 25.0
 
 
 async def test_a_rollout_is_finished_without_its_operator(
@@ -76,6 +78,34 @@ async def test_the_standby_takes_over(kubectl: Kubectl, installation: Installati
         await until_replaced(stage, old)
         await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
     show("the leader killed in mid-rollout", [seen.run])
+    assert missed([seen.run], ROLLBACK) == []
+
+
+@pytest.mark.slow
+async def test_a_leader_that_sleeps_and_wakes_disturbs_nothing(
+    kubectl: Kubectl, installation: Installation
+) -> None:
+    """SIGSTOP in mid-rollout, for longer than the Lease lasts: the other one leads, and goes on."""
+    workload = Workload(image=installation.images.sidecar.name, namespace="e2e-asleep")
+    where = f"--namespace={NAMESPACE}"
+    async with happening(kubectl, workload, AUDIENCE) as seen:
+        stage, old = seen.stage, seen.old
+        await restart(kubectl, stage)
+        await _until_new_pods_are_open(stage, old, 1)
+        leader = _leader(kubectl)
+        pod = kubectl.get("pod", leader, where)
+        container = pod["status"]["containerStatuses"][0]["containerID"]
+        assert signal_container(container, signal.SIGSTOP) > 0
+        try:
+            await asyncio.sleep(ASLEEP_S)
+            successor = _leader(kubectl)
+        finally:
+            signal_container(container, signal.SIGCONT)
+        assert successor not in ("", leader)
+        await until_replaced(stage, old)
+        assert _reachable(kubectl, successor, instead_of=leader), "the label is not taken back"
+        await stage.until("every pod is open", lambda: _all_open(stage), READMITTED_WITHIN_S)
+    show("the leader asleep for 25 s in mid-rollout", [seen.run])
     assert missed([seen.run], ROLLBACK) == []
 
 

@@ -15,6 +15,7 @@ from operator_kube.fake_api import FakeApi
 from operator_kube.kube_world import World
 
 from tidegate.contract.errors import SettingsError
+from tidegate_kubernetes.api import ApiError
 from tidegate_kubernetes.kinds import PODS
 from tidegate_operator.kube.settings import CertificateSettings
 from tidegate_operator.kube.tls.ca_rollout import spread
@@ -42,7 +43,7 @@ class Keeping:
         self.keeper = self.another()
 
     def another(self) -> CertificateKeeper:
-        return CertificateKeeper(self.api, self.settings, "tidegate", lambda: self.now)
+        return CertificateKeeper(self.api, self.api, self.settings, "tidegate", lambda: self.now)
 
     def secret(self, name: str) -> dict[str, bytes]:
         data = self.api.objects[f"{SECRETS}/{name}"]["data"]
@@ -176,3 +177,20 @@ async def test_running_pods_get_an_authority_that_replaces_theirs() -> None:
     name = world.pods[0]["metadata"]["name"]
     assert api.calls == [("PATCH", f"{PODS.path('default')}/{name}")]
     assert api.objects[api.calls[0][1]]["metadata"]["annotations"] == {key: "new"}
+
+
+@pytest.mark.virtual_time
+async def test_a_refusal_while_the_cluster_boots_is_waited_out() -> None:
+    """Roles are not in force at once: the first answers may be 403."""
+    keeping = Keeping()
+    refused: list[str] = []
+
+    def refuse(method: str, path: str) -> None:
+        if len(refused) < 3:
+            refused.append(path)
+            raise ApiError(403, "secrets is forbidden")
+
+    keeping.api.refuse = refuse
+    await keeping.keeper.first()
+    assert len(refused) == 3
+    assert keeping.secret("tidegate-tls")["tls.crt"]

@@ -13,6 +13,7 @@ from operator_kube.fake_api import FakeApi
 from tidegate.contract.kube import LABEL_LEADER
 from tidegate_kubernetes.api import ApiError
 from tidegate_operator.kube.election import Election, LeadershipLostError, leases
+from tidegate_operator.kube.fence import Fence
 from tidegate_operator.kube.settings import LeaseSettings
 
 SETTINGS = LeaseSettings("tidegate-operator", 3)
@@ -22,7 +23,8 @@ PODS = "/api/v1/namespaces/tidegate/pods"
 
 class Candidate:
     def __init__(self, api: FakeApi, name: str) -> None:
-        self.election = Election(api, api, SETTINGS, "tidegate", name, name)
+        self.fence = Fence(SETTINGS.duration_s)
+        self.election = Election(api, api, SETTINGS, "tidegate", name, name, self.fence)
         self.led = asyncio.Event()
         self.running = asyncio.create_task(self.election.run(self.led.set))
 
@@ -76,13 +78,14 @@ async def test_the_leader_takes_the_label_from_everybody_else() -> None:
     for name in ("a", "b"):
         meta = {"name": name, "labels": {LABEL_LEADER: "true", "app": "x"}}
         api.objects[f"{PODS}/{name}"] = {"metadata": meta}
-    api.objects[PODS] = {"items": [api.objects[f"{PODS}/a"], api.objects[f"{PODS}/b"]]}
+    api.objects[PODS] = {"items": [api.objects[f"{PODS}/a"]]}
     async with candidate(api, "b") as b:
         await until(b.led.is_set)
         await b.election.mark_leader()
         labels = {n: api.objects[f"{PODS}/{n}"]["metadata"]["labels"] for n in ("a", "b")}
         assert labels == {"a": {"app": "x"}, "b": {"app": "x", LABEL_LEADER: "true"}}
         await b.election.resign()
+        assert not b.fence.holds()
         assert api.objects[f"{PODS}/b"]["metadata"]["labels"] == {"app": "x"}
         assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
 
@@ -119,6 +122,50 @@ async def test_a_lease_that_is_anothers_by_now_is_not_given_back() -> None:
         api.objects[LEASE]["spec"]["holderIdentity"] = "b"
         await a.election.resign()
         assert api.objects[LEASE]["spec"]["holderIdentity"] == "b"
+
+
+async def test_a_lease_in_another_name_ends_leadership_at_once_and_the_label_is_given_back() -> (
+    None
+):
+    api = FakeApi()
+    async with candidate(api, "a") as a:
+        await until(a.led.is_set)
+        api.objects[f"{PODS}/a"]["metadata"]["labels"][LABEL_LEADER] = "true"
+        api.objects[LEASE]["spec"]["holderIdentity"] = "b"
+        with pytest.raises(LeadershipLostError, match="held by b"):
+            await asyncio.wait_for(asyncio.shield(a.running), SETTINGS.retry_s + 1.0)
+        assert not a.fence.holds()
+        assert api.objects[f"{PODS}/a"]["metadata"]["labels"] == {}
+
+
+async def test_the_label_is_not_taken_without_the_lease() -> None:
+    """A leader that was stopped wakes up here as well as in a renewal."""
+    api = FakeApi()
+    for name in ("a", "b"):
+        meta = {"name": name, "labels": {LABEL_LEADER: "true"} if name == "b" else {}}
+        api.objects[f"{PODS}/{name}"] = {"metadata": meta}
+    api.objects[PODS] = {"items": [api.objects[f"{PODS}/b"]]}
+    async with candidate(api, "a") as a:
+        await until(a.led.is_set)
+        api.objects[LEASE]["spec"]["holderIdentity"] = "b"
+        with pytest.raises(LeadershipLostError):
+            await a.election.stay_marked()
+        labels = {n: api.objects[f"{PODS}/{n}"]["metadata"]["labels"] for n in ("a", "b")}
+        assert labels == {"a": {}, "b": {LABEL_LEADER: "true"}}
+
+
+async def test_the_label_is_not_taken_while_the_lease_cannot_be_read() -> None:
+    api = FakeApi()
+    async with candidate(api, "a") as a:
+        await until(a.led.is_set)
+
+        def refuse(method: str, path: str) -> None:
+            if path == LEASE:
+                raise ApiError(0, "no answer")
+
+        api.refuse = refuse
+        assert not await a.election.mark_leader()
+        assert LABEL_LEADER not in api.objects[f"{PODS}/a"]["metadata"]["labels"]
 
 
 @pytest.mark.parametrize("duration_s", [3, 10, 15, 600])

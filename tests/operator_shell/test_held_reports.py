@@ -8,8 +8,8 @@ import pytest
 from kit.clocks import Clock
 from operator_shell.fakes import report
 
-from tidegate.contract.report import RESTING_REPORT_S, Answer, Plan
-from tidegate_operator.reports import PodPlan, ReportBook
+from tidegate.contract.report import HOLD_S, RESTING_REPORT_S, Answer, Plan
+from tidegate_operator.reports import LEAST_HOLD_S, PodPlan, ReportBook
 
 HELD_S = 60.0
 WAIT = PodPlan(admitted=False, plan=Plan("wait"), report_every_s=0.25)
@@ -143,3 +143,13 @@ async def test_a_pod_that_is_in_nobodys_plan_is_held_like_any_other(
     assert book.latest("a") is not None
     book.close()
     await second
+
+
+async def test_a_small_fleet_is_answered_often_and_a_large_one_seldom() -> None:
+    """Often enough that a stopped leader is noticed before its Lease is over."""
+    book = ReportBook(Clock())
+    book.close()
+    told = [(await book.answer(report(f"pod-{n}"))).hold_s for n in range(1000)]
+    assert told[0] == told[199] == LEAST_HOLD_S
+    assert told[499] == 10.0
+    assert told[999] == HOLD_S

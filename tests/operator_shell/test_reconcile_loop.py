@@ -27,7 +27,7 @@ from tidegate.rollout.snapshot import (
 from tidegate_operator.cluster import Scope
 from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import MIN_INTERVAL_S, Reconciler, phases
-from tidegate_operator.reports import ReportBook
+from tidegate_operator.reports import PodPlan, ReportBook
 
 pytestmark = pytest.mark.virtual_time
 
@@ -286,3 +286,32 @@ async def test_a_write_that_fails_in_an_unforeseen_way_does_not_end_the_loop() -
         "tidegate_operator_failures_total", {"part": "writing"}
     )
     assert errors == 1
+
+
+async def test_reports_from_before_a_stall_are_not_taken_for_the_present() -> None:
+    """The process was stopped for less than its Lease lasts: streams have moved meanwhile."""
+    clock, script = Clock(), Script(requeue_after_s=0.1)
+    book = ReportBook(clock, hold_s=60.0)
+    loop = Reconciler(FakeCluster([pod("a")]), book, clock, Meters(), script)
+    book.decide("a", PodPlan())
+    first = asyncio.create_task(book.answer(report("a")))
+    await asyncio.sleep(0)
+    await loop.look_once()
+    await first
+    held = asyncio.create_task(book.answer(report("a", 2)))
+    await asyncio.sleep(0)
+    clock.now += 1.0
+    await loop.look_once()
+    assert script.seen[-1].workloads[0].pods[0].report is not None
+    clock.now += 6.0
+    await loop.look_once()
+    assert script.seen[-1].workloads[0].pods[0].report is None
+    await asyncio.wait_for(held, 1.0)
+    again = asyncio.create_task(book.answer(report("a", 3, streams=50)))
+    await asyncio.sleep(0)
+    clock.now += 0.1
+    await loop.look_once()
+    seen = script.seen[-1].workloads[0].pods[0].report
+    assert seen is not None
+    assert seen.streams == 50
+    again.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tidegate.drain.drain import Drain
 from tidegate_sidecar.backplane.memory.log import MemoryLog
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.reporting.poster import CONNECT_S, Poster, PostError
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
 
@@ -215,3 +217,43 @@ async def test_an_operator_that_is_not_there_costs_nothing_but_a_count() -> None
         await until(lambda: registry.get_sample_value("tidegate_reports_total", failed))
         assert not world.task.done()
         assert world.streams.open_count == 10
+
+
+async def test_an_operator_that_is_silent_beyond_its_hold_time_is_left_for_its_successor() -> None:
+    """It was stopped, and the kernel keeps its connections."""
+    first = Answer(1, True, None, 15.0, hold_s=4.0)
+    async with talking(lambda report, n: first if n == 1 else None) as world:
+        await world.operator.until(lambda o: len(o.reports) == 3)
+        held_at, left_at = world.operator.reports[1][0], world.operator.reports[2][0]
+        assert 4.0 < left_at - held_at < 7.0
+        assert world.operator.connections == 2
+
+
+async def test_a_successor_gets_a_report_within_three_seconds_of_its_first_moment() -> None:
+    """Connections are refused, or hang in the handshake, until it is there."""
+    silent: list[asyncio.StreamWriter] = []
+
+    async def stopped(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.append(writer)
+
+    server = await asyncio.start_server(stopped, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tls = ssl.create_default_context()
+    poster = Poster(f"https://127.0.0.1:{port}/v1/report", lambda: "tok", tls)
+    began_s = now_s()
+    with pytest.raises(PostError, match="no connection"):
+        await poster.post({})
+    assert now_s() - began_s == pytest.approx(CONNECT_S, abs=0.05)
+    for writer in silent:
+        writer.close()
+    server.close()
+    # Refused: the next try is a second away at most, for the minute in which a Lease ends.
+    async with talking(lambda report, n: None, url="http://127.0.0.1:1") as world:
+        registry, failed = world.metrics.registry, {"result": "failed"}
+        await asyncio.sleep(20.0)
+        before = registry.get_sample_value("tidegate_reports_total", failed)
+        await asyncio.sleep(10.0)
+        after = registry.get_sample_value("tidegate_reports_total", failed)
+        assert before is not None
+        assert after is not None
+        assert after - before >= 10

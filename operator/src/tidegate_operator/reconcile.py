@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,10 @@ MIN_INTERVAL_S = 0.1
 ACTION_TIMEOUT_S = 2.0
 """A write that takes longer is given up: a hanging one must not stop the steering."""
 
+STALLED_S = 2.0
+"""A look that is late by more than this was held up with all else in the process: reports are
+waiting to be read, and those that were read before are not the last ones."""
+
 PLAN_FAILED = "PlanFailed"
 
 Target = tuple[str, str, str]
@@ -69,6 +74,8 @@ class Reconciler:
         self._bulkhead = Bulkhead(clock, meters.failures)
         self._nudged = asyncio.Event()
         self._moving = True
+        self._due_s = math.inf
+        self._awake_since_s = -math.inf
         book.on_report = self._reported
 
     def _reported(self, turned: bool) -> None:
@@ -101,6 +108,9 @@ class Reconciler:
 
     async def look_once(self) -> float:
         """Plan every scope once and act on it; returns when to look again, in seconds."""
+        if self._clock() - self._due_s > STALLED_S:
+            self._awake_since_s = self._clock()
+            self._book.recall()
         scopes = [self._with_reports(scope) for scope in self._cluster.snapshots()]
         self._forget_the_gone(scopes)
         requeue_after_s = report_every_s = RESTING_REPORT_S
@@ -115,6 +125,7 @@ class Reconciler:
             work.append(self._execute(scope, actions))
         self._moving = report_every_s < RESTING_REPORT_S
         await asyncio.gather(*work)
+        self._due_s = self._clock() + requeue_after_s
         return requeue_after_s
 
     def _planned(self, scope: Scope) -> tuple[Decision | None, list[Action]]:
@@ -139,7 +150,11 @@ class Reconciler:
     def _with_reports(self, scope: Scope) -> Scope:
         def with_report(pod: Pod) -> Pod:
             known = self._book.latest(pod.uid)
-            return pod if known is None else replace(pod, report=known[0], report_age_s=known[1])
+            if known is None or known[1] > awake_s:
+                return pod
+            return replace(pod, report=known[0], report_age_s=known[1])
+
+        awake_s = self._clock() - self._awake_since_s
 
         workloads = tuple(
             replace(workload, pods=tuple(with_report(pod) for pod in workload.pods))

@@ -1,7 +1,7 @@
 """The report book: the last report of each pod, and its request that is held open.
 
 A sidecar posts its report and waits; `answer` holds that request until the decision for the pod
-has changed, its plan must be renewed, or `HOLD_S` have passed. A newer report of the same pod
+has changed, its plan must be renewed, or the hold time has passed. A newer report of the same pod
 supersedes the held one, at the price of its connection; so a pod whose counts keep changing is
 answered just before it would hang up (`SHORT_HOLD`), and one without changes is held.
 Sequence numbers go on from the highest one the pod has reported, so that
@@ -17,6 +17,12 @@ from dataclasses import dataclass, field
 
 from tidegate.contract.report import HOLD_S, RESTING_REPORT_S, Answer, Plan, Report
 from tidegate.rollout.pacing import worth_sending
+
+LEAST_HOLD_S = 4.0
+ANSWERS_PER_S = 50.0
+"""A report is held no longer than this many answers a second allow, and no less than the first:
+short, so that the sidecars of an operator that was stopped have left it before its Lease is over;
+long in a large fleet, because an idle one costs nothing but these answers."""
 
 SHORT_HOLD = 0.8
 """The share of its report interval after which a pod with changed counts is answered: soon enough
@@ -46,14 +52,16 @@ class _Page:
     answered_s: float = 0.0
     seq: int = 0
     changed_s: float = float("-inf")
+    promised_s: float = HOLD_S
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class ReportBook:
     """The latest report of every pod. All calls are made on one event loop.
 
-    `clock` gives monotonic seconds. `on_report` is called after every accepted report, with
-    whether it brings more than new counts: it is the pod's first, or its state has changed.
+    `clock` gives monotonic seconds, `hold_s` is the longest hold. `on_report` is called after every
+    accepted report, with whether it brings more than new counts: it is the pod's first, or its
+    state has changed.
     """
 
     def __init__(self, clock: Callable[[], float], hold_s: float = HOLD_S) -> None:
@@ -62,6 +70,11 @@ class ReportBook:
         self._pages: dict[str, _Page] = {}
         self._closed = False
         self.on_report: Callable[[bool], None] = _nobody_listens
+
+    @property
+    def hold_s(self) -> float:
+        """How long a report without news is held now."""
+        return min(self._hold_s, max(LEAST_HOLD_S, len(self._pages) / ANSWERS_PER_S))
 
     def latest(self, uid: str) -> tuple[Report, float] | None:
         """The pod's last report and its age in seconds."""
@@ -89,11 +102,15 @@ class ReportBook:
             else:
                 self.decide(uid, PodPlan())
 
+    def recall(self) -> None:
+        """Let every held request go with what is known, so that each pod reports anew."""
+        for page in self._pages.values():
+            page.news.set()
+
     def close(self) -> None:
         """Let every held request go with what is known; later ones are answered at once."""
         self._closed = True
-        for page in self._pages.values():
-            page.news.set()
+        self.recall()
 
     async def answer(self, report: Report) -> Answer:
         """Take a report and come back with the answer, at the latest after the hold time.
@@ -112,7 +129,8 @@ class ReportBook:
             page.answered, page.answered_s = page.decision, self._clock()
             mine.clear()
         told = page.answered or page.decision
-        return Answer(page.seq, told.admitted, told.plan, told.report_every_s)
+        page.promised_s = self.hold_s
+        return Answer(page.seq, told.admitted, told.plan, told.report_every_s, page.promised_s)
 
     def _take(self, report: Report) -> _Page:
         now = self._clock()
@@ -136,8 +154,8 @@ class ReportBook:
     def _held_for_s(self, page: _Page) -> float:
         every_s = (page.answered or page.decision).report_every_s
         if self._clock() - page.changed_s > max(CHANGING_S, every_s):
-            return self._hold_s
-        return min(self._hold_s, SHORT_HOLD * every_s)
+            return min(self._hold_s, page.promised_s)
+        return min(self._hold_s, page.promised_s, SHORT_HOLD * every_s)
 
     def _is_news(self, page: _Page) -> bool:
         told, wanted = page.answered, page.decision

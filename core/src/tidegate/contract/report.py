@@ -1,8 +1,8 @@
 """The one conversation between sidecar and operator: a report goes up, an answer comes back.
 
-The sidecar posts its report and the operator holds the request until it has news for that pod or
-15 s have passed. Durations are relative to receipt, because clocks differ; sequence numbers
-order two documents.
+The sidecar posts its report and the operator holds the request until it has news for that pod, or
+for the hold time of its last answer. Durations are relative to receipt, because clocks differ;
+sequence numbers order two documents.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tidegate.contract.names import SCHEMA_VERSION
 from tidegate.contract.stream_events import MIN_RETRY_MS
 
 HOLD_S = 15.0
-"""How long the operator may hold a report without news."""
+"""The longest that the operator may hold a report without news."""
 
 PLAN_VALID_S = 3.0
 """How long a plan binds without another answer; then the pod's own plan goes on."""
@@ -152,12 +152,15 @@ class Answer:
     `seq` only grows for a pod, also across leaders; an answer with a `seq` not above the last
     one is stale. `report_every_s` is how soon changed counts must be reported: a
     quarter of a second while it moves streams, 15 s at rest, so that an idle fleet costs nothing.
+    `hold_s` is how long the next report may be held: an operator that is silent for longer is no
+    more, and the sidecar looks for its successor.
     """
 
     seq: int
     admitted: bool
     plan: Plan | None = None
     report_every_s: float = RESTING_REPORT_S
+    hold_s: float = HOLD_S
 
     def to_json(self) -> dict[str, Any]:
         """The document as sent."""
@@ -168,9 +171,11 @@ class Answer:
         """Read an answer; raises `DocumentError`."""
         f = Fields("answer", value)
         plan = f.optional("plan")
+        hold_s = f.optional_number("hold_s", least=0.01, most=3600)
         return cls(
             seq=f.integer("seq"),
             admitted=f.boolean("admitted"),
             plan=None if plan is None else Plan.from_json(plan),
             report_every_s=f.number("report_every_s", least=0.01, most=3600),
+            hold_s=HOLD_S if hold_s is None else hold_s,
         )

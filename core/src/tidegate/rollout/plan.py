@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
-from tidegate.rollout import lag, pacing, writing
+from tidegate.rollout import lag, pacing, unheard, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
@@ -24,6 +24,10 @@ from tidegate.rollout.view import View
 
 MOVING_REQUEUE_S = 0.1
 RESTING_REQUEUE_S = 5.0
+
+RECENT_S = 600.0
+"""A fleet that is first seen with a pod younger than this may have been left in the middle of a
+rollout, so it is evened out like one that was just rolled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +82,29 @@ def _is_moving(view: View, now: float) -> bool:
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
     loads, memory = infer_loads(workload.pods, memory, now, policy.retry_ms / 1000)
-    fleet = sort_out(workload, loads)
+    silence = memory.silence.seen(workload.pods, now)
+    if silence is not memory.silence:
+        memory = replace(memory, silence=silence)
+    fleet = sort_out(workload, unheard.assumed(loads, workload, memory, now))
     memory = _noticed(fleet, memory, now)
     memory = _measured(fleet, policy, now, memory)
     steered = policy.steering and workload.steerable and memory.lag.refusal is None
+    steered = steered and not unheard.blind(workload)
     decide = rolling if fleet.rolling else resting
-    return decide(fleet, policy, now, memory, steered=steered)
+    return unheard.kept(decide(fleet, policy, now, memory, steered=steered), now)
 
 
 def _measured(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> WorkloadMemory:
-    """The memory with what this look shows of the routers' lag."""
+    """The memory with what this look shows of the routers' lag.
+
+    While steering was refused nothing was evened out, so a fleet that is steered again counts as
+    disturbed.
+    """
     seen = lag.observe(memory.lag, fleet.workload.pods, fleet.target, policy, now)
-    return replace(memory, lag=lag.judge(seen, fleet.target, policy, now, rolling=fleet.rolling))
+    judged = lag.judge(seen, fleet.target, policy, now, rolling=fleet.rolling)
+    if memory.lag.refusal is None or judged.refusal is not None:
+        return replace(memory, lag=judged)
+    return replace(memory, lag=judged, disturbed=True, shed_rounds=0)
 
 
 def refusals(memory: Memory) -> Mapping[str, str]:
@@ -102,7 +117,8 @@ def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory
     """The memory with what this look shows of disturbance, stall and rest."""
     uids = frozenset(p.uid for p in fleet.workload.pods)
     changed = bool(memory.uids) and uids != memory.uids
-    stirred = fleet.rolling or changed
+    taken_over = not memory.uids and any(p.age_s < RECENT_S for p in fleet.new)
+    stirred = fleet.rolling or changed or taken_over
     at_rest = not stirred and not fleet.starting
     stalled = fleet.rolling and not fleet.progressing()
     return replace(

@@ -6,6 +6,7 @@ it are relative to the moment it was made, so that no clock needs to agree with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,9 @@ class Pod:
 
     `revision` is the pod-template hash. `ready` is the Ready condition; a `deleting` pod is never
     counted as ready. `admitted` is the admit label as the API shows it. `deadline_in_s` is what
-    is left until SIGKILL for a deleting pod. `report_age_s`: age of `report`.
+    is left until SIGKILL for a deleting pod. `report` is ``None`` until the pod has reported to
+    this operator, which says nothing of its streams; `report_age_s` is its age. `age_s`: since the
+    pod's creation.
     """
 
     uid: str
@@ -34,6 +37,7 @@ class Pod:
     deadline_in_s: float | None = None
     report: Report | None = None
     report_age_s: float = 0.0
+    age_s: float = math.inf
 
     @property
     def open(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from tidegate.contract.drain_settings import DrainSettings
@@ -12,7 +13,7 @@ from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import worth_sending
 from tidegate.rollout.plan import plan, plans_of
-from tidegate.rollout.snapshot import Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
+from tidegate.rollout.snapshot import Pod, Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
 from tidegate_lab.fleet.deployment import Replica, rolling_step
 from tidegate_lab.simulate.pods import PodEvents, SimulatedPod
 from tidegate_lab.simulate.service import Service
@@ -69,6 +70,9 @@ class SimulatedFleet:
         self._memory = Memory()
         self._report_every_s = 15.0
         self._operate_at_s = float("inf")
+        self._rng = rng
+        self._away = False
+        self._heard_s: dict[str, float] = {}
         for _ in range(settings.pods):
             pod = self._create()
             pod.become_ready()
@@ -79,6 +83,8 @@ class SimulatedFleet:
         """``kubectl rollout restart``: another revision is desired for."""
         self.revision = "new"
         self.started_s = self._timeline.now_s
+        if self.settings.away_s > 0:
+            self._timeline.after(self.settings.away_from_s, self._leave)
         self._reconcile()
 
     # The Deployment controller.
@@ -149,8 +155,21 @@ class SimulatedFleet:
         if self.settings.steered:
             self._operate_by(self._timeline.now_s + API_S)
 
+    def _leave(self) -> None:
+        """The operator is stopped, and after a while another one takes over."""
+        self._away = True
+        self._timeline.after(self.settings.away_s, self._take_over)
+
+    def _take_over(self) -> None:
+        self._away, self._memory = False, Memory()
+        now, within_s = self._timeline.now_s, self.settings.heard_within_s
+        self._heard_s = {p.name: now + self._rng.uniform(0.0, within_s) for p in self.pods}
+        for heard_s in self._heard_s.values():
+            self._timeline.at(heard_s, self.changed)
+        self.changed()
+
     def _operate_by(self, when_s: float) -> None:
-        if when_s < self._operate_at_s:
+        if when_s < self._operate_at_s and not self._away:
             self._operate_at_s = when_s
             self._timeline.at(when_s, self._operate)
 
@@ -159,6 +178,8 @@ class SimulatedFleet:
         if now < self._operate_at_s:
             return
         self._operate_at_s = float("inf")
+        if self._away:
+            return
         memory = Memory() if self.settings.forget_every_time else self._memory
         decision = plan(Snapshot((self._workload(),)), self._policy, now, memory)
         self._memory = decision.memory
@@ -182,13 +203,19 @@ class SimulatedFleet:
             elif pod.name == action.uid and isinstance(action, SetDeletionCost):
                 pod.deletion_cost = action.cost
 
+    def _shown(self, pod: SimulatedPod) -> Pod:
+        shown = pod.shown(self._report_every_s)
+        if self._timeline.now_s < self._heard_s.get(pod.name, 0.0):
+            return replace(shown, report=None, report_age_s=0.0)
+        return shown
+
     def _workload(self) -> Workload:
         settings = self.settings
         return Workload(
             name="simulated",
             replicas=settings.pods,
             revision=self.revision,
-            pods=tuple(p.shown(self._report_every_s) for p in self.pods),
+            pods=tuple(self._shown(p) for p in self.pods),
             max_surge=settings.max_surge,
             max_unavailable=settings.max_unavailable,
         )

@@ -5,6 +5,7 @@ The streams are kept in order of arrival, because the oldest go first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -201,4 +202,6 @@ class SimulatedPod:
             deadline_in_s=killed_in,
             report=report,
             report_age_s=age_s,
+            # Those that are there from the beginning have been there for long.
+            age_s=now - self.created_s if self.created_s > 0 else math.inf,
         )

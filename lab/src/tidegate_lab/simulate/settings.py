@@ -23,7 +23,9 @@ class Settings:
     bounds how late a router takes up an endpoint change (uniform from 0). `skew` is the sigma of
     a log-normal load per old pod (0: even chance; 0.4: max/mean about 1.8). `strays` is the share
     of clients that connect past the admit label. `rate_per_s` counts events of the log, each
-    for every client. `reserve_s` is the injector's for `grace_s` unless given. Same settings, same
+    for every client. `reserve_s` is the injector's for `grace_s` unless given. The operator
+    is away for `away_s`, beginning `away_from_s` after the rollout; then another one, that
+    remembers nothing, gets each pod's first report within `heard_within_s`. Same settings, same
     result.
     """
 
@@ -46,6 +48,9 @@ class Settings:
     retry_ms: int = 750
     back_loaded: bool = True
     forget_every_time: bool = False
+    away_from_s: float = 0.0
+    away_s: float = 0.0
+    heard_within_s: float = 3.0
 
     @property
     def at_most_s(self) -> float:

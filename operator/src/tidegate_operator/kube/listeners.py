@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import PATH_LIVEZ, PATH_READYZ
@@ -40,13 +40,27 @@ class Condition:
 def leader_only(app: ASGIApp, serves: Callable[[], bool]) -> ASGIApp:
     """`app` while this replica serves; else a refusal that also ends the connection.
 
-    A connection kept open would bring the pod back to this same replica past the Service.
+    A connection kept open would bring the pod back to this same replica past the Service. A report
+    is held for seconds, so the answer is refused as well: the plan in it may be another's by then.
     """
     error = CallerError("not_leading", "another replica leads", status=503)
     refusal = error_response(error, {"Connection": "close", "Retry-After": "1"})
 
     async def gate(scope: Scope, receive: Receive, send: Send) -> None:
-        await (app if serves() else refusal)(scope, receive, send)
+        refused = False
+
+        async def send_if_serving(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and not serves():
+                refused = True
+                await refusal(scope, receive, send)
+            if not refused:
+                await send(message)
+
+        if serves():
+            await app(scope, receive, send_if_serving)
+        else:
+            await refusal(scope, receive, send)
 
     return gate
 

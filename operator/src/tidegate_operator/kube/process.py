@@ -1,10 +1,12 @@
 """One operator process: kopf in a thread of its own, everything else on the main loop.
 
 The main loop owns the signals, the store, the API client, both listeners, the certificate, the
-election and, while it leads, the reconcile loop. The permanent end of any of them ends the process,
-and so does the end of kopf: a new process starts with new watches, the one cure that always
-works. kopf is not in the main thread, because it needs many seconds to end when a watch has failed
-and would take the signals: the Lease must be given back at once, and the process must end.
+election and, while it leads, the reconcile loop. Every write of a leader and every answer to a
+report stands behind the `fence`. The permanent end of any of them ends the process, and so does the
+end of kopf: a new process starts with new watches, the one cure that always works. Until it serves
+it waits for the API server instead, which may be away, or refuse while its roles are being made.
+kopf is not in the main thread, because it needs many seconds to end when a watch has failed and
+would take the signals: the Lease must be given back at once, and the process must end.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tidegate_kubernetes.objects import Raw
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.election import Election, LeadershipLostError
 from tidegate_operator.kube.events import EventWriter
+from tidegate_operator.kube.fence import Fence, FencedApi
 from tidegate_operator.kube.identity import Identities
 from tidegate_operator.kube.listeners import HEALTH_LIMITS, Condition, health_app, leader_only
 from tidegate_operator.kube.settings import OperatorSettings
@@ -80,8 +83,9 @@ class Backend:
         client = await self._access.client()
         try:
             async with contextlib.AsyncExitStack() as stack:
-                tasks = await self._start(KubeApi(client), client, stack)
-                await self._until_stopped(tasks)
+                starting = asyncio.create_task(self._start(KubeApi(client), client, stack))
+                if await self._done_before_stop(starting):
+                    await self._until_stopped(starting.result())
         finally:
             await client.close()  # type: ignore[no-untyped-call]
 
@@ -97,6 +101,8 @@ class Backend:
         settings = self._settings
         freshness = Freshness(api, self.store, settings.place.watched, time.monotonic)
         identity = settings.place.pod_name or f"operator-{uuid.uuid4().hex[:10]}"
+        fence = Fence(settings.lease.duration_s, time.monotonic)
+        leader_api = FencedApi(api, fence)
         election = Election(
             api,
             KubeApi(client, settings.lease.call_timeout_s),
@@ -104,30 +110,37 @@ class Backend:
             settings.place.namespace,
             identity,
             settings.place.pod_name,
+            fence,
         )
         keeper = CertificateKeeper(
-            api, settings.certificates, settings.place.namespace, lambda: datetime.now(UTC)
+            api,
+            leader_api,
+            settings.certificates,
+            settings.place.namespace,
+            lambda: datetime.now(UTC),
         )
         cluster = KubernetesCluster(
             self.store,
-            api,
+            leader_api,
             settings.policy,
             Identities(api, lambda uid: self.store.pod(uid) is not None, time.monotonic),
-            EventWriter(api, identity, time.time),
+            EventWriter(leader_api, identity, time.time),
             time.time,
             self.meters,
         )
 
         def serves() -> bool:
-            return self._leads.is_set() and freshness.synced.is_set()
+            return fence.holds() and freshness.synced.is_set()
 
         await self._listen(cluster, keeper, freshness, serves, stack)
         stack.push_async_callback(election.resign)
         return [
             asyncio.create_task(freshness.run()),
             asyncio.create_task(election.run(self._leads.set)),
-            asyncio.create_task(keeper.run(serves, functools.partial(spread, api, self.store))),
-            asyncio.create_task(self._lead(cluster, election, keeper, freshness, api)),
+            asyncio.create_task(
+                keeper.run(serves, functools.partial(spread, leader_api, self.store))
+            ),
+            asyncio.create_task(self._lead(cluster, election, keeper, freshness, leader_api)),
         ]
 
     async def _listen(
@@ -156,7 +169,7 @@ class Backend:
         )
         number = await health.start()
         stack.push_async_callback(health.stop)
-        await keeper.load()
+        await keeper.first()
         reports = report_server(
             leader_only(report_app(cluster, self.book, self.meters), serves),
             at.host,
@@ -193,12 +206,27 @@ class Backend:
             group.create_task(election.stay_marked())
             with contextlib.suppress(ApiError):  # the keeper tries again and logs it
                 await keeper.publish()
-            self.store.on_change = reconciler.nudge
+
+            def changed() -> None:
+                reconciler.nudge()
+                status.nudge()
+
+            self.store.on_change = changed
             group.create_task(reconciler.run())
             group.create_task(status.run())
 
+    async def _done_before_stop(self, starting: asyncio.Task[Any]) -> bool:
+        """Whether a start was finished: it waits for an API server that may never answer."""
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([starting, stop], return_when=asyncio.FIRST_COMPLETED)
+        done = starting.done()
+        for task in (starting, stop):
+            task.cancel()
+        await asyncio.wait([starting, stop])
+        return done
+
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
-        stop = asyncio.create_task(_wait(self._stop))
+        stop = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
             ended = [task for task in tasks if task.done()]
@@ -208,10 +236,6 @@ class Backend:
             await asyncio.wait([*tasks, stop], timeout=STOP_WITHIN_S)
         for task in ended:
             task.result()
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 class Watches:

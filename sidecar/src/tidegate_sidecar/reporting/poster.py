@@ -19,6 +19,9 @@ import httptools
 
 ANSWER_LIMIT_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 16 * 1024
+CONNECT_S: Final = 1.5
+"""How long a connection may take, TLS included: the kernel of a process that was stopped accepts
+connections, and nothing comes after that."""
 
 
 class PostError(Exception):
@@ -100,7 +103,11 @@ class Poster:
                 await kept[1].wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                return await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        except TimeoutError:
+            raise PostError(f"no connection within {CONNECT_S:g} s") from None
 
     async def _exchange(
         self, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes

@@ -1,8 +1,10 @@
 """Reports the pod to the operator and applies its answers: one held request at a time.
 
-The operator answers when it has news or after 15 s. A request is given up for a newer one when the
-pod's state changes, and when its counts have changed and the interval that the operator asked for
-has passed. Nothing here can hurt a stream: whatever goes wrong is counted and tried again later.
+The operator answers when it has news, or after the hold time of its last answer; one that is silent
+for longer was stopped, and the next connection leads to its successor. A request is given up for a
+newer one when the pod's state changes, and when its counts have changed and the interval that the
+operator asked for has passed. Nothing here can hurt a stream: whatever goes wrong is counted and
+tried again later.
 """
 
 from __future__ import annotations
@@ -26,11 +28,15 @@ PRESTOP_TIMEOUT_S: Final = 1.0
 PRESTOP_TRIES: Final = 2
 """At preStop the answer must come soon or not at all: after 2 s the pod's own plan starts."""
 
-_HOLD_MARGIN_S: Final = 5.0
+_HOLD_MARGIN_S: Final = 2.0
 _LEAST_INTERVAL_S: Final = 0.05
 _LOOK_AT_COUNTS_S: Final = 0.05
-_BACKOFF_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+_BACKOFF_S: Final = (0.25, 0.5, *(60 * (1.0,)), 2.0, 4.0, 8.0, 15.0)
+"""From one try to the next. A leader that died is replaced within a minute at most, and needs the
+reports within seconds of that; after a minute the operator is away for longer."""
+
 _BACKOFF_DRAINING_S: Final = 1.0
+_LEAST_BACKOFF_S: Final = 0.2
 
 _log = logging.getLogger("tidegate.report")
 
@@ -60,6 +66,7 @@ class Reporter:
         self._clock = clock
         self._jitter = jitter
         self._report_every_s = RESTING_REPORT_S
+        self._hold_s = HOLD_S
         self._hurried = 0
         self._failures = 0
 
@@ -79,7 +86,7 @@ class Reporter:
         sent_at, counts = self._clock(), self._pod.counts()
         hurried = self._hurried > 0
         self._hurried = max(0, self._hurried - 1)
-        timeout_s = PRESTOP_TIMEOUT_S if hurried else HOLD_S + _HOLD_MARGIN_S
+        timeout_s = PRESTOP_TIMEOUT_S if hurried else self._hold_s + _HOLD_MARGIN_S
         request = asyncio.create_task(self._post(self._pod.next_report(), timeout_s))
         try:
             result = await self._until_superseded(request, sent_at, counts)
@@ -87,7 +94,7 @@ class Reporter:
             request.cancel()
         self._metrics.reported(result)
         if result == "failed" and not self._hurried:
-            await self._back_off()
+            await self._back_off(self._clock() - sent_at)
         elif result != "failed":
             self._failures = 0
             self._hurried = 0 if result == "answered" else self._hurried
@@ -123,18 +130,20 @@ class Reporter:
         except (PostError, TimeoutError, DocumentError) as error:
             _log.debug("report failed: %s", error)
             return False
-        self._report_every_s = answer.report_every_s
+        self._report_every_s, self._hold_s = answer.report_every_s, answer.hold_s
         self._drainer.answered(answer)
         return True
 
-    async def _back_off(self) -> None:
+    async def _back_off(self, tried_s: float) -> None:
+        """Wait for the next try; the last one took `tried_s` of that time already."""
         longest = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         if self._drainer.drain.state == "draining":
             longest = min(longest, _BACKOFF_DRAINING_S)
         if self._failures == 0:
             _log.warning("the operator does not answer; streams are not affected")
         self._failures += 1
-        await self._wait_changed(longest * (0.5 + 0.5 * self._jitter()))
+        wait_s = max(_LEAST_BACKOFF_S, longest - tried_s)
+        await self._wait_changed(wait_s * (0.5 + 0.5 * self._jitter()))
 
     async def _wait_changed(self, wait_s: float) -> None:
         if wait_s <= 0:

@@ -162,6 +162,7 @@ def _pod(pod: PodObject, min_ready_s: float, rules: Policy, now_s: float) -> Pod
         admitted=pod.admitted,
         deletion_cost=pod.deletion_cost,
         deadline_in_s=_deadline_in_s(pod, rules, now_s),
+        age_s=max(0.0, now_s - pod.meta.created_s),
     )
 
 

@@ -8,6 +8,7 @@ that a busy fleet does not turn into API load.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -81,14 +82,26 @@ class StatusWriter:
         self._watched: dict[str, WorkloadReport] = {}
         self._advised: set[tuple[str, str]] = set()
         self._written: dict[str, tuple[dict[str, Any], float]] = {}
+        self._nudged = asyncio.Event()
 
     async def run(self) -> None:
         """Look and write for ever; what cannot be written is tried again."""
         while True:
+            self._nudged.clear()
             rolling = self.observe()
             await self.advise()
             await self.write()
-            await asyncio.sleep(ROLLING_LOOK_S if rolling else RESTING_REQUEUE_S)
+            await asyncio.sleep(ROLLING_LOOK_S)
+            if rolling:
+                continue
+            # A rollout is counted from its first moment on.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RESTING_REQUEUE_S):
+                    await self._nudged.wait()
+
+    def nudge(self) -> None:
+        """Something has changed: look again soon."""
+        self._nudged.set()
 
     def observe(self) -> bool:
         """Watch every workload once; returns whether any of them rolls."""
@@ -100,7 +113,7 @@ class StatusWriter:
                     refusal = workload.refusal or refusals.get(workload.name)
                     seen = replace(self._with_reports(workload), refusal=refusal)
                     found[workload.name] = replace(
-                        self._looked(seen, scope.policy.budget_per_s),
+                        self._looked(seen),
                         advice=advise(seen, scope.policy),
                     )
         self._watched = found
@@ -159,13 +172,14 @@ class StatusWriter:
 
         return replace(workload, pods=tuple(map(reported, workload.pods)))
 
-    def _looked(self, workload: Workload, budget_per_s: float) -> WorkloadReport:
+    def _looked(self, workload: Workload) -> WorkloadReport:
         before = self._watched.get(workload.name, WorkloadReport(workload, Watched()))
-        watched = rollouts.observe(before.watched, workload, budget_per_s, self._clock())
+        watched = rollouts.observe(before.watched, workload, self._clock())
         if watched.last is before.watched.last:
             return WorkloadReport(workload, watched, before.finished_at)
         if watched.last is not None:
-            log.info("rollout of %s", workload.name, extra={"scorecard": watched.last.to_json()})
+            told = {"scorecard": watched.last.to_json(), "not_measured": watched.not_measured}
+            log.info("rollout of %s", workload.name, extra=told)
         return WorkloadReport(workload, watched, timestamp(self._now()))
 
     def _status(self, policy: PolicyObject) -> dict[str, Any]:
@@ -289,6 +303,8 @@ def _workload(report: WorkloadReport) -> dict[str, Any]:
     if watched.last is not None:
         measured = {k: v for k, v in watched.last.to_json().items() if v is not None}
         shown["lastRollout"] = {"revision": watched.last_revision[:MAX_REVISION], **measured}
+        if watched.not_measured is not None:
+            shown["lastRollout"]["notMeasured"] = watched.not_measured
         if report.finished_at is not None:
             shown["lastRollout"]["finishedAt"] = report.finished_at
     return shown

@@ -33,6 +33,7 @@ from tidegate_operator.kube.tls.certificates import (
 )
 
 LOOK_EVERY_S: Final = 60.0
+FIRST_AGAIN_S: Final = 1.0
 TRIES: Final = 5
 NOT_FOUND, CONFLICT = 404, 409
 Spread = Callable[[str], Awaitable[object]]
@@ -53,16 +54,22 @@ class _Kept:
 
 
 class CertificateKeeper:
-    """The certificate of this operator. `now` gives the time in UTC; `namespace` is its own."""
+    """The certificate of this operator. `now` gives the time in UTC; `namespace` is its own.
+
+    Any replica may write the Secrets through `api`, where a resourceVersion decides between two;
+    the webhook is written through `leader_api`.
+    """
 
     def __init__(
         self,
         api: KubeApi,
+        leader_api: KubeApi,
         settings: CertificateSettings,
         namespace: str,
         now: Callable[[], datetime],
     ) -> None:
         self._api = api
+        self._leader_api = leader_api
         self._settings = settings
         self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
         self._now = now
@@ -83,6 +90,18 @@ class CertificateKeeper:
         if pair != self._loaded:
             _load_into(self.context, pair)
             self._loaded = pair
+
+    async def first(self) -> None:
+        """Load for the first time, as soon as it can be done; raises `SettingsError`.
+
+        While a cluster boots, its API server may be away, or its roles not yet in force (403).
+        """
+        while True:
+            try:
+                return await self.load()
+            except ApiError as error:
+                log.warning("the certificate cannot be kept yet: %s", error)
+            await asyncio.sleep(FIRST_AGAIN_S)
 
     async def run(self, leads: Callable[[], bool], spread: Spread) -> None:
         """Reload periodically, for ever; the leader also updates the webhook and the pods."""
@@ -105,7 +124,7 @@ class CertificateKeeper:
         found = await self._api.get(f"{WEBHOOKS}/{name}")
         operations = bundle_patch(found, self._authority.certificate)
         if operations:
-            await self._api.patch(f"{WEBHOOKS}/{name}", operations)
+            await self._leader_api.patch(f"{WEBHOOKS}/{name}", operations)
             log.info("the caBundle of %s is up to date", name)
 
     async def _from_api(self) -> KeyPair:
