@@ -22,7 +22,7 @@ export interface Connection {
   /** Whether it is held no more. */
   gone?: boolean
   /** The shell's: ends its request. */
-  abort?: AbortController
+  abort?: () => void
 }
 
 /** When it is given up for its silence; a leaving one is quiet, and never is. */

@@ -73,7 +73,7 @@ export function createStream(
   const carryOut = (actions: Action[]) => {
     const {life} = stream
     for (const action of actions) {
-      if (action.do === 'abort') action.held.abort?.abort()
+      if (action.do === 'abort') action.held.abort?.()
       // A listener may have closed the client in the middle of these actions.
       else if (life !== stream.life) continue
       else if (action.do === 'deliver') to.deliver(action.event, action.control)
@@ -119,7 +119,8 @@ export function createStream(
 
   const follow = async ({held, renew: refused, handover}: Action & {do: 'open'}) => {
     const {fetch = globalThis.fetch} = settings
-    const abort = (held.abort = new AbortController())
+    const abort = new AbortController()
+    held.abort = () => abort.abort()
     connector.online = globalThis.navigator?.onLine !== false
     let how: Ending = 'error'
     let error: unknown
