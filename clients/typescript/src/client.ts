@@ -189,7 +189,7 @@ export class SseClient implements AsyncIterable<SseEvent> {
 
   /** Whether there is a listener for the application's events. */
   #heard(): boolean {
-    return this.#listeners.hears((type) => !isReserved(type))
+    return this.#listeners.has((type) => !isReserved(type))
   }
 
   #deliver(event: SseEvent, control: boolean): void {

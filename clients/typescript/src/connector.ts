@@ -164,7 +164,7 @@ export function createConnector(settings: Settings, lastEventId = ''): Connector
     return true
   }
 
-  const heard = (held: Connection, event: ParsedEvent) => {
+  const judgeEvent = (held: Connection, event: ParsedEvent) => {
     const {type, data} = event
     const first = !held.live
     const goodbye =
@@ -285,7 +285,7 @@ export function createConnector(settings: Settings, lastEventId = ''): Connector
       }
       ;({nowMs, random} = at)
       actions = []
-      if (!held.gone && !held.leaveMs) heard(held, event)
+      if (!held.gone && !held.leaveMs) judgeEvent(held, event)
       return actions
     },
 

@@ -60,7 +60,7 @@ export class Listeners {
   }
 
   /** Whether there is one for a type that is `wanted`. */
-  hears(wanted: (type: string) => boolean): boolean {
+  has(wanted: (type: string) => boolean): boolean {
     return this.#entries.some(({type}) => wanted(type))
   }
 

@@ -64,7 +64,7 @@ test('a signal that aborts does not remove what was added anew without it', () =
   listeners.add('message', listener, {signal: abort.signal})
   listeners.remove('message', listener)
   assert.equal(
-    listeners.hears(() => true),
+    listeners.has(() => true),
     false
   )
   listeners.add('message', listener)
