@@ -38,7 +38,11 @@ def test_every_branch_of_parser_and_decisions_is_taken(tmp_path: Path) -> None:
     pytest.importorskip("coverage", reason="no coverage: run make install")
     data = f"--data-file={tmp_path / 'coverage'}"
     include = f"--include={','.join(f'*/{path}' for path in MEASURED)}"
-    pytest_run = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *TESTS)
+    # It splits random streams at every byte, takes no branch that the vectors do not take, and most
+    # of the time of all of them.
+    without = ("-k", "not round_trip_at_every_chunk_split")
+    options = ("-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *without)
+    pytest_run = ("-m", "pytest", *options, *TESTS)
     done = coverage("run", "--branch", include, data, *pytest_run)
     assert done.returncode == 0, done.stdout + done.stderr
     report = coverage("report", "--show-missing", "--precision=2", "--fail-under=100", data)

@@ -4,7 +4,9 @@ import {spawnSync} from 'node:child_process'
 import {readdirSync} from 'node:fs'
 
 const COMPLETE = ['ack-pacer.js', 'contract.js', 'connector.js', 'decisions.js', 'parser.js']
-const flags = ['--test', '--experimental-test-coverage', '--test-reporter=lcov']
+// Most of a test is waiting, so that more of them run at a time than there are processors.
+const waiting = '--test-concurrency=4'
+const flags = ['--test', waiting, '--experimental-test-coverage', '--test-reporter=lcov']
 // Node 24 runs no directory, and Node 20 no pattern.
 const tests = readdirSync('build').filter((name) => name.endsWith('.test.js'))
 const files = tests.map((name) => `build/${name}`)

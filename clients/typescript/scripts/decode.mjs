@@ -1,13 +1,14 @@
 // Decodes event streams for the fuzz test: one JSON list of base64 chunks per line in, one JSON
 // list of items and the last event id per line out.
 import {createInterface} from 'node:readline'
-import {Parser} from '../dist/parser.js'
+import {createParser} from '../dist/parser.js'
 
 for await (const line of createInterface({input: process.stdin})) {
-  const parser = new Parser()
+  const feed = createParser()
   const items = []
+  let lastEventId = ''
   for (const chunk of JSON.parse(line)) {
-    for (const item of parser.feed(Buffer.from(chunk, 'base64'))) items.push(item)
+    lastEventId = feed(Buffer.from(chunk, 'base64'), (item) => items.push(item) > 0)
   }
-  console.log(JSON.stringify({items, lastEventId: parser.lastEventId}))
+  console.log(JSON.stringify({items, lastEventId}))
 }

@@ -3,9 +3,9 @@
 import {gzipSync} from 'node:zlib'
 import {build} from 'esbuild'
 
-// The goal is 4,500 bytes, and is missed since the client keeps what it received, handed over and
-// had handled apart and sends POST requests. Until parts of it can be left out, it may not grow.
-const BUDGET_BYTES = 6500
+// The goal is 4,500 bytes. The state machine, `fetch` and its request, the parser, and what loops
+// take from make up the rest, and all of them are what a client must do; it may not grow.
+const BUDGET_BYTES = 6300
 const entries = ['index', 'acknowledge', 'eventsource', 'shared']
 
 for (const entry of entries) {

@@ -12,11 +12,12 @@ import {SseClient} from './client.js'
 import {moment} from './clock.js'
 import {GAP, isReserved} from './contract.js'
 import {DEFAULTS, retryAfterMs, type Settings} from './decisions.js'
+import {HandlingInbox} from './handling-inbox.js'
 import {isAfter} from './ids.js'
-import {Inbox, type Loop, least, type Place} from './inbox.js'
+import {least, type Place} from './inbox.js'
 import {guard, type ListenerOptions} from './listeners.js'
 import type {EventOf, SseClientOptions, SseEvent} from './options.js'
-import {MAX_RETRY_MS, type ParsedEvent} from './parser.js'
+import {MAX_RETRY_MS} from './parser.js'
 import {given, requestHeaders} from './request.js'
 import type {FetchResponse, UrlLike} from './web-types.js'
 
@@ -33,68 +34,6 @@ export interface AcknowledgingOptions extends SseClientOptions {
   readonly acknowledgeEveryMs?: number | undefined
   /** Gets every acknowledgement that is not kept; status 0: no answer. */
   readonly onAcknowledgeError?: ((error: {status: number; willRetry: boolean}) => void) | undefined
-}
-
-/** A loop that has an event in hand, or was left with one: then it is to be given again. */
-interface HandlingLoop extends Loop {
-  hand?: {readonly event: ParsedEvent; readonly before: Place} | undefined
-  again?: HandlingLoop['hand']
-}
-
-/** An inbox that knows what is handled: an event counts when its loop asks for the next one. */
-export class HandlingInbox extends Inbox<HandlingLoop> {
-  /** Where the client stood before the last event came. */
-  before = this.received
-
-  /** Handled by every loop. */
-  get handled(): Place {
-    const loops = [...this.loops]
-    return least(loops.map(({hand, again, at}) => (hand ?? again)?.before ?? at)) ?? this.received
-  }
-
-  /** All up to `id` is handled, whether a loop has asked for the next one or not. */
-  finish(id: string): void {
-    for (const loop of this.loops) {
-      if (loop.hand && !isAfter(loop.hand.event.lastEventId, id)) loop.hand = undefined
-    }
-  }
-
-  override receive(id: string, event?: ParsedEvent, keep?: boolean): void {
-    this.before = this.received
-    super.receive(id, event, keep)
-  }
-
-  override take(loop: HandlingLoop): ParsedEvent | undefined {
-    const before = loop.at
-    loop.hand = loop.again
-    loop.again = undefined
-    if (loop.hand) return loop.hand.event
-    const event = super.take(loop)
-    if (event) loop.hand = {event, before}
-    return event
-  }
-
-  override leave(loop: HandlingLoop): void {
-    loop.again = loop.hand
-    loop.hand = undefined
-    super.leave(loop)
-  }
-
-  override drop(): void {
-    super.drop()
-    for (const loop of this.loops) {
-      loop.at = loop.again?.before ?? loop.at
-      loop.again = undefined
-    }
-  }
-
-  protected override placeOf(loop: HandlingLoop): Place {
-    return loop.again?.before ?? loop.at
-  }
-
-  protected override idle({hand, again}: HandlingLoop): boolean {
-    return !hand && !again
-  }
 }
 
 /** An event that listeners have not handled. */
@@ -277,7 +216,7 @@ export class AcknowledgingSseClient extends SseClient {
     try {
       const response = await this.#request(id)
       status = response.status
-      waitMs = retryAfterMs(response.headers.get('retry-after') ?? '', Date.now())
+      waitMs = retryAfterMs(response.headers.get('retry-after'), Date.now())
     } catch {
       // No answer: status 0 says so.
     }
@@ -286,7 +225,7 @@ export class AcknowledgingSseClient extends SseClient {
     this.#arm()
     if (verdict === 'retry' || verdict === 'refused') {
       const {onAcknowledgeError: tell, onListenerError} = this.#options
-      guard(() => tell?.({status, willRetry: verdict === 'retry'}), onListenerError)
+      if (tell) guard(tell, onListenerError, {status, willRetry: verdict === 'retry'})
     }
   }
 

@@ -4,11 +4,12 @@
  * Listeners are called as events come. A loop takes them one by one, so between the two stands an
  * {@link Inbox}, and a loop that takes nothing makes the reading stop.
  */
+import type {ReadyState} from './actions.js'
 import {isReserved} from './contract.js'
-import {CAPACITY, Inbox, type Place} from './inbox.js'
-import {type ErrorListener, type ListenerOptions, Listeners} from './listeners.js'
+import {CAPACITY, Inbox, type Loop, type Place} from './inbox.js'
+import {type ListenerOptions, Listeners} from './listeners.js'
 import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
-import {Stream} from './stream.js'
+import {createStream, type Stream} from './stream.js'
 import type {UrlLike} from './web-types.js'
 
 /** How long a loop that takes nothing holds up the reading for the other consumers. */
@@ -19,20 +20,45 @@ const PATIENCE_MS = 500
  * Throws a `RangeError` that names the option for a value that cannot work, and a `TypeError` for
  * a URL, a header or a body that no request can have.
  */
-export class SseClient extends Stream implements AsyncIterable<SseEvent> {
+export class SseClient implements AsyncIterable<SseEvent> {
   readonly #inbox: Inbox
-  readonly #onListenerError: ErrorListener | undefined
-  readonly #listeners = new Listeners()
+  readonly #stream: Stream
+  readonly #listeners: Listeners
   #waiting: (() => void)[] = []
-  /** Counts ends and new starts: nothing of an earlier life is told. */
-  #life = 0
   /** Whether a loop has connected it: then the last loop closes it. */
   #byLoop = false
 
-  constructor(url: string | UrlLike, options: SseClientOptions = {}, inbox?: Inbox) {
-    super(url, options)
-    this.#onListenerError = options.onListenerError
-    this.#inbox = inbox ?? new Inbox(options.lastEventId)
+  constructor(
+    url: string | UrlLike,
+    options: SseClientOptions = {},
+    inbox = new Inbox(options.lastEventId)
+  ) {
+    this.#inbox = inbox
+    this.#listeners = new Listeners(options.onListenerError)
+    this.#stream = createStream(url, options, {
+      deliver: (event, control) => this.#deliver(event, control),
+      tell: (change) => {
+        this.#pulse()
+        this.#emit(change)
+      },
+      reach: (id) => {
+        inbox.receive(id)
+        this.#pulse()
+        this.advanced()
+      },
+      room: () => (inbox.length < CAPACITY ? undefined : this.#room()),
+      close: () => this.close()
+    })
+  }
+
+  /** What is asked for; where it is relative, `fetch` resolves it. */
+  get url(): string {
+    return this.#stream.url
+  }
+
+  /** CONNECTING (0), OPEN (1) or CLOSED (2). */
+  get readyState(): ReadyState {
+    return this.#stream.readyState
   }
 
   /**
@@ -45,8 +71,8 @@ export class SseClient extends Stream implements AsyncIterable<SseEvent> {
 
   /** Start following; does nothing when started. */
   connect(): void {
-    if (!this.running) this.#byLoop = false
-    this.start(this.#inbox.resume(this.held()))
+    if (!this.#stream.running) this.#byLoop = false
+    this.#stream.start(this.#inbox.resume(this.held()))
   }
 
   /**
@@ -54,16 +80,14 @@ export class SseClient extends Stream implements AsyncIterable<SseEvent> {
    * a new loop, resumes after `lastEventId`. May be called in any state, also twice.
    */
   close(): void {
-    this.#life++
     this.#inbox.drop()
-    this.stop()
+    this.#stream.stop()
     this.#pulse()
   }
 
   /** Drop the connection and connect now, resuming after the last event that has come. */
   reconnect(): void {
-    this.#life++
-    this.cut()
+    this.#stream.cut()
     this.connect()
   }
 
@@ -90,18 +114,69 @@ export class SseClient extends Stream implements AsyncIterable<SseEvent> {
    * more; throws {@link SseError} when the client gives up. A new loop then asks anew.
    */
   [Symbol.asyncIterator](): AsyncGenerator<SseEvent, void, undefined> {
-    const left = {left: false}
-    const events = this.#events(left)
-    for (const how of ['return', 'throw'] as const) {
-      const leave = events[how].bind(events) as (value: unknown) => Promise<never>
-      // Does not wait for an event that may never come.
-      events[how] = (value: unknown) => {
-        left.left = true
-        this.#pulse()
-        return leave(value)
+    const inbox = this.#inbox
+    const stream = this.#stream
+    let loop: Loop | undefined
+    let left = false
+    let waiting: Promise<void> | undefined
+
+    const leave = () => {
+      if (left) return
+      left = true
+      if (!loop) return
+      inbox.leave(loop)
+      if (this.#byLoop && [...inbox.loops].every((one) => one.left)) {
+        if (stream.running) this.close()
+        else stream.stop()
       }
+      this.#pulse()
     }
-    return events
+
+    // Not an async generator: that would take three turns for what is there, and `return` would
+    // wait for an event that may never come.
+    const next = (): Promise<IteratorResult<SseEvent, void>> => {
+      // In the order in which they were asked for.
+      if (waiting) return waiting.then(next)
+      if (!left) {
+        if (!loop) {
+          if (!stream.running) {
+            this.connect()
+            this.#byLoop = true
+          }
+          loop = inbox.open()
+        }
+        const value = inbox.take(loop)
+        this.advanced()
+        if (value) {
+          // Not for each: the reading costs more to wake than an event to take.
+          if (this.#waiting[0] && inbox.length < CAPACITY / 2) this.#pulse()
+          return Promise.resolve({value, done: false})
+        }
+        if (stream.running) {
+          waiting = this.#change().then(() => (waiting = undefined))
+          return waiting.then(next)
+        }
+        leave()
+        const {stopped} = stream
+        if (stopped && !/no_content|ended/.test(stopped.reason)) return Promise.reject(stopped)
+      }
+      return Promise.resolve({value: undefined, done: true})
+    }
+
+    return {
+      next,
+      async return(value) {
+        leave()
+        return {value: await value, done: true}
+      },
+      async throw(error) {
+        leave()
+        throw error
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      }
+    } as AsyncGenerator<SseEvent, void, undefined>
   }
 
   /** Called when more may have been handled. */
@@ -112,79 +187,47 @@ export class SseClient extends Stream implements AsyncIterable<SseEvent> {
     return undefined
   }
 
-  async *#events(state: {left: boolean}): AsyncGenerator<SseEvent, void, undefined> {
+  /** Whether there is a listener for the application's events. */
+  #heard(): boolean {
+    return this.#listeners.has((type) => !isReserved(type))
+  }
+
+  #deliver(event: SseEvent, control: boolean): void {
     const inbox = this.#inbox
-    if (!this.running) {
-      this.connect()
-      this.#byLoop = true
+    if (control) inbox.receive(event.lastEventId)
+    else {
+      // What no consumer has taken is kept for the first one that does.
+      if (!inbox.loops.size && !this.#heard()) inbox.leave(inbox.open())
+      inbox.receive(event.lastEventId, event)
     }
-    const loop = inbox.open()
-    try {
-      while (!state.left) {
-        const event = inbox.take(loop)
-        this.advanced()
-        if (event) {
-          this.#pulse()
-          yield event
-        } else if (this.running) await this.#change()
-        else break
-      }
-      const {stopped} = this
-      if (!state.left && stopped && !/no_content|ended/.test(stopped.reason)) throw stopped
-    } finally {
-      inbox.leave(loop)
-      if (this.#byLoop && !inbox.running.length) {
-        if (this.running) this.close()
-        else this.stop()
-      }
-      this.#pulse()
-    }
-  }
-
-  /** Whether somebody listens to the application's events. */
-  get #heard(): boolean {
-    for (const type of this.#listeners.types) if (!isReserved(type)) return true
-    return false
-  }
-
-  protected override deliver(event: SseEvent, control: boolean): void {
-    // What no consumer has taken is kept for the first one that does.
-    this.#inbox.receive(event.lastEventId, control ? undefined : event, !control && !this.#heard)
     this.#pulse()
-    this.tell(event)
+    this.#emit(event)
     this.advanced()
   }
 
-  protected override reach(id: string): void {
-    this.#inbox.receive(id)
-    this.#pulse()
-    this.advanced()
+  #emit(event: OpenEvent | SseErrorEvent | SseEvent): void {
+    const {life} = this.#stream
+    this.#listeners.emit(event, () => life === this.#stream.life)
   }
 
-  protected override tell(event: OpenEvent | SseErrorEvent | SseEvent): void {
-    const life = this.#life
-    if (!('data' in event)) this.#pulse()
-    this.#listeners.emit(event, () => life === this.#life, this.#onListenerError)
-  }
-
-  protected override room(): Promise<unknown> | undefined {
-    return this.#inbox.length < CAPACITY ? undefined : this.#wait()
-  }
-
-  /** Until a loop has taken something; one that takes nothing holds up the others for so long only. */
-  async #wait(): Promise<void> {
+  /** Until loops have made room; one that takes nothing holds up the others for so long only. */
+  async #room(): Promise<void> {
+    const inbox = this.#inbox
+    const {length} = inbox
     let timer
     const late = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, true)))
-    if (await Promise.race([late, this.#change()])) this.#inbox.lag(this.#heard)
+    if ((await Promise.race([late, this.#change()])) && inbox.length >= length) {
+      inbox.lag(this.#heard())
+    }
     clearTimeout(timer)
   }
 
-  /** Until an event has come or has been taken, or the client has closed. */
+  /** Until an event has come, there is room again, or the client has closed. */
   #change(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #pulse(): void {
-    if (this.#waiting.length) for (const resolve of this.#waiting.splice(0)) resolve()
+    if (this.#waiting[0]) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

@@ -2,13 +2,14 @@
 import type {Settings} from './decisions.js'
 
 export interface Connection {
-  readonly conn: number
-  /** Whether headers have come. */
-  opened?: boolean
   /** When it was asked for, and once opened, when that was. */
   sinceMs: number
   /** When the last byte came. */
   activeMs: number
+  /** What is asked for again when it breaks; see {@link Settings}. */
+  repeat: Settings['repeat']
+  /** Whether headers have come. */
+  opened?: boolean
   pod?: unknown
   /** Whether it has carried an event: a goodbye before that is a bounce. */
   live?: boolean
@@ -18,6 +19,10 @@ export interface Connection {
   leaveMs?: number
   /** Whether its handover has already led to the very same pod; it is tried once more. */
   ledNowhere?: boolean
+  /** Whether it is held no more. */
+  gone?: boolean
+  /** The shell's: ends its request. */
+  abort?: () => void
 }
 
 /** When it is given up for its silence; a leaving one is quiet, and never is. */
@@ -32,7 +37,23 @@ export function expiryMs(
     : sinceMs + connectTimeoutMs
 }
 
-/** When the old connection must go: at its deadline, or to make room for a next that waits. */
-export function leaveByMs([old, next]: Connection[], {handoverPatienceMs}: Settings): number {
-  return Math.min(old?.leaveMs ?? Infinity, next ? next.sinceMs + handoverPatienceMs : Infinity)
+/** When the old one must go: at its deadline, or to make room for a next that waits. */
+export function leaveAtMs([old, next]: Connection[], {handoverPatienceMs}: Settings): number {
+  const patienceMs = next ? next.sinceMs + handoverPatienceMs : Infinity
+  return Math.min(old?.leaveMs ?? Infinity, patienceMs)
+}
+
+/** When something is to be done about one of them, if nothing comes. */
+export function dueMs(conns: Connection[], heartbeatMs: number, settings: Settings): number {
+  const expiries = conns.map((held) => expiryMs(held, heartbeatMs, settings))
+  return Math.min(leaveAtMs(conns, settings), ...expiries)
+}
+
+/** Whether it has been open for long enough to forget the attempts before it. */
+export function isStable(
+  {opened, sinceMs}: Connection,
+  nowMs: number,
+  {stableMs}: Settings
+): boolean {
+  return !!opened && nowMs - sinceMs >= stableMs
 }

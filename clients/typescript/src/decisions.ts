@@ -86,9 +86,9 @@ export type Verdict = 'stream' | 'no_content' | 'renew' | 'retry' | 'refused' | 
  * Judge a response. 204 means stop (WHATWG HTML 9.2.3); a 4xx is the caller's mistake, which no
  * repetition mends, but for 408, 425 and 429, which ask for it; 5xx passes.
  */
-export function judge(status: number, contentType: string): Verdict {
+export function judge(status: number, contentType: string | null): Verdict {
   if (status === 200) {
-    return /^\s*text\/event-stream\s*(;|$)/i.test(contentType) ? 'stream' : 'not_a_stream'
+    return /^\s*text\/event-stream\s*(;|$)/i.test(contentType!) ? 'stream' : 'not_a_stream'
   }
   if (status === 204) return 'no_content'
   if (status === 401 || status === 403) return 'renew'
@@ -97,8 +97,8 @@ export function judge(status: number, contentType: string): Verdict {
 }
 
 /** `Retry-After` (RFC 9110, 10.2.3: seconds or a date) in milliseconds from `nowMs`; else 0. */
-export function retryAfterMs(header: string, nowMs: number): number {
-  if (/^\d+$/.test(header)) return +header * 1000
+export function retryAfterMs(header: string | null, nowMs: number): number {
+  if (/^\d+$/.test(header!)) return +header! * 1000
   // Without the zone that the RFC demands, Date.parse would guess: "-1" is a day in 2001.
-  return /GMT$/.test(header) ? Math.max(0, Date.parse(header) - nowMs) || 0 : 0
+  return /GMT$/.test(header!) ? Math.max(0, Date.parse(header!) - nowMs) || 0 : 0
 }

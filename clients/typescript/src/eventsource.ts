@@ -7,51 +7,29 @@
  * attempt can succeed. Its types fit lib.dom's `EventSource` and accept what the npm package
  * `eventsource` accepts.
  */
-import {
-  CLOSED,
-  CONNECTING,
-  OPEN,
-  SseClient,
-  type SseClientOptions,
-  type SseErrorEvent
-} from './index.js'
+import {CLOSED, CONNECTING, OPEN} from './actions.js'
+import type * as types from './eventsource-types.js'
+import type {Callback, ErrorEventInit, EventSourceInit, Handler} from './eventsource-types.js'
 import {type ErrorListener, guard, report} from './listeners.js'
+import type {SseErrorEvent} from './options.js'
 import {given} from './request.js'
-import type {
-  UrlLike,
-  WebAbortSignal,
-  WebEvent,
-  WebEventTarget,
-  WebMessageEvent
-} from './web-types.js'
+import {createStream, type Stream} from './stream.js'
+import type {UrlLike} from './web-types.js'
 
+export type {
+  ErrorEventInit,
+  EventSourceConstructor,
+  EventSourceEventMap,
+  EventSourceInit,
+  EventSourceOptions
+} from './eventsource-types.js'
 export type {
   FetchInit as EventSourceFetchInit,
   FetchLike,
   FetchResponse as FetchLikeResponse
 } from './web-types.js'
-
-/** Options: the native ones, those of the npm package `eventsource`, and the client's. */
-export interface EventSourceInit extends SseClientOptions {
-  readonly withCredentials?: boolean
-  /** Longest line and most data of one event in UTF-16 code units, where they are not set. */
-  readonly maxBufferSize?: number
-}
-
-/** The options under their earlier name. */
-export type EventSourceOptions = EventSourceInit
-
-/** An `error` event, with the reason for it. */
-export interface ErrorEvent extends WebEvent {
-  /** The HTTP status, where a response is the reason. */
-  readonly code?: number | undefined
-  readonly message?: string | undefined
-  /** Why, and whether and when there is another attempt. */
-  readonly detail?: SseErrorEvent | undefined
-}
-
-/** Fields of an {@link ErrorEvent}. */
-export type ErrorEventInit = Pick<ErrorEvent, 'code' | 'message' | 'detail'>
+export type ErrorEvent = types.ErrorEvent
+export type EventSource = types.EventSource
 
 export const ErrorEvent: {
   readonly prototype: ErrorEvent
@@ -69,79 +47,7 @@ export const ErrorEvent: {
   }
 }
 
-/** The events that every EventSource has. */
-export interface EventSourceEventMap {
-  error: ErrorEvent
-  message: WebMessageEvent
-  open: WebEvent
-}
-
-type Types = keyof EventSourceEventMap
-type Handler<T extends Types> =
-  | ((this: EventSource, event: EventSourceEventMap[T]) => unknown)
-  | null
-type Callback = ((event: any) => void) | {handleEvent(event: any): void}
-type ListenerOptions = boolean | {readonly capture?: boolean}
-type AddOptions =
-  | boolean
-  | {
-      readonly capture?: boolean
-      readonly once?: boolean
-      readonly passive?: boolean
-      readonly signal?: WebAbortSignal
-    }
-
-export interface EventSource extends WebEventTarget {
-  readonly CONNECTING: 0
-  readonly OPEN: 1
-  readonly CLOSED: 2
-  readonly readyState: number
-  /** The absolute URL. */
-  readonly url: string
-  readonly withCredentials: boolean
-  onopen: Handler<'open'>
-  onmessage: Handler<'message'>
-  onerror: Handler<'error'>
-
-  /** A listener for any event by its name; an event of the server's is a `MessageEvent`. */
-  addEventListener<T extends Types>(
-    type: T,
-    listener: (this: EventSource, event: EventSourceEventMap[T]) => unknown,
-    options?: AddOptions
-  ): void
-  addEventListener(
-    type: string,
-    listener: (this: EventSource, event: WebMessageEvent) => unknown,
-    options?: AddOptions
-  ): void
-  addEventListener(type: string, listener: Callback | null, options?: AddOptions): void
-
-  removeEventListener<T extends Types>(
-    type: T,
-    listener: (this: EventSource, event: EventSourceEventMap[T]) => unknown,
-    options?: ListenerOptions
-  ): void
-  removeEventListener(
-    type: string,
-    listener: (this: EventSource, event: WebMessageEvent) => unknown,
-    options?: ListenerOptions
-  ): void
-  removeEventListener(type: string, listener: Callback | null, options?: ListenerOptions): void
-
-  /** Stop for good. */
-  close(): void
-}
-
-export interface EventSourceConstructor {
-  readonly prototype: EventSource
-  /** Connects at once. Throws a `SyntaxError` for an unusable URL, as the native one does. */
-  new (url: string | UrlLike, init?: EventSourceInit): EventSource
-  readonly CONNECTING: 0
-  readonly OPEN: 1
-  readonly CLOSED: 2
-}
-
-export const EventSource: EventSourceConstructor = class
+export const EventSource: types.EventSourceConstructor = class
   extends EventTarget
   implements EventSource
 {
@@ -156,9 +62,9 @@ export const EventSource: EventSourceConstructor = class
   readonly withCredentials: boolean
 
   /** None where no attempt can succeed. */
-  readonly #client: SseClient | undefined
-  readonly #followed = new Set<string>(['open', 'error'])
-  readonly #origin: string
+  readonly #stream: Stream | undefined
+  /** The types that were ever listened to: of others no event is made. */
+  readonly #followed = new Set<string>()
   readonly #onError: ErrorListener
   readonly #calls = new WeakMap<object, EventListener>()
   readonly #handlers = new Map<string, (event: Event) => unknown>()
@@ -172,26 +78,35 @@ export const EventSource: EventSourceConstructor = class
     const {withCredentials = false, maxBufferSize, ...rest} = init
     const full = resolve(url)
     this.url = full.href
-    this.#origin = full.origin
     this.#onError = init.onListenerError ?? report
     this.withCredentials = withCredentials
     if (!init.fetch && !canBeFetched(full)) {
       this.#failed = setTimeout(() => this.#fail())
       return
     }
-    this.#client = new SseClient(full, {
+    const {origin} = full
+    const options = {
       maxAttempts: Infinity,
       credentials: withCredentials ? 'include' : 'same-origin',
       ...(maxBufferSize && {maxLineLength: maxBufferSize, maxEventLength: maxBufferSize}),
       ...given(rest)
+    } as const
+    // A stream and no client: between the two stands what loops take from, and here are none.
+    this.#stream = createStream(full, options, {
+      deliver: ({type, data, lastEventId}) => {
+        if (!this.#followed.has(type)) return
+        this.dispatchEvent(new MessageEvent(type, {data, lastEventId, origin}))
+      },
+      tell: (change) => {
+        this.dispatchEvent(change.type === 'open' ? new Event('open') : errorEvent(change))
+      },
+      close: () => this.close()
     })
-    this.#client.addEventListener('open', () => void this.dispatchEvent(new Event('open')))
-    this.#client.addEventListener('error', (detail) => void this.dispatchEvent(errorEvent(detail)))
-    this.#client.connect()
+    this.#stream.start(options.lastEventId ?? '')
   }
 
   get readyState(): number {
-    if (this.#client) return this.#client.readyState
+    if (this.#stream) return this.#stream.readyState
     return this.#failed === undefined ? CLOSED : CONNECTING
   }
 
@@ -225,7 +140,7 @@ export const EventSource: EventSourceConstructor = class
     options?: boolean | AddEventListenerOptions
   ): void {
     if (!listener) return
-    this.#follow(type)
+    this.#followed.add(type)
     const call = this.#calls.get(listener) ?? this.#guarded(listener)
     this.#calls.set(listener, call)
     super.addEventListener(type, call, options)
@@ -242,7 +157,7 @@ export const EventSource: EventSourceConstructor = class
   }
 
   close(): void {
-    this.#client?.close()
+    this.#stream?.stop()
     clearTimeout(this.#failed)
     this.#failed = undefined
   }
@@ -261,19 +176,9 @@ export const EventSource: EventSourceConstructor = class
       this.#handlers.delete(type)
       return super.removeEventListener(type, this.#handle)
     }
-    this.#follow(type)
+    this.#followed.add(type)
     this.#handlers.set(type, handler)
     super.addEventListener(type, this.#handle)
-  }
-
-  #follow(type: string): void {
-    if (this.#followed.has(type)) return
-    this.#followed.add(type)
-    const origin = this.#origin
-    this.#client?.addEventListener<string>(type, (event) => {
-      const {data, lastEventId} = event as {data: string; lastEventId: string}
-      this.dispatchEvent(new MessageEvent(type, {data, lastEventId, origin}))
-    })
   }
 
   /** A browser reports what a listener throws and goes on; Node and Deno end the process. */
@@ -286,7 +191,7 @@ export const EventSource: EventSourceConstructor = class
   }
 }
 
-function errorEvent(detail: SseErrorEvent): ErrorEvent {
+function errorEvent(detail: SseErrorEvent): types.ErrorEvent {
   const {status, reason, error} = detail
   const message = error instanceof Error ? error.message : reason
   return new ErrorEvent('error', {code: status || undefined, message, detail})

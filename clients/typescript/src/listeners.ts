@@ -23,12 +23,10 @@ export function report(error: unknown): void {
  * Call what belongs to the application. What it throws, or its promise is rejected with, goes to
  * `onError`: a rejection that is not handled ends a process of Node.
  */
-export function guard(call: () => unknown, onError?: ErrorListener): void
-export function guard<A>(call: (a: A) => unknown, onError: ErrorListener | undefined, a: A): void
-export function guard(
-  call: (argument?: unknown) => unknown,
+export function guard<A>(
+  call: (argument: A) => unknown,
   onError: ErrorListener = report,
-  argument?: unknown
+  argument: A
 ): void {
   try {
     const done = call(argument) as Promise<unknown> | undefined
@@ -47,49 +45,52 @@ function failed(onError: ErrorListener, error: unknown): void {
 }
 
 interface Entry {
+  readonly type: string
   readonly listener: Listener
   readonly once: boolean | undefined
-  removed?: boolean
 }
 
 export class Listeners {
-  /** A list is replaced, never changed: an event is emitted to those of its moment. */
-  readonly #byType = new Map<string, readonly Entry[]>()
+  /** Replaced, never changed: an event is emitted to those of its moment. */
+  #entries: readonly Entry[] = []
+  readonly #onError: ErrorListener | undefined
 
-  /** The types that somebody listens to. */
-  get types(): Iterable<string> {
-    return this.#byType.keys()
+  constructor(onError?: ErrorListener) {
+    this.#onError = onError
+  }
+
+  /** Whether there is one for a type that is `wanted`. */
+  has(wanted: (type: string) => boolean): boolean {
+    return this.#entries.some(({type}) => wanted(type))
   }
 
   /** Add, unless added. */
   add(type: string, listener: Listener, {once, signal}: ListenerOptions = {}): void {
-    const own = this.#byType.get(type) ?? []
-    if (signal?.aborted || own.some((entry) => entry.listener === listener)) return
-    const entry: Entry = {listener, once}
-    this.#byType.set(type, [...own, entry])
-    signal?.addEventListener('abort', () => this.#drop(type, entry))
+    if (signal?.aborted || this.#find(type, listener)) return
+    const entry = {type, listener, once}
+    this.#entries = [...this.#entries, entry]
+    signal?.addEventListener('abort', () => this.#drop(entry))
   }
 
   remove(type: string, listener: Listener): void {
-    for (const entry of this.#byType.get(type) ?? []) {
-      if (entry.listener === listener) this.#drop(type, entry)
-    }
+    this.#drop(this.#find(type, listener))
   }
 
   /** Tell those of the event's type, for as long as it is `wanted`. */
-  emit(event: {readonly type: string}, wanted: () => boolean, onError?: ErrorListener): void {
-    for (const entry of this.#byType.get(event.type) ?? []) {
+  emit(event: {readonly type: string}, wanted: () => boolean): void {
+    for (const entry of this.#entries) {
       // An earlier one may have removed it, or closed the client.
-      if (entry.removed || !wanted()) continue
-      if (entry.once) this.#drop(event.type, entry)
-      guard(entry.listener, onError, event as never)
+      if (entry.type !== event.type || !this.#entries.includes(entry) || !wanted()) continue
+      if (entry.once) this.#drop(entry)
+      guard(entry.listener, this.#onError, event as never)
     }
   }
 
-  #drop(type: string, entry: Entry): void {
-    entry.removed = true
-    const left = this.#byType.get(type)?.filter((one) => one !== entry)
-    if (left?.length) this.#byType.set(type, left)
-    else this.#byType.delete(type)
+  #find(type: string, listener: Listener): Entry | undefined {
+    return this.#entries.find((entry) => entry.type === type && entry.listener === listener)
+  }
+
+  #drop(entry: Entry | undefined): void {
+    this.#entries = this.#entries.filter((other) => other !== entry)
   }
 }

@@ -11,38 +11,39 @@ export function given<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter((entry) => entry[1] !== undefined)) as T
 }
 
+/** What a stream is asked for and decided by. */
+export type Checked = Omit<SseClientOptions, keyof Settings> & Settings & {readonly method: string}
+
 /**
- * The settings to decide by, and the request's method. Throws a `RangeError` that names the option
- * for a number that cannot work, and a `TypeError` for a request that cannot be made.
+ * The options with their defaults. Throws a `RangeError` that names the option for a number that
+ * cannot work, and a `TypeError` for a request that cannot be made.
  */
-export function checked(
-  url: string,
-  options: SseClientOptions
-): {settings: Settings; method: string} {
-  const {headers, body, fetch, lastEventId = ''} = options
+export function checked(url: string, options: SseClientOptions): Checked {
+  const {headers, body, fetch} = options
   const renewable = typeof headers === 'function'
-  const {method = body == null ? 'GET' : 'POST'} = options
-  const settings = {...DEFAULTS, ...options, renewable} as Settings
+  const method = body == null ? 'GET' : 'POST'
+  const settings = {...DEFAULTS, method, ...given(options), renewable} as Checked
   for (const [key, standard] of Object.entries(DEFAULTS)) {
-    if (typeof standard !== 'number') continue
     const value = settings[key as keyof Settings]
     // A back-off that shrinks would be none.
-    if (typeof value !== 'number' || !(value >= +(key === 'factor'))) throw new RangeError(key)
+    if (
+      typeof standard === 'number' &&
+      !(typeof value === 'number' && value >= +(key === 'factor'))
+    )
+      throw new RangeError(key)
   }
   const base = fetch
     ? 'http://relative'
     : (globalThis.document?.baseURI ?? globalThis.location?.href)
-  const full = new URL(url, base)
-  if (!fetch && !/^https?:$/.test(full.protocol)) {
-    throw new TypeError(`url: ${url}`)
-  }
+  const {href} = new URL(url, base)
+  if (!fetch && !/^https?:/.test(href)) throw new TypeError(`url: ${url}`)
   // It names what is illegal: credentials in the URL, a method, a header, the body of a GET.
-  new Request(full, {
-    method,
-    headers: requestHeaders(renewable ? {} : headers, lastEventId),
+  new Request(href, {
+    method: settings.method,
+    headers: requestHeaders(renewable ? {} : headers),
     body: body as BodyInit
   })
-  return {settings, method}
+  return settings
 }
 
 /**
@@ -57,9 +58,8 @@ export function requestHeaders(
   const headers = new Headers({accept})
   const fields = Symbol.iterator in own ? (own as Headers) : Object.entries(own)
   for (const [name, value] of fields) {
-    if (value === undefined) continue
-    if (typeof value !== 'string') throw new TypeError(`header ${name}: ${value}`)
-    headers.set(name, value)
+    if (typeof value === 'string') headers.set(name, value)
+    else if (value !== undefined) throw new TypeError(`header ${name}: ${value}`)
   }
   // The header's bytes are UTF-8 (WHATWG HTML 9.2.4), but `fetch` takes them as code units.
   const id = String.fromCharCode(...new TextEncoder().encode(lastEventId))

@@ -14,7 +14,7 @@ import {lagged} from './inbox.js'
 import {watchLifecycle} from './lifecycle.js'
 import {type ListenerOptions, Listeners} from './listeners.js'
 import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
-import {Stream} from './stream.js'
+import {createStream, type Stream} from './stream.js'
 import type {UrlLike, WebBroadcastChannel, WebLockManager} from './web-types.js'
 
 /** What the tabs say to each other. */
@@ -41,12 +41,12 @@ export interface SharedSseClientOptions extends SseClientOptions {
 export class SharedSseClient {
   readonly url: string | UrlLike
   readonly #options: SharedSseClientOptions
-  readonly #listeners = new Listeners()
+  readonly #listeners: Listeners
   readonly #name: string
   #watching: AbortController | undefined
   #membership: AbortController | undefined
   #channel: BroadcastChannel | undefined
-  #stream: Leader | undefined
+  #stream: Stream | undefined
   /** Gives the lock back. */
   #release = () => {}
   #readyState: ReadyState = CLOSED
@@ -59,6 +59,7 @@ export class SharedSseClient {
   constructor(url: string | UrlLike, options: SharedSseClientOptions = {}) {
     this.url = url
     this.#options = options
+    this.#listeners = new Listeners(options.onListenerError)
     this.#name = `tidegate:${options.name ?? String(url)}`
     this.#lastEventId = options.lastEventId ?? ''
   }
@@ -153,10 +154,11 @@ export class SharedSseClient {
       this.#say({kind: 'event', event, ordered})
       this.#deliver(event, ordered)
     }
-    const stream = new Leader(this.url, this.#options, {
+    const stream = createStream(this.url, this.#options, {
       deliver: (event, control) => {
         const {type, lastEventId} = event
         if (!control) return pass(event)
+        if (type === SHUTDOWN) return
         if (type === CONNECTED) {
           ordered = true
           // A tab that has seen something gets to the new position by what is replayed, or by a gap.
@@ -224,7 +226,7 @@ export class SharedSseClient {
     }
     const membership = this.#membership
     const wanted = () => membership === this.#membership
-    this.#listeners.emit(event, wanted, this.#options.onListenerError)
+    this.#listeners.emit(event, wanted)
   }
 
   #sayState(): void {
@@ -239,43 +241,6 @@ export class SharedSseClient {
       if (word.kind !== 'event') return
       this.#channel?.postMessage({...word, event: {...word.event, error: undefined}})
     }
-  }
-}
-
-interface Followed {
-  deliver(event: SseEvent, control: boolean): void
-  tell(change: OpenEvent | SseErrorEvent): void
-  close(): void
-}
-
-/** The stream of the tab that leads: everything goes on at once, to all tabs. */
-class Leader extends Stream {
-  readonly #to: Followed
-
-  constructor(url: string | UrlLike, options: SseClientOptions, to: Followed) {
-    super(url, options)
-    this.#to = to
-  }
-
-  override start(lastEventId: string): void {
-    super.start(lastEventId)
-  }
-
-  override stop(): void {
-    super.stop()
-  }
-
-  override close(): void {
-    this.#to.close()
-  }
-
-  protected override deliver(event: SseEvent, control: boolean): void {
-    if (control && event.type === SHUTDOWN) return
-    this.#to.deliver(event, control)
-  }
-
-  protected override tell(change: OpenEvent | SseErrorEvent): void {
-    this.#to.tell(change)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Received, handed over and handled are told apart as the shared scenarios say. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import {HandlingInbox} from '../dist/acknowledge.js'
+import {HandlingInbox} from '../dist/handling-inbox.js'
 import {CAPACITY, Inbox, type Loop} from '../dist/inbox.js'
 import {readVectors} from './vectors.js'
 

@@ -1,9 +1,11 @@
 /** The connector decides as the shared scenarios say. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import type {Action, Ending} from '../dist/actions.js'
-import {Connector} from '../dist/connector.js'
+import type {Action, Connector, Ending} from '../dist/actions.js'
+import type {Connection} from '../dist/connection.js'
+import {createConnector} from '../dist/connector.js'
 import {DEFAULTS} from '../dist/decisions.js'
+import type {OpenEvent, SseErrorEvent} from '../dist/index.js'
 import {readVectors, toSettings} from './vectors.js'
 
 interface Step {
@@ -31,73 +33,87 @@ interface Scenario {
   steps: Step[]
 }
 
-function call(connector: Connector, step: Step): Action[] {
-  const at = {nowMs: step.at, random: step.random ?? 0.5}
-  switch (step.call) {
-    case 'connect':
-      return connector.connect(at)
-    case 'close':
-      return connector.close()
-    case 'tick':
-      return connector.tick(at)
-    case 'wake':
-      return connector.wake(at)
-    case 'online':
-      connector.online = step.online
-      return []
-    case 'responded': {
-      const waitMs = step.retry_after_ms ?? 0
-      return connector.responded(step.conn, step.status, step.content_type, waitMs, at)
+/** Carries out steps; connections are numbered in the order in which they are opened. */
+class Run {
+  readonly #connector: Connector
+  readonly #conns: Connection[] = []
+
+  constructor(connector: Connector) {
+    this.#connector = connector
+  }
+
+  call(step: Step): string[] {
+    const connector = this.#connector
+    const at = {nowMs: step.at, random: step.random ?? 0.5}
+    const held = this.#conns[step.conn - 1]!
+    const actions = (): Action[] => {
+      switch (step.call) {
+        case 'connect':
+        case 'close':
+        case 'tick':
+        case 'wake':
+          return connector.step(at, step.call)
+        case 'online':
+          connector.online = step.online
+          return []
+        case 'responded': {
+          const waitMs = step.retry_after_ms ?? 0
+          return connector.step(at, 'responded', held, step.status, step.content_type, waitMs)
+        }
+        case 'event': {
+          const {type, data, id} = step.event
+          const event = {type, data, lastEventId: id}
+          return connector.event(at, held, event) ?? [{do: 'deliver', event, control: false}]
+        }
+        case 'ended':
+          return connector.step(at, 'ended', held, step.how)
+        case 'retry':
+          return connector.step(at, 'retry', held, step.retry_ms)
+        case 'position':
+          return connector.step(at, 'position', held, step.id)
+        case 'activity':
+          held.activeMs = step.at
+          return []
+        default:
+          throw new Error(`unknown step ${step.call}`)
+      }
     }
-    case 'event': {
-      const {type, data, id} = step.event
-      return connector.event(step.conn, {type, data, lastEventId: id}, at)
+    return actions().map((action) => this.#described(action))
+  }
+
+  #described(action: Action): string {
+    switch (action.do) {
+      case 'open': {
+        const conn = this.#conns.push(action.held)
+        const renew = action.renew ? ` renew ${action.renew}` : ''
+        const handover = action.handover ? ' handover' : ''
+        return `open ${conn} after '${this.#connector.lastEventId}'${renew}${handover}`
+      }
+      case 'abort':
+        return `abort ${this.#conns.indexOf(action.held) + 1}`
+      case 'deliver':
+        return `${action.control ? 'control' : 'deliver'} ${action.event.type} '${action.event.lastEventId}'`
+      case 'tell':
+        return told(action.change)
     }
-    case 'ended':
-      return connector.ended(step.conn, step.how, at)
-    case 'retry':
-      connector.retry(step.conn, step.retry_ms)
-      return []
-    case 'position':
-      connector.position(step.conn, step.id)
-      return []
-    case 'activity':
-      connector.activity(step.conn, step.at)
-      return []
-    default:
-      throw new Error(`unknown step ${step.call}`)
   }
 }
 
-function described(action: Action): string {
-  switch (action.do) {
-    case 'open': {
-      const renew = action.renew ? ` renew ${action.renew}` : ''
-      const handover = action.handover ? ' handover' : ''
-      return `open ${action.conn} after '${action.lastEventId}'${renew}${handover}`
-    }
-    case 'abort':
-      return `abort ${action.conn}`
-    case 'opened':
-      return 'opened'
-    case 'deliver':
-      return `${action.control ? 'control' : 'deliver'} ${action.event.type} '${action.event.lastEventId}'`
-    case 'lost': {
-      const {reason, delayMs, attempt, status} = action
-      return `lost ${reason} delay ${Math.round(delayMs)} attempt ${attempt} status ${status}`
-    }
-    case 'stopped':
-      return `stopped ${action.reason} attempt ${action.attempt} status ${action.status}`
-  }
+function told(change: OpenEvent | SseErrorEvent): string {
+  if (change.type === 'open') return 'opened'
+  const {reason, willRetry, delayMs, attempt, status} = change
+  const what = willRetry ? `lost ${reason} delay ${Math.round(delayMs)}` : `stopped ${reason}`
+  return `${what} attempt ${attempt} status ${status}`
 }
 
 for (const {name, settings, steps} of readVectors<Scenario[]>('client/scenarios.json')) {
   test(name, () => {
     const {last_event_id: lastEventId, ...rest} = settings
     const own = {...DEFAULTS, ...toSettings(rest)}
-    const connector = new Connector(own, lastEventId as string | undefined)
+    const connector = createConnector(own, lastEventId as string | undefined)
+    const run = new Run(connector)
     for (const [index, step] of steps.entries()) {
-      const actions = call(connector, step).map(described)
+      const actions = run.call(step)
       const deadlineMs = connector.deadlineMs()
       const seen = {
         do: actions,
@@ -110,11 +126,3 @@ for (const {name, settings, steps} of readVectors<Scenario[]>('client/scenarios.
     }
   })
 }
-
-test('a connection is held until it is let go', () => {
-  const connector = new Connector(DEFAULTS)
-  connector.connect({nowMs: 0, random: 0})
-  assert.equal(connector.holds(1), true)
-  connector.close()
-  assert.equal(connector.holds(1), false)
-})
