@@ -93,7 +93,7 @@ async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() 
     assert sorted(said) == [(BARE, "SidecarMissing"), ("default/Deployment/shop", "NoSurge")]
 
 
-async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
+async def test_what_the_planner_itself_refuses_or_holds_is_in_the_status() -> None:
     world = World()
     world.policies = [fixture("drainpolicy")]
     desk = Desk(world)
@@ -105,10 +105,12 @@ async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
         ReportBook(time.monotonic),
         time.time,
         refusals=lambda: {"default/Deployment/shop": "routers are slow"},
+        holds=lambda: {"default/Deployment/shop": "no pod is ready"},
         meters=Meters(),
     )
     writer.observe()
     await writer.write()
     status = desk.api.objects[f"{path}/status"]["status"]
     assert status["workloads"][0]["refusal"] == "routers are slow"
+    assert status["workloads"][0]["held"] == "no pod is ready"
     assert {c["type"]: c["status"] for c in status["conditions"]}["Steered"] == "False"

@@ -54,9 +54,18 @@ class Fleet:
         return frozenset(p.uid for p in self.ready if p.admitted)
 
     @property
+    def successors_overlap(self) -> bool:
+        """Whether a pod's successor can be ready before the pod is gone, so that a drain may wait
+        for it. Not in place, where it would wait out the grace period for a pod that its own end
+        brings, and not where no pod is wanted at all.
+        """
+        return self.workload.replicas > 0 and not self.workload.in_place
+
+    @property
     def more_to_come(self) -> bool:
         """Whether room on pods that are not ready yet may be waited for."""
-        return bool(self.old) or len(self.new) < self.workload.replicas
+        short = bool(self.old) or len(self.new) < self.workload.replicas
+        return short and self.successors_overlap
 
     def load(self, pod: Pod) -> float:
         """What `pod` holds now."""

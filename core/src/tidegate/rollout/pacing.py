@@ -23,6 +23,13 @@ second, and returns delayed on the way bunch: a stall of 50 ms is 5 % of a secon
 FORCE_SHARE = 0.9
 """Deadlines force once they ask for this share of the budget: later would need more than all."""
 
+ABSENT_RETRY_MS = 3000
+"""The least `retry:` where no pod is there to come back to and the next one needs this pod's end:
+what browsers wait by themselves, and about as long as a pod takes to start."""
+
+AT_ONCE_S = 1.0
+"""Over about how long such a pod lets its streams go."""
+
 _LEAST_LEFT_S = 0.5
 _SAME_RATE = 0.1
 _SAME_START_S = 0.15
@@ -51,7 +58,8 @@ class Lane:
 
     `rate_per_s` is what its open pods can take evenly, `credit` how many streams may be let go at
     all (``None``: any number), `ready` whether a drain may start: a pod to drain to is open and
-    the routers know.
+    the routers know. `at_once`: there is no pod to go to, and the
+    next one comes only when these are gone, so that only the returns keep the budget.
     """
 
     workload: str
@@ -59,6 +67,7 @@ class Lane:
     rate_per_s: float
     credit: float | None
     ready: bool
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,10 @@ def pace(lanes: Sequence[Lane], budget_per_s: float, retry_ms: int, now: float) 
     for lane in sorted(order, key=lambda lane: not any(j.uid in forced for j in lane.jobs)):
         pressed = any(j.uid in forced for j in lane.jobs)
         rate = spare if pressed else min(lane.rate_per_s, spare)
-        used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
+        if lane.at_once:
+            used, lane_plans, lane_segments = _let_go_at_once(lane, rate, now)
+        else:
+            used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
         spare -= used
         plans |= lane_plans
         segments[lane.workload] = lane_segments
@@ -136,6 +148,26 @@ def _serve(
         credit -= count
         start_s += count / rate
     return (rate if segments else 0.0), plans, tuple(segments)
+
+
+def _let_go_at_once(
+    lane: Lane, returns_per_s: float, now: float
+) -> tuple[float, dict[str, Plan], tuple[Segment, ...]]:
+    """All pods side by side, each with its share of the returns."""
+    streams = sum(job.streams for job in lane.jobs)
+    plans: dict[str, Plan] = {}
+    segments: list[Segment] = []
+    for job in lane.jobs if returns_per_s > 0.0 else ():
+        share_per_s = returns_per_s * job.streams / streams
+        leave_per_s = max(job.streams / AT_ONCE_S, share_per_s)
+        plans[job.uid] = Plan(
+            kind="drain",
+            rate_per_s=leave_per_s,
+            retry_ms=ABSENT_RETRY_MS,
+            returns_per_s=share_per_s,
+        )
+        segments.append(Segment(job.uid, now, now + job.streams / leave_per_s, leave_per_s))
+    return (returns_per_s if segments else 0.0), plans, tuple(segments)
 
 
 def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:

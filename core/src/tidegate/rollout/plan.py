@@ -98,6 +98,12 @@ def refusals(memory: Memory) -> Mapping[str, str]:
     return {name: reason for name, reason in found if reason is not None}
 
 
+def holds(memory: Memory, now: float) -> Mapping[str, str]:
+    """Workloads whose drains are held for long enough to be shown, and why."""
+    found = ((name, kept.hold.shown(now)) for name, kept in memory.workloads.items())
+    return {name: reason for name, reason in found if reason is not None}
+
+
 def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """The memory with what this look shows of disturbance, stall and rest."""
     uids = frozenset(p.uid for p in fleet.workload.pods)

@@ -49,13 +49,17 @@ def _loads_of_new(fleet: Fleet) -> dict[str, float]:
 
 
 def _given(fleet: Fleet) -> dict[str, float]:
-    return rebalance.donors(_loads_of_new(fleet), fleet.target, fleet.loads.in_air)
+    in_place = fleet.workload.in_place
+    return rebalance.donors(
+        _loads_of_new(fleet), fleet.target, fleet.loads.in_air, in_place=in_place
+    )
 
 
 def _consider(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """Start a round, settle, or have a closer look at a fleet that chance cannot explain."""
     off = rebalance.excess([*_loads_of_new(fleet).values()], fleet.target)
-    uneven = off > rebalance.band(fleet.target, disturbed=memory.disturbed)
+    in_place = fleet.workload.in_place
+    uneven = off > rebalance.band(fleet.target, disturbed=memory.disturbed, in_place=in_place)
     if not uneven or memory.shed_rounds >= rebalance.MAX_ROUNDS:
         return replace(memory, disturbed=False)
     if not memory.disturbed:

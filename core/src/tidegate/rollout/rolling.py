@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from tidegate.rollout import holding
 from tidegate.rollout.fleet import Fleet, left_s
 from tidegate.rollout.memory import WorkloadMemory
 from tidegate.rollout.pacing import Job, Lane
@@ -26,11 +27,11 @@ def rolling(
     jobs = tuple(Job(p.uid, n, left_s(p), due_s.get(p.uid, math.inf)) for p, n in leaving)
     everyone = frozenset(p.uid for p in fleet.ready)
     lane = Lane(fleet.workload.name, jobs, policy.budget_per_s, None, ready=True)
-    unseen = not fleet.workload.injected
-    if not steered:
-        return View(fleet, memory, everyone, replace(lane, ready=unseen or bool(fleet.ready)))
-    if not fleet.new:
-        return View(fleet, memory, everyone, replace(lane, ready=unseen))
+    if fleet.workload.in_place and not fleet.ready:
+        return View(fleet, memory, everyone, replace(lane, at_once=True))
+    if not steered or not fleet.new:
+        held = holding.NO_NEW_POD if _waits_for_a_pod(fleet, steered=steered) else None
+        return View(fleet, memory, everyone, replace(lane, ready=held is None), held)
     if _serves_on(fleet, memory, now):
         return View(fleet, memory, _stalled(fleet), lane)
     memory = seen_open(memory, now, doomed_open=any(p.open for p in fleet.old))
@@ -43,13 +44,25 @@ def rolling(
         p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open
     )
     rate = min(steering.rate_per_s, accepted) if accepted > 0 else steering.rate_per_s
-    lane = replace(
-        lane,
-        rate_per_s=rate,
-        credit=_credit(fleet),
-        ready=landed(fleet, memory, policy, now),
-    )
-    return View(fleet, memory, steering.open, lane)
+    if not fleet.successors_overlap:
+        # Waiting and going slowly would only delay the room that they are for.
+        lane = replace(lane, rate_per_s=accepted or policy.budget_per_s)
+        return View(fleet, memory, steering.open, lane)
+    credit, ready = _credit(fleet), landed(fleet, memory, policy, now)
+    lane = replace(lane, rate_per_s=rate, credit=credit, ready=ready)
+    full = holding.NO_ROOM if credit is not None and credit < 1.0 else None
+    return View(fleet, memory, steering.open, lane, full if ready else holding.ROUTERS)
+
+
+def _waits_for_a_pod(fleet: Fleet, *, steered: bool) -> bool:
+    """Whether drains wait while no desired pod is ready, or while the labels are not ours.
+
+    Desired pods without a sidecar take streams unseen. Where no successor can be ready before the
+    pod is gone, its clients go to the pods that there are.
+    """
+    if not fleet.workload.injected or (not steered and fleet.ready):
+        return False
+    return fleet.successors_overlap
 
 
 def has_stalled(memory: WorkloadMemory, now: float) -> bool:

@@ -53,6 +53,9 @@ class Workload:
     pods of the desired revision have no sidecar and so are not among `pods`, as after the undo of
     an adoption: they take streams all the same, unseen.
 
+    `in_place`: a pod's successor is created only once the pod is gone (a StatefulSet, a DaemonSet
+    without surge, a Deployment whose strategy is Recreate), so no drain may wait for it.
+
     What follows is for `advice` only: whether this kind of workload has a surge at all, and the
     shortest grace period of its pods.
     """
@@ -68,6 +71,7 @@ class Workload:
     refusal: str | None = None
     stream_service: str | None = None
     injected: bool = True
+    in_place: bool = False
     can_surge: bool = True
     min_ready_s: float = 0.0
     grace_s: float | None = None

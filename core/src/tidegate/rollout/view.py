@@ -14,13 +14,14 @@ from tidegate.rollout.steering import Outlook, horizon_s
 @dataclass(frozen=True, slots=True)
 class View:
     """One workload, before the drains share the budget: which pods are to be open, and which let
-    go.
+    go. `held` is why drains wait, ``None`` where none does.
     """
 
     fleet: Fleet
     memory: WorkloadMemory
     want: frozenset[str]
     lane: Lane | None = None
+    held: str | None = None
 
 
 def outlook(fleet: Fleet, policy: Policy, left: float | None) -> Outlook:

@@ -13,7 +13,13 @@ from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import worth_sending
 from tidegate.rollout.plan import plan, plans_of
 from tidegate.rollout.snapshot import Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
-from tidegate_lab.fleet.deployment import Replica, rolling_step
+from tidegate_lab.fleet.deployment import (
+    Replica,
+    Step,
+    in_place_step,
+    recreate_step,
+    rolling_step,
+)
 from tidegate_lab.simulate.pods import PodEvents, SimulatedPod
 from tidegate_lab.simulate.service import Service
 from tidegate_lab.simulate.settings import STOCK_SLEEP_S, Settings
@@ -85,10 +91,7 @@ class SimulatedFleet:
 
     def _reconcile(self) -> None:
         settings = self.settings
-        replicas = [self._replica(p) for p in self.pods if p.deleted_s is None]
-        step = rolling_step(
-            replicas, self.revision, settings.pods, settings.max_surge, settings.max_unavailable
-        )
+        step = self._step([self._replica(p) for p in self.pods if p.deleted_s is None])
         for _ in range(step.create):
             pod = self._create()
             self._timeline.after(settings.ready_delay_s, partial(self._ready, pod))
@@ -98,6 +101,16 @@ class SimulatedFleet:
             self.service.changed()
             self._reconcile()
         self.changed()
+
+    def _step(self, pods: list[Replica]) -> Step:
+        settings, terminating = self.settings, len(self.pods) - len(pods)
+        if settings.strategy == "StatefulSet":
+            return in_place_step(pods, self.revision, settings.pods, terminating)
+        if settings.strategy == "Recreate":
+            return recreate_step(pods, self.revision, settings.pods, terminating)
+        return rolling_step(
+            pods, self.revision, settings.pods, settings.max_surge, settings.max_unavailable
+        )
 
     def _replica(self, pod: SimulatedPod) -> Replica:
         return Replica(
@@ -134,6 +147,8 @@ class SimulatedFleet:
 
     def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
+        if self.settings.strategy != "RollingUpdate":
+            self._reconcile()
         self._look_whether_settled()
         self.changed()
 
@@ -191,4 +206,5 @@ class SimulatedFleet:
             pods=tuple(p.shown(self._report_every_s) for p in self.pods),
             max_surge=settings.max_surge,
             max_unavailable=settings.max_unavailable,
+            in_place=settings.strategy != "RollingUpdate",
         )
