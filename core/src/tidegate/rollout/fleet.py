@@ -23,7 +23,8 @@ class Fleet:
 
     `new`: ready pods of the desired revision. `old`: pods of another revision that are not deleted
     yet. `going`: pods that are being deleted or report that they drain. `starting`: pods of the
-    desired revision that are not ready or not yet available.
+    desired revision that are not ready or not yet available. `arriving_per_s`: streams that arrive
+    without having been let go (`arriving`).
     """
 
     workload: Workload
@@ -32,6 +33,7 @@ class Fleet:
     old: tuple[Pod, ...]
     going: tuple[Pod, ...]
     starting: tuple[Pod, ...]
+    arriving_per_s: float = 0.0
 
     @property
     def target(self) -> float:

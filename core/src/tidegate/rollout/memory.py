@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tidegate.contract.report import ROLLING_REPORT_S
+from tidegate.rollout.arriving import Arriving
 from tidegate.rollout.holding import Hold
 from tidegate.rollout.lag import Lag
 from tidegate.rollout.snapshot import Pod
@@ -52,7 +53,9 @@ class WorkloadMemory:
     wait until the flip has landed. `deadlines_s`: when each pod that drains must be empty, as first
     reported. `disturbed`: whether streams have been moved or lost since the
     last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
-    late label changes were seen to land. `hold`: why drains wait.
+    late label changes were seen to land. `hold`: why drains wait. `arriving`: how
+    the fleet grows, `crowded` whether it has grown since it was disturbed, so that chance has
+    placed its streams.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -73,6 +76,8 @@ class WorkloadMemory:
     refusal_sent: str | None = None
     lag: Lag = field(default_factory=Lag)
     hold: Hold = Hold()
+    arriving: Arriving = Arriving()
+    crowded: bool = False
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
         """Ordered endings in [start, end), of one pod or of all."""

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
-from tidegate.rollout import lag, pacing, writing
+from tidegate.rollout import arriving, lag, pacing, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
-from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
+from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
 from tidegate.rollout.rolling import has_stalled, rolling
 from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
@@ -78,12 +78,21 @@ def _is_moving(view: View, now: float) -> bool:
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
     loads, memory = infer_loads(workload.pods, memory, now, policy.retry_ms / 1000)
-    fleet = sort_out(workload, loads)
+    fleet, memory = _with_arrivals(sort_out(workload, loads), policy, now, memory)
     memory = _noticed(fleet, memory, now)
     memory = _measured(fleet, policy, now, memory)
     steered = policy.steering and workload.steerable and memory.lag.refusal is None
     decide = rolling if fleet.rolling else resting
     return decide(fleet, policy, now, memory, steered=steered)
+
+
+def _with_arrivals(
+    fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory
+) -> tuple[Fleet, WorkloadMemory]:
+    """The fleet with the streams that arrive unordered; reports are late by `HEARD_WITHIN_S`."""
+    sent_off = memory.ended_between(now - policy.retry_ms / 1000 - HEARD_WITHIN_S, now)
+    seen, per_s = arriving.follow(memory.arriving, fleet.workload.pods, sent_off, now)
+    return replace(fleet, arriving_per_s=per_s), replace(memory, arriving=seen)
 
 
 def _measured(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> WorkloadMemory:
@@ -111,9 +120,11 @@ def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory
     stirred = fleet.rolling or changed
     at_rest = not stirred and not fleet.starting
     stalled = fleet.rolling and not fleet.progressing()
+    crowded = memory.crowded and memory.disturbed and not fleet.rolling
     return replace(
         memory,
         uids=uids,
+        crowded=crowded,
         disturbed=memory.disturbed or stirred,
         shed_rounds=0 if stirred else memory.shed_rounds,
         shedding_s=None if stirred else memory.shedding_s,

@@ -66,7 +66,8 @@ class Outlook:
 
     `in_air` streams are on their way; `left` are still to be let go by pods that drain now
     (``None``: nothing drains, so be ready for a drain at full rate). `horizon_s` is how long a
-    decision binds, `retry_s` how long a let-go stream is in the air.
+    decision binds, `retry_s` how long a let-go stream is in the air. `arriving_per_s` come without
+    having been let go. The `target` does not count those that are still to come: they may stop.
     """
 
     target: float
@@ -75,6 +76,12 @@ class Outlook:
     budget_per_s: float
     horizon_s: float
     retry_s: float
+    arriving_per_s: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """Streams that arrive within the horizon however slowly pods drain."""
+        return self.in_air + self.arriving_per_s * self.horizon_s
 
     @property
     def ceiling(self) -> float:
@@ -90,7 +97,7 @@ class Outlook:
     def need(self) -> float:
         """Streams that arrive within the horizon at full budget."""
         more = self.ordering_s * self.budget_per_s
-        return self.in_air + (more if self.left is None else min(more, self.left))
+        return self.bound + (more if self.left is None else min(more, self.left))
 
 
 def horizon_s(flip_interval_s: float, flip_lag_s: float) -> float:
@@ -123,22 +130,26 @@ def _how_many(loads: Sequence[float], outlook: Outlook) -> tuple[int, float, flo
     """How many of the ascending `loads` to open, how many streams will come, and the rate.
 
     Where no set has room for all that would come at the full budget, the drain slows down to what
-    fits; among the sets that are nearly as quick as the quickest the most even outcome counts.
+    fits; among the sets that are nearly as quick as the quickest the most even outcome counts. A
+    crowd cannot be slowed down: where it fits nowhere the most even outcome of all sets counts.
     """
     rooms = [m * (outlook.ceiling - load) for m, load in enumerate(loads, start=1)]
     most, need = max(rooms), outlook.need
     coming = min(need, NEARLY_AS_QUICK * most if most > 0.0 else most)
+    crowd = outlook.arriving_per_s * outlook.horizon_s > max(0.0, most)
+    if crowd:
+        coming = outlook.bound
     below = list(accumulate(loads))
     # The variance over all pods after `coming` fell evenly on the m least loaded, less what does
     # not depend on m: Σ(x + coming/m)² − Σx² = (2 coming Σx + coming²) / m.
     count = min(
-        (m for m, room in enumerate(rooms, start=1) if room >= coming),
+        (m for m, room in enumerate(rooms, start=1) if crowd or room >= coming),
         key=lambda m: ((2 * below[m - 1] + coming) * coming / m, -m),
     )
     room = rooms[count - 1]
     if room >= need:
         return count, need, outlook.budget_per_s
-    fits = (room - outlook.in_air) / outlook.ordering_s
+    fits = (room - outlook.bound) / outlook.ordering_s
     floor = TAIL_FLOOR * outlook.budget_per_s
     return count, coming, min(outlook.budget_per_s, max(fits, floor))
 

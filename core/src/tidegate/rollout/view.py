@@ -36,6 +36,7 @@ def outlook(fleet: Fleet, policy: Policy, left: float | None) -> Outlook:
         budget_per_s=policy.budget_per_s,
         horizon_s=horizon_s(policy.flip_interval_s, policy.flip_lag_s),
         retry_s=policy.retry_ms / 1000,
+        arriving_per_s=fleet.arriving_per_s,
     )
 
 

@@ -56,6 +56,7 @@ class SimulatedFleet:
         released: Callable[[SimulatedPod, int, float | None], None],
     ) -> None:
         self.settings = settings
+        self.replicas = settings.pods
         self.pods: list[SimulatedPod] = []
         self.revision = "old"
         self._created = 0
@@ -87,6 +88,26 @@ class SimulatedFleet:
         self.started_s = self._timeline.now_s
         self._reconcile()
 
+    def scale(self, replicas: int) -> None:
+        """``kubectl scale``: upwards only."""
+        self.replicas = replicas
+        self._reconcile()
+
+    def crash(self, pod: SimulatedPod) -> None:
+        """The pod's container ends without a goodbye, and is started again."""
+        pod.crash(new_drain(self.settings))
+        self.service.changed()
+        self._timeline.after(self.settings.ready_delay_s, partial(self._ready, pod))
+        self.changed()
+
+    def lose_node(self, pod: SimulatedPod) -> None:
+        """The pod is gone with its node, and another one is made elsewhere."""
+        pod.crash(new_drain(self.settings))
+        pod.alive = False
+        self.service.changed()
+        self._gone(pod)
+        self._reconcile()
+
     # The Deployment controller.
 
     def _reconcile(self) -> None:
@@ -105,11 +126,11 @@ class SimulatedFleet:
     def _step(self, pods: list[Replica]) -> Step:
         settings, terminating = self.settings, len(self.pods) - len(pods)
         if settings.strategy == "StatefulSet":
-            return in_place_step(pods, self.revision, settings.pods, terminating)
+            return in_place_step(pods, self.revision, self.replicas, terminating)
         if settings.strategy == "Recreate":
-            return recreate_step(pods, self.revision, settings.pods, terminating)
+            return recreate_step(pods, self.revision, self.replicas, terminating)
         return rolling_step(
-            pods, self.revision, settings.pods, settings.max_surge, settings.max_unavailable
+            pods, self.revision, self.replicas, settings.max_surge, settings.max_unavailable
         )
 
     def _replica(self, pod: SimulatedPod) -> Replica:
@@ -154,7 +175,7 @@ class SimulatedFleet:
 
     def _look_whether_settled(self) -> None:
         serving = all(p.revision == self.revision and p.available_s is not None for p in self.pods)
-        if self.started_s is not None and serving and len(self.pods) == self.settings.pods:
+        if self.started_s is not None and serving and len(self.pods) == self.replicas:
             self.settled_s = self._timeline.now_s
 
     # The operator.
@@ -201,7 +222,7 @@ class SimulatedFleet:
         settings = self.settings
         return Workload(
             name="simulated",
-            replicas=settings.pods,
+            replicas=self.replicas,
             revision=self.revision,
             pods=tuple(p.shown(self._report_every_s) for p in self.pods),
             max_surge=settings.max_surge,
