@@ -75,8 +75,8 @@ class WorkloadMemory:
     forced_told: bool = False
     refusal_sent: str | None = None
     lag: Lag = field(default_factory=Lag)
-    hold: Hold = Hold()
-    arriving: Arriving = Arriving()
+    hold: Hold = field(default_factory=Hold)
+    arriving: Arriving = field(default_factory=Arriving)
     crowded: bool = False
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
@@ -104,7 +104,7 @@ class WorkloadMemory:
     def with_segments(self, now: float, ordered: tuple[Segment, ...]) -> WorkloadMemory:
         """The past of the known segments and the future of the newly ordered ones."""
         past = [
-            replace(s, end_s=min(s.end_s, now))
+            s if s.end_s <= now else replace(s, end_s=now)
             for s in self.segments
             if s.start_s < now and s.end_s > now - _FORGET_AFTER_S
         ]

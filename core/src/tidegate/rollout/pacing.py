@@ -23,6 +23,10 @@ second, and returns delayed on the way bunch: a stall of 50 ms is 5 % of a secon
 FORCE_SHARE = 0.9
 """Deadlines force once they ask for this share of the budget: later would need more than all."""
 
+UNLANDED_RETRY_MS = 750
+"""The least `retry:` while routers may still lead to a closed pod: what comes back at once would be
+bounced there, or land on a pod that drains next."""
+
 ABSENT_RETRY_MS = 3000
 """The least `retry:` where no pod is there to come back to and the next one needs this pod's end:
 what browsers wait by themselves, and about as long as a pod takes to start."""
@@ -58,8 +62,9 @@ class Lane:
 
     `rate_per_s` is what its open pods can take evenly, `credit` how many streams may be let go at
     all (``None``: any number), `ready` whether a drain may start: a pod to drain to is open and
-    the routers know. `at_once`: there is no pod to go to, and the
-    next one comes only when these are gone, so that only the returns keep the budget.
+    the routers know. `landed`: no router leads to a closed pod any more. `at_once`: there is no
+    pod to go to, and the next one comes only when these are gone, so that only the returns keep
+    the budget.
     """
 
     workload: str
@@ -67,6 +72,7 @@ class Lane:
     rate_per_s: float
     credit: float | None
     ready: bool
+    landed: bool = True
     at_once: bool = False
 
 
@@ -127,6 +133,7 @@ def _serve(
     segments: list[Segment] = []
     credit = math.inf if lane.credit is None else lane.credit
     start_s = 0.0
+    retry_ms = retry_ms if lane.landed else max(retry_ms, UNLANDED_RETRY_MS)
     for job in sorted(lane.jobs, key=lambda j: (j.uid not in forced, j.due_s, j.uid)):
         press = job.uid in forced
         count = job.streams if press else min(job.streams, credit)

@@ -26,7 +26,8 @@ def rolling(
     due_s = memory.deadlines_s
     jobs = tuple(Job(p.uid, n, left_s(p), due_s.get(p.uid, math.inf)) for p, n in leaving)
     everyone = frozenset(p.uid for p in fleet.ready)
-    lane = Lane(fleet.workload.name, jobs, policy.budget_per_s, None, ready=True)
+    rate, name = policy.budget_per_s, fleet.workload.name
+    lane = Lane(name, jobs, rate, None, ready=True, landed=False)
     if fleet.workload.in_place and not fleet.ready:
         return View(fleet, memory, everyone, replace(lane, at_once=True))
     if not steered or not fleet.new:
@@ -38,18 +39,19 @@ def rolling(
     steering = steer(
         [Candidate(p.uid, fleet.load(p)) for p in fleet.new],
         frozenset(p.uid for p in fleet.new if p.admitted),
-        outlook(fleet, policy, sum(j.streams for j in jobs) or None),
+        outlook(fleet, policy, sum(j.streams for j in jobs) or None, now - memory.flipped_s),
     )
     accepted = sum(
         p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open
     )
-    rate = min(steering.rate_per_s, accepted) if accepted > 0 else steering.rate_per_s
+    ready = landed(fleet, memory, policy, now)
     if not fleet.successors_overlap:
         # Waiting and going slowly would only delay the room that they are for.
-        lane = replace(lane, rate_per_s=accepted or policy.budget_per_s)
+        lane = replace(lane, rate_per_s=accepted or rate, landed=ready)
         return View(fleet, memory, steering.open, lane)
-    credit, ready = _credit(fleet), landed(fleet, memory, policy, now)
-    lane = replace(lane, rate_per_s=rate, credit=credit, ready=ready)
+    rate = min(steering.rate_per_s, accepted) if accepted > 0 else steering.rate_per_s
+    credit = _credit(fleet)
+    lane = replace(lane, rate_per_s=rate, credit=credit, ready=ready, landed=ready)
     full = holding.NO_ROOM if credit is not None and credit < 1.0 else None
     return View(fleet, memory, steering.open, lane, full if ready else holding.ROUTERS)
 

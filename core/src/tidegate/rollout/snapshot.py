@@ -113,9 +113,10 @@ class Policy:
         resource="reserveSeconds",
     )
     retry_ms: int = setting(
-        "750",  # one fixed value; jitter there only adds peaks
+        "100",  # one fixed value; jitter there only adds peaks
         integer(1, 60_000, "milliseconds"),
-        "How long a client that is let go waits before it comes back.",
+        "How long a client that is let go waits before it comes back; at least 750 where routers "
+        "may still lead to a pod that was closed.",
         resource="retryMilliseconds",
     )
     steering: bool = setting(

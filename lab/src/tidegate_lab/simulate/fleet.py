@@ -10,7 +10,7 @@ from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.pacing import worth_sending
+from tidegate.rollout.pacing import UNLANDED_RETRY_MS, worth_sending
 from tidegate.rollout.plan import plan, plans_of
 from tidegate.rollout.snapshot import Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
 from tidegate_lab.fleet.deployment import (
@@ -31,7 +31,7 @@ API_S = 0.02
 
 def new_drain(settings: Settings) -> Drain:
     """The drain of one more pod of this policy."""
-    streams = StreamSettings(retry_base_ms=settings.retry_ms)
+    streams = StreamSettings(retry_base_ms=max(settings.retry_ms, UNLANDED_RETRY_MS))
     if settings.policy in ("stock", "stock+sleep"):
         sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
         stock = DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)

@@ -47,7 +47,7 @@ class Settings:
     strays: float = 0.0
     seed: int = 1
     rate_per_s: float = 20.0
-    retry_ms: int = 750
+    retry_ms: int = 100
     back_loaded: bool = True
     forget_every_time: bool = False
 
