@@ -55,7 +55,8 @@ class WorkloadMemory:
     last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
     late label changes were seen to land. `hold`: why drains wait. `arriving`: how
     the fleet grows, `crowded` whether it has grown since it was disturbed, so that chance has
-    placed its streams.
+    placed its streams. `still_since_s`: since when the pods, and those of them that are `up` (ready
+    and available), have been the same, with none leaving.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -68,6 +69,8 @@ class WorkloadMemory:
     revision: str | None = None
     costs_written_s: float = _NEVER_S
     uids: frozenset[str] = frozenset()
+    up: frozenset[str] = frozenset()
+    still_since_s: float | None = None
     disturbed: bool = False
     shedding_s: float | None = None
     shed_rounds: int = 0

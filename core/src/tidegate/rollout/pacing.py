@@ -36,6 +36,7 @@ AT_ONCE_S = 1.0
 
 _LEAST_LEFT_S = 0.5
 _SAME_RATE = 0.1
+_LESS = 0.99
 _SAME_START_S = 0.15
 RENEW_AFTER_S = 1.0
 
@@ -181,7 +182,8 @@ def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
     """Whether `new` must be sent to a pod that got `sent` `age_s` ago.
 
     A plan that repeats what the pod already does is sent once a second, well before the last one
-    expires; a different kind, rate (by more than a tenth), start or count is sent at once.
+    expires; a different kind, start or count is sent at once, a rate that is higher by more than a
+    tenth, and any lower one: another workload under the policy has been given the difference.
     """
     if new is None or sent is None:
         return new is not sent
@@ -189,7 +191,7 @@ def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
         return True
     if new.kind == "wait":
         return False
-    if abs(new.rate_per_s - sent.rate_per_s) > _SAME_RATE * sent.rate_per_s:
+    if not _LESS * sent.rate_per_s <= new.rate_per_s <= (1 + _SAME_RATE) * sent.rate_per_s:
         return True
     started, starts = sent.start_in_s <= age_s, new.start_in_s <= _SAME_START_S
     same_start = (started and starts) or (

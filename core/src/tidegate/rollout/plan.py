@@ -18,7 +18,7 @@ from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
-from tidegate.rollout.rolling import has_stalled, rolling
+from tidegate.rollout.rolling import STALLED_AFTER_S, rolling
 from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
@@ -70,10 +70,14 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
 
 
 def _is_moving(view: View, now: float) -> bool:
-    """Whether to look often. A rollout that waits, for hours perhaps, is as quiet as a fleet."""
+    """Whether to look often. A rollout that waits or is broken, for hours perhaps, costs no more
+    than a fleet at rest: a pod that gets ready is an event, and events are looked at at once.
+    """
     stirred = view.memory.disturbed or view.fleet.rolling
     in_motion = view.fleet.loads.in_air > 0.0 or view.want != view.fleet.open
-    return in_motion or (stirred and not has_stalled(view.memory, now))
+    since_s = view.memory.still_since_s
+    still = since_s is not None and now - since_s >= STALLED_AFTER_S
+    return in_motion or (stirred and not still)
 
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
@@ -116,6 +120,8 @@ def holds(memory: Memory, now: float) -> Mapping[str, str]:
 def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """The memory with what this look shows of disturbance, stall and rest."""
     uids = frozenset(p.uid for p in fleet.workload.pods)
+    up = frozenset(p.uid for p in fleet.workload.pods if p.ready and p.available)
+    still = (uids, up) == (memory.uids, memory.up) and not fleet.leaving()
     changed = bool(memory.uids) and uids != memory.uids
     stirred = fleet.rolling or changed
     at_rest = not stirred and not fleet.starting
@@ -124,6 +130,8 @@ def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory
     return replace(
         memory,
         uids=uids,
+        up=up,
+        still_since_s=_since(memory.still_since_s, now, holds=still),
         crowded=crowded,
         disturbed=memory.disturbed or stirred,
         shed_rounds=0 if stirred else memory.shed_rounds,

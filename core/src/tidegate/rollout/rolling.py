@@ -44,16 +44,33 @@ def rolling(
     accepted = sum(
         p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open
     )
+    opened = steering.open | _guard(fleet, steering.open)
+    spare = any(p.open for p in fleet.new if p.uid in opened - steering.open)
+    memory = seen_open(memory, now, doomed_open=spare)
     ready = landed(fleet, memory, policy, now)
     if not fleet.successors_overlap:
         # Waiting and going slowly would only delay the room that they are for.
         lane = replace(lane, rate_per_s=accepted or rate, landed=ready)
-        return View(fleet, memory, steering.open, lane)
+        return View(fleet, memory, opened, lane)
     rate = min(steering.rate_per_s, accepted) if accepted > 0 else steering.rate_per_s
     credit = _credit(fleet)
     lane = replace(lane, rate_per_s=rate, credit=credit, ready=ready, landed=ready)
     full = holding.NO_ROOM if credit is not None and credit < 1.0 else None
-    return View(fleet, memory, steering.open, lane, full if ready else holding.ROUTERS)
+    return View(fleet, memory, opened, lane, full if ready else holding.ROUTERS)
+
+
+def _guard(fleet: Fleet, opened: frozenset[str]) -> frozenset[str]:
+    """One available pod more where no open one is available and nothing arrives by order.
+
+    A rollout that is restarted first deletes the pods that are not available yet, all at once
+    (``cleanupUnhealthyReplicas`` of the Deployment controller). Were only such pods open, the
+    Service would have no endpoint until the labels of others had changed.
+    """
+    available = [p for p in fleet.ready if p.available]
+    if fleet.leaving() or not available or any(p.uid in opened for p in available):
+        return frozenset()
+    by_load = sorted(available, key=lambda p: (p in fleet.old, fleet.load(p), p.uid))
+    return frozenset({by_load[0].uid})
 
 
 def _waits_for_a_pod(fleet: Fleet, *, steered: bool) -> bool:

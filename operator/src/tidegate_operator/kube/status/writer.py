@@ -222,13 +222,15 @@ def status_of(
 
 
 def matters(status: Mapping[str, Any]) -> object:
-    """The part of a status whose change is written at once: all but the counts."""
+    """The part of a status whose change is written at once: of the counts only the pods that drain,
+    by which a rollout is watched.
+    """
     words = ("type", "status", "reason", "message")
     told = [tuple(c[word] for word in words) for c in status.get("conditions", ())]
     workloads = [
         (w["name"], w.get("lastRollout"), w.get("held")) for w in status.get("workloads", ())
     ]
-    return status.get("observedGeneration"), told, workloads
+    return status.get("observedGeneration"), status.get("drainingPods"), told, workloads
 
 
 def condition(
