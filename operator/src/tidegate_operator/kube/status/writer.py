@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.contract.errors import ClusterError
-from tidegate.rollout.advice import Advice, advise
+from tidegate.rollout.advice import Advice, advise, grace_need
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_kubernetes.kinds import POLICIES
@@ -78,6 +78,7 @@ class StatusWriter:
         meters: Meters,
     ) -> None:
         self._bulkhead = Bulkhead(clock, meters.failures)
+        self._meters = meters
         self._refusals = refusals
         self._holds = holds
         self._api = api
@@ -112,7 +113,21 @@ class StatusWriter:
                         held=holds.get(workload.name),
                     )
         self._watched = found
+        self._measure_grace()
         return any(r.watched.running is not None for r in found.values())
+
+    def _measure_grace(self) -> None:
+        """Export what the next rollouts ask of the grace periods."""
+        leaving, fitting = self._meters.streams_leaving, self._meters.streams_fitting
+        leaving.clear()
+        fitting.clear()
+        for scope in self._cluster.snapshots():
+            for known in scope.snapshot.workloads:
+                seen = self._watched.get(known.name)
+                need = grace_need(seen.workload, scope.policy) if seen is not None else None
+                if need is not None:
+                    leaving.labels(workload=known.name).set(need.leaving)
+                    fitting.labels(workload=known.name).set(need.fitting)
 
     async def advise(self) -> None:
         """Advise each workload's owner: one Event per workload and reason."""
