@@ -11,7 +11,7 @@ from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import UNLANDED_RETRY_MS, worth_sending
-from tidegate.rollout.plan import plan, plans_of
+from tidegate.rollout.plan import Decision, plan, plans_of
 from tidegate.rollout.snapshot import Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
 from tidegate_lab.fleet.deployment import (
     Replica,
@@ -46,7 +46,10 @@ def new_drain(settings: Settings) -> Drain:
 
 
 class SimulatedFleet:
-    """One Deployment. `released` is called for every stream that a pod lets go or cuts."""
+    """One Deployment. `released` is called for every stream that a pod lets go or cuts.
+
+    `beside` is another one under the same policy, whose operator plans for both.
+    """
 
     def __init__(
         self,
@@ -54,8 +57,13 @@ class SimulatedFleet:
         timeline: Timeline,
         rng: random.Random,
         released: Callable[[SimulatedPod, int, float | None], None],
+        beside: SimulatedFleet | None = None,
     ) -> None:
         self.settings = settings
+        self._planned: list[SimulatedFleet] = [self] if beside is None else beside._planned
+        self._name = "simulated" if beside is None else f"beside-{len(self._planned)}"
+        if beside is not None:
+            self._planned.append(self)
         self.replicas = settings.pods
         self.pods: list[SimulatedPod] = []
         self.revision = "old"
@@ -147,6 +155,8 @@ class SimulatedFleet:
     def _create(self) -> SimulatedPod:
         self._created += 1
         name = f"{self.revision}-{self._created}"
+        if self._planned[0] is not self:
+            name = f"{self._name}-{name}"
         pod = SimulatedPod(
             name, self.revision, new_drain(self.settings), self._timeline, self._events
         )
@@ -182,7 +192,9 @@ class SimulatedFleet:
 
     def changed(self) -> None:
         """A change: reconcile soon (within a tenth of a second, as in production)."""
-        if self.settings.steered:
+        if self._planned[0] is not self:
+            self._planned[0].changed()
+        elif self.settings.steered:
             self._operate_by(self._timeline.now_s + API_S)
 
     def _operate_by(self, when_s: float) -> None:
@@ -196,9 +208,15 @@ class SimulatedFleet:
             return
         self._operate_at_s = float("inf")
         memory = Memory() if self.settings.forget_every_time else self._memory
-        decision = plan(Snapshot((self._workload(),)), self._policy, now, memory)
+        snapshot = Snapshot(tuple(f._workload() for f in self._planned))
+        decision = plan(snapshot, self._policy, now, memory)
         self._memory = decision.memory
-        self._report_every_s = decision.report_every_s
+        for fleet in self._planned:
+            fleet._report_every_s = decision.report_every_s
+            fleet._carry_out(decision, now)
+        self._operate_by(now + decision.requeue_after_s)
+
+    def _carry_out(self, decision: Decision, now: float) -> None:
         plans = plans_of(decision)
         for pod in [*self.pods]:
             wanted = plans[pod.name].plan if pod.name in plans else None
@@ -208,7 +226,6 @@ class SimulatedFleet:
         for action in decision.actions:
             if isinstance(action, SetAdmit | SetDeletionCost):
                 self._timeline.after(API_S, partial(self._patch, action))
-        self._operate_by(now + decision.requeue_after_s)
 
     def _patch(self, action: SetAdmit | SetDeletionCost) -> None:
         for pod in self.pods:
@@ -221,7 +238,7 @@ class SimulatedFleet:
     def _workload(self) -> Workload:
         settings = self.settings
         return Workload(
-            name="simulated",
+            name=self._name,
             replicas=self.replicas,
             revision=self.revision,
             pods=tuple(p.shown(self._report_every_s) for p in self.pods),
