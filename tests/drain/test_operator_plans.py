@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.contract.drain_settings import DrainSettings
-from tidegate.contract.report import Plan
+from tidegate.contract.report import Answer, Plan
 
 USUAL = DrainSettings(grace_s=65, reserve_s=5)
 
@@ -143,3 +143,16 @@ def test_no_drain_plan_moves_a_ready_pod_and_no_shed_a_draining_one() -> None:
     pod.answer(2, Plan("shed", rate_per_s=100, count=10, valid_for_s=100))
     pod.run_until(3.9)
     assert pod.gone == []
+
+
+def test_a_plan_may_let_streams_go_faster_than_they_may_come_back() -> None:
+    pod = VirtualPod(DrainSettings(grace_s=30, reserve_s=5), streams=100, operator=True)
+    pod.drain.prestop(pod.now)
+    plan = Plan("drain", rate_per_s=100.0, retry_ms=3000, returns_per_s=20.0, valid_for_s=30.0)
+    pod.drain.answered(Answer(1, True, plan), pod.now)
+    pod.run_until(1.5)
+    assert len(pod.gone) == 100
+    back_s = sorted(at_s + retry_ms / 1000 for at_s, retry_ms, _ in pod.gone)
+    assert back_s[0] == pytest.approx(3.0, abs=0.1)
+    for early, late in zip(back_s, back_s[25:], strict=False):
+        assert late - early >= 1.0, "at most 20 a second, but for what one goodbye shares"

@@ -1,4 +1,4 @@
-"""The Deployment's controller: how many to create, whom to delete."""
+"""The controllers of Deployments and StatefulSets: how many to create, whom to delete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate_lab.fleet.deployment import Replica, Step, rolling_step
+from tidegate_lab.fleet.deployment import (
+    Replica,
+    Step,
+    in_place_step,
+    recreate_step,
+    rolling_step,
+)
 
 
 def old(uid: str, **more: object) -> Replica:
@@ -82,3 +88,19 @@ def test_every_rollout_ends_within_its_limits(
         if all(p.revision == "new" and p.available for p in pods) and len(pods) == replicas:
             return
     raise AssertionError("the rollout did not end")
+
+
+def test_in_place_the_youngest_goes_when_all_are_there_and_its_successor_follows_it() -> None:
+    three = [old(f"s{n}", created_s=float(n)) for n in range(3)]
+    assert in_place_step(three, "new", 3, 0) == Step(delete=("s2",))
+    assert in_place_step(three[:2], "new", 3, 1) == Step()
+    assert in_place_step(three[:2], "new", 3, 0) == Step(create=1)
+    assert in_place_step([*three[:2], new("s2", available=False)], "new", 3, 0) == Step()
+    assert in_place_step([*three[:2], new("s2")], "new", 3, 0) == Step(delete=("s1",))
+    assert in_place_step([new(f"s{n}") for n in range(3)], "new", 3, 0) == Step()
+
+
+def test_recreate_deletes_all_and_creates_when_the_last_is_gone() -> None:
+    assert recreate_step(FIVE, "new", 5, 0) == Step(delete=tuple(p.uid for p in FIVE))
+    assert recreate_step([], "new", 5, 1) == Step()
+    assert recreate_step([], "new", 5, 0) == Step(create=5)

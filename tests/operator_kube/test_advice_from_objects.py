@@ -10,6 +10,7 @@ from operator_kube.desk import Desk
 from operator_kube.kube_world import World, fixture
 
 from tidegate.contract.errors import ClusterError
+from tidegate.contract.report import Report
 from tidegate.rollout.snapshot import Policy
 from tidegate_kubernetes.kinds import POLICIES
 from tidegate_operator.kube.snapshots.build import build
@@ -93,7 +94,7 @@ async def test_every_advice_becomes_one_event_and_a_failed_one_is_tried_again() 
     assert sorted(said) == [(BARE, "SidecarMissing"), ("default/Deployment/shop", "NoSurge")]
 
 
-async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
+async def test_what_the_planner_itself_refuses_or_holds_is_in_the_status() -> None:
     world = World()
     world.policies = [fixture("drainpolicy")]
     desk = Desk(world)
@@ -105,10 +106,33 @@ async def test_what_the_planner_itself_refuses_is_in_the_status() -> None:
         ReportBook(time.monotonic),
         time.time,
         refusals=lambda: {"default/Deployment/shop": "routers are slow"},
+        holds=lambda: {"default/Deployment/shop": "no pod is ready"},
         meters=Meters(),
     )
     writer.observe()
     await writer.write()
     status = desk.api.objects[f"{path}/status"]["status"]
     assert status["workloads"][0]["refusal"] == "routers are slow"
+    assert status["workloads"][0]["held"] == "no pod is ready"
     assert {c["type"]: c["status"] for c in status["conditions"]}["Steered"] == "False"
+
+
+async def test_what_a_rollout_would_ask_of_the_grace_period_is_a_metric_before_the_first_one() -> (
+    None
+):
+    desk = Desk(World())
+    book, meters = ReportBook(time.monotonic), Meters()
+    uid = desk.world.pods[0]["metadata"]["uid"]
+    book.close()
+    await book.answer(Report(uid, 1, 700, 700, 0, "ready", 0, 1000.0, "test"))
+    writer = StatusWriter(desk.api, desk.kubernetes, book, time.time, meters=meters)
+    writer.observe()
+
+    def gauge(name: str) -> float | None:
+        labels = {"workload": "default/Deployment/shop"}
+        return meters.registry.get_sample_value(f"tidegate_operator_{name}", labels)
+
+    assert gauge("rollout_streams") == 700
+    fitting = gauge("grace_streams")
+    assert fitting is not None
+    assert fitting > 0

@@ -268,6 +268,8 @@ def test_counts_alone_are_not_worth_a_write() -> None:
     busier = fleet("a", pod("a1", "a", 300, 300), pod("a2", "a", 100, 100))
     assert matters(status(REST)) == matters(status(busier))
     assert matters(status(REST)) != matters(status(REST, invalid="bad"))
+    drains = fleet("a", pod("a1", "a", 100, 100), pod("a2", "a", 100, 100, deleting=True))
+    assert matters(status(REST)) != matters(status(drains))
 
 
 @pytest.mark.virtual_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from operator_kube.kube_world import ADMIT, NAME, NEW, OLD, World, delete, fixtu
 from tidegate.contract.sidecar import env
 from tidegate.rollout.snapshot import Policy, Workload
 from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
+from tidegate_kubernetes.objects import WorkloadObject
+from tidegate_kubernetes.readers import read_daemon_set, read_deployment, read_stateful_set
 from tidegate_kubernetes.values import timestamp_s
 from tidegate_operator.kube.snapshots.build import build
 
@@ -260,3 +263,29 @@ def test_a_paused_deployment_is_known_as_one() -> None:
     assert not workload(world).paused
     world.deployment["spec"]["paused"] = True
     assert workload(world).paused
+
+
+@pytest.mark.parametrize(
+    ("read", "spec", "in_place"),
+    [
+        (read_deployment, {}, False),
+        (read_deployment, {"strategy": {"rollingUpdate": {"maxSurge": 0}}}, False),
+        (read_deployment, {"strategy": {"type": "Recreate"}}, True),
+        (read_stateful_set, {"updateStrategy": {"rollingUpdate": {"partition": 2}}}, True),
+        (read_daemon_set, {}, True),
+        (read_daemon_set, {"updateStrategy": {"rollingUpdate": {"maxSurge": 1}}}, False),
+    ],
+)
+def test_where_a_successor_comes_only_after_the_pod(
+    read: Callable[[dict[str, Any]], WorkloadObject], spec: dict[str, Any], in_place: bool
+) -> None:
+    status = {"desiredNumberScheduled": 3}
+    known = read({"metadata": {"name": "feed", "uid": "x"}, "spec": spec, "status": status})
+    assert known.in_place == in_place
+
+
+def test_what_its_controller_does_reaches_the_planner() -> None:
+    world = World()
+    world.deployment["spec"]["strategy"] = {"type": "Recreate"}
+    assert workload(world).in_place
+    assert not workload(World()).in_place

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tidegate.contract.report import DEGRADED_BACKPLANE, DEGRADED_BACKPLANE_FULL, Report
-from tidegate.rollout.advice import advise
+from tidegate.rollout.advice import GraceNeed, advise, grace_need
 from tidegate.rollout.snapshot import Pod, Policy, Workload
 
 REPORT = Report("p", 1, 100, 100, 0, "ready", 0, 1000.0, "test")
@@ -41,7 +41,8 @@ def reporting(**changes: Any) -> tuple[Pod, ...]:
         ({"grace_s": 3.0}, ["GraceTooShort"]),
         ({"grace_s": None}, []),
         ({"grace_s": 11.0, "min_ready_s": 0.0}, ["NoMinReadySeconds", "GraceTooShort"]),
-        ({"grace_s": 12.0, "min_ready_s": 0.0}, ["NoMinReadySeconds"]),
+        ({"grace_s": 15.0, "min_ready_s": 0.0}, ["NoMinReadySeconds"]),
+        ({"grace_s": 14.0, "min_ready_s": 0.0}, ["NoMinReadySeconds", "GraceTooShort"]),
         ({"pods": reporting(degraded=DEGRADED_BACKPLANE)}, []),
         ({"pods": reporting(degraded=DEGRADED_BACKPLANE_FULL)}, ["BackplaneFull"]),
         (
@@ -79,3 +80,45 @@ def test_a_few_streams_more_do_not_change_the_words() -> None:
     policy, short = Policy(budget_per_s=50.0), replace(GOOD, grace_s=3.0)
     more = replace(short, pods=reporting(streams=103))
     assert advise(short, policy) == advise(more, policy)
+
+
+def test_a_grace_too_short_is_told_from_reports_alone_with_the_streams_that_fit() -> None:
+    """Nothing rolls yet: 5 pods at rest, 1,000 streams each, 20/s, the usual 30 seconds."""
+    full = tuple(
+        Pod(f"p{i}", f"p{i}", "r", True, report=replace(REPORT, streams=1000)) for i in range(5)
+    )
+    rests, policy = replace(GOOD, pods=full), Policy(budget_per_s=20.0)
+    assert grace_need(rests, policy) == GraceNeed(leaving=1000, fitting=500)
+    (advice,) = advise(rests, policy)
+    assert advice.reason == "GraceTooShort"
+    assert "of about 1000 streams that a rollout lets go together, 500 fit" in advice.message
+    assert "(tidegate.dev/grace-s) to 60 or more" in advice.message
+    assert advise(replace(rests, grace_s=60.0), policy) == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "fitting"),
+    [
+        (Policy(budget_per_s=20.0, reserve_s=10.0), 400),
+        (Policy(budget_per_s=20.0, reserve_s=0.0), 560),
+        (Policy(budget_per_s=20.0, reserve_s=20.0), 300),
+        (Policy(budget_per_s=20.0, window_s=10.0), 200),
+        (Policy(budget_per_s=40.0), 1000),
+    ],
+)
+def test_what_fits_is_what_the_policy_leaves_of_the_grace_period(
+    policy: Policy, fitting: int
+) -> None:
+    need = grace_need(replace(GOOD, grace_s=30.0), policy)
+    assert need is not None
+    assert need.fitting == fitting
+
+
+def test_the_fullest_pods_that_may_go_together_count() -> None:
+    pods = tuple(
+        Pod(f"p{n}", f"p{n}", "r", True, report=replace(REPORT, streams=n)) for n in (10, 30, 20)
+    )
+    for surge, leaving in ((1, 30), (2, 50), (5, 60)):
+        need = grace_need(replace(GOOD, pods=pods, max_surge=surge), Policy())
+        assert need is not None
+        assert need.leaving == leaving

@@ -8,7 +8,14 @@ import pytest
 
 from tidegate.contract.report import PLAN_VALID_S, Plan
 from tidegate.rollout.memory import Segment
-from tidegate.rollout.pacing import PACE_SHARE, Job, Lane, Paced, pace
+from tidegate.rollout.pacing import (
+    PACE_SHARE,
+    UNLANDED_RETRY_MS,
+    Job,
+    Lane,
+    Paced,
+    pace,
+)
 
 BUDGET = 50.0
 EVEN = PACE_SHARE * BUDGET
@@ -98,3 +105,15 @@ def test_a_shed_always_has_a_count_and_no_order_to_wait() -> None:
     }
     assert paced(unready(*jobs)).plans == {}
     assert jobs[0].due_s == math.inf
+
+
+@pytest.mark.parametrize(("retry_ms", "unlanded_ms"), [(100, UNLANDED_RETRY_MS), (2000, 2000)])
+def test_clients_come_back_quickly_only_where_no_router_leads_to_a_closed_pod(
+    retry_ms: int, unlanded_ms: int
+) -> None:
+    job = Job("a", 40.0, 0.5, 100.5)
+    for ready in (True, False):  # not ready: its deadline forces it
+        landed = Lane("web", (job,), 40.0, None, ready=ready)
+        early = Lane("web", (job,), 40.0, None, ready=ready, landed=False)
+        assert pace([landed], BUDGET, retry_ms, 100.0).plans["a"].retry_ms == retry_ms
+        assert pace([early], BUDGET, retry_ms, 100.0).plans["a"].retry_ms == unlanded_ms

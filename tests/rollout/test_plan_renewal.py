@@ -39,9 +39,11 @@ def test_the_same_plan_is_renewed_once_a_second(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate_per_s", "sends"), [(36.0, False), (44.0, False), (35.9, True), (44.1, True)]
+    ("rate_per_s", "sends"), [(39.6, False), (44.0, False), (39.5, True), (44.1, True)]
 )
-def test_a_rate_counts_as_changed_beyond_a_tenth(rate_per_s: float, sends: bool) -> None:
+def test_a_rate_counts_as_changed_when_it_falls_or_is_a_tenth_higher(
+    rate_per_s: float, sends: bool
+) -> None:
     assert worth_sending(replace(DRAIN, rate_per_s=rate_per_s), DRAIN, 0.5) == sends
 
 

@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 from rollout.fleets import draining, fleet, pod, report
 
+from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
 from tidegate.rollout.memory import Memory
 from tidegate.rollout.pacing import PACE_SHARE
-from tidegate.rollout.plan import RESTING_REQUEUE_S, Decision, plan, plans_of
-from tidegate.rollout.snapshot import Note, Policy, SetAdmit, SetDeletionCost, Snapshot
+from tidegate.rollout.plan import (
+    MOVING_REQUEUE_S,
+    RESTING_REQUEUE_S,
+    Decision,
+    plan,
+    plans_of,
+)
+from tidegate.rollout.snapshot import Note, Pod, Policy, SetAdmit, SetDeletionCost, Snapshot
 
 POLICY = Policy(budget_per_s=50.0)
 UNREADY = pod("n", 0, ready=False)
@@ -296,3 +303,38 @@ def test_labels_that_do_not_show_yet_are_written_again_after_an_interval() -> No
     early = plan(world, POLICY, 0.9 + POLICY.flip_interval_s, first.memory)
     due = plan(world, POLICY, 1.0 + POLICY.flip_interval_s, first.memory)
     assert (admits(first), admits(early), admits(due)) == ({"a": False}, {}, {"a": False})
+
+
+def test_a_broken_rollout_that_stands_costs_no_more_than_a_fleet_at_rest() -> None:
+    """Its new pod never gets ready; when another one does, it is looked at as any rollout."""
+    old = [pod(uid, 100, "old") for uid in ("a", "b", "c")]
+    broken = fleet(*old, UNREADY)
+    early, late = after_looks(broken, 5.0), after_looks(broken, 15.0)
+    assert (early.requeue_after_s, early.report_every_s) == (MOVING_REQUEUE_S, ROLLING_REPORT_S)
+    assert (late.requeue_after_s, late.report_every_s) == (RESTING_REQUEUE_S, RESTING_REPORT_S)
+    repaired = plan(fleet(*old, pod("n", 0)), POLICY, 120.0, late.memory)
+    assert (repaired.requeue_after_s, repaired.report_every_s) == (
+        MOVING_REQUEUE_S,
+        ROLLING_REPORT_S,
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "guard"),
+    [
+        ([pod("a", 90, "old"), pod("b", 100, "old")], "a"),
+        ([pod("b", 100, "old", admitted=False), pod("m", 100)], "m"),
+    ],
+    ids=["the first new pod", "a new pod beside one that has its share"],
+)
+def test_an_available_pod_stays_open_beside_one_that_a_second_restart_would_delete(
+    others: list[Pod], guard: str
+) -> None:
+    def opened(available: bool) -> set[str]:
+        pods = (*others, pod("n", 0, available=available))
+        decision = plan(fleet(*pods), POLICY, 1.0, Memory())
+        changed = admits(decision)
+        return {p.uid for p in pods if changed.get(p.uid, p.admitted)}
+
+    assert opened(available=False) == {"n", guard}
+    assert opened(available=True) == {"n"}

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.rollout.steering import TAIL_FLOOR, Candidate, Outlook, horizon_s, steer
+from tidegate.rollout.steering import (
+    MEANWHILE_FLOOR,
+    TAIL_FLOOR,
+    Candidate,
+    Outlook,
+    horizon_s,
+    steer,
+)
 
 
 def candidates(*loads: float) -> list[Candidate]:
@@ -62,7 +69,9 @@ def test_what_is_about_to_arrive_is_in_the_air_or_let_go_soon_enough() -> None:
     assert replace(outlook(0, None), retry_s=5.0).ordering_s == 0.1
 
 
-@pytest.mark.parametrize(("load", "rate_per_s"), [(60.0, 30.4), (90.0, 12.0), (47.0, 40.0)])
+@pytest.mark.parametrize(
+    ("load", "rate_per_s"), [(60.0, 30.4), (90.0, TAIL_FLOOR * 40.0), (47.0, 40.0)]
+)
 def test_the_drain_slows_to_what_has_room(load: float, rate_per_s: float) -> None:
     """Up to a ceiling of 103, less the five in the air, over 1.25 s."""
     steering = steer(candidates(load), frozenset(), outlook(5, 200))
@@ -71,3 +80,17 @@ def test_the_drain_slows_to_what_has_room(load: float, rate_per_s: float) -> Non
 
 def test_an_overfull_pod_is_closed_for_one_that_has_room() -> None:
     assert steer(candidates(0, 120), frozenset({"pod-1"}), outlook(4, 20)).open == {"pod-0"}
+
+
+def test_a_nearly_full_pod_that_stays_open_until_the_flip_lands_slows_the_drain() -> None:
+    """The empty one has just got ready, and opened by itself."""
+    both = frozenset({"pod-0", "pod-1"})
+    now = outlook(4, 80)
+    at_once = steer(candidates(0, 80), both, now)
+    later = steer(candidates(0, 80), both, replace(now, lands_in_s=2.0))
+    assert at_once.open == later.open == {"pod-0"}
+    assert at_once.rate_per_s == 40.0
+    room = 2 * (now.ceiling - 80) - 4
+    assert later.rate_per_s == pytest.approx(room / (2.0 - now.retry_s))
+    full = steer(candidates(0, 110), both, replace(now, lands_in_s=2.0))
+    assert full.rate_per_s == MEANWHILE_FLOOR * 40.0

@@ -48,13 +48,37 @@ def test_pods_deleted_at_once_are_emptied_in_time_and_one_after_the_other(seed: 
     assert card.peak_over_budget <= 1.05
 
 
+@pytest.mark.parametrize("min_ready_s", [0.0, 5.0])
+def test_returning_after_a_tenth_of_a_second_moves_hardly_more_than_once(
+    min_ready_s: float,
+) -> None:
+    """Surge 1 is the hardest: a pod that gets ready opens by itself beside one that is nearly full.
+
+    Of 16 seeds these are the ones that moved most while the drain went on as if it were alone.
+    """
+    shape = replace(ALL_AT_ONCE, max_surge=1, max_unavailable=0, min_ready_s=min_ready_s)
+    assert shape.retry_ms == 100
+    for seed in (6, 7, 8):
+        card = simulate(replace(shape, seed=seed)).scorecard
+        assert card.offline_p50_ms is not None
+        assert card.offline_p50_ms <= 150
+        assert card.moves_per_client is not None
+        assert card.moves_per_client <= 1.03
+        assert card.peak_over_budget is not None
+        assert card.peak_over_budget <= 1.0
+
+
 def test_a_fleet_of_many_small_pods_ends_even() -> None:
     """Each of 49 pods owes the last one a third of a stream: cut one by one, that would be none."""
-    card = simulate(replace(DEFAULT, pods=50, clients=1000)).scorecard
-    assert card.lost == 0
-    assert card.balance_min_over_mean is not None
-    assert card.balance_min_over_mean >= 0.85  # within half of the least band, 2 of 20 streams
-    assert card.moves_per_client == pytest.approx(1.0, abs=0.04)
+    moves = 0.0
+    for seed in (1, 2):  # one stream is 5 % of a pod: a single run may be off by 2 % of the moves
+        card = simulate(replace(DEFAULT, pods=50, clients=1000, seed=seed)).scorecard
+        assert card.lost == 0
+        assert card.balance_min_over_mean is not None
+        assert card.balance_min_over_mean >= 0.85  # within half of the least band, 2 of 20 streams
+        assert card.moves_per_client is not None
+        moves += card.moves_per_client / 2
+    assert moves == pytest.approx(1.0, abs=0.04)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

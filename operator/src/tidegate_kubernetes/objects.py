@@ -74,7 +74,8 @@ class WorkloadObject:
     `injected`: whether its template asks for a sidecar or brings one. `update_revision` is a
     StatefulSet's desired revision. `max_surge` and `max_unavailable` are resolved to pods, rounded
     as the Deployment controller does (surge up, unavailable down); `paused` is its ``spec.paused``,
-    `pods` are those its controller counts.
+    `pods` are those its controller counts, `in_place`: it creates a pod's successor only once the
+    pod is gone.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class WorkloadObject:
     update_revision: str | None = None
     paused: bool = False
     pods: int = 0
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,8 +103,10 @@ def read_deployment(raw: Raw) -> WorkloadObject:
     """A Deployment as the API returns it (defaults filled in by the API server)."""
     spec = raw.get("spec") or {}
     replicas = count(spec.get("replicas"), 1)
-    surge, unavailable = _rolling_update(spec.get("strategy") or {}, replicas)
-    return _workload("Deployment", raw, replicas, surge, unavailable)
+    strategy = spec.get("strategy") or {}
+    surge, unavailable = _rolling_update(strategy, replicas)
+    in_place = strategy.get("type") == "Recreate"
+    return _workload("Deployment", raw, replicas, surge, unavailable, in_place=in_place)
 
 
 def read_stateful_set(raw: Raw) -> WorkloadObject:
@@ -114,7 +116,7 @@ def read_stateful_set(raw: Raw) -> WorkloadObject:
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     unavailable = max(1, pods_of(rolling.get("maxUnavailable", 1), replicas, up=False))
     desired = status.get("updateRevision") or None
-    return _workload("StatefulSet", raw, replicas, 0, unavailable, desired)
+    return _workload("StatefulSet", raw, replicas, 0, unavailable, desired, in_place=True)
 
 
 def read_daemon_set(raw: Raw) -> WorkloadObject:
@@ -124,7 +126,7 @@ def read_daemon_set(raw: Raw) -> WorkloadObject:
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     surge = pods_of(rolling.get("maxSurge", 0), replicas, up=True)
     unavailable = pods_of(rolling.get("maxUnavailable", 1), replicas, up=True)
-    return _workload("DaemonSet", raw, replicas, surge, unavailable)
+    return _workload("DaemonSet", raw, replicas, surge, unavailable, in_place=surge == 0)
 
 
 def read_service(raw: Raw) -> ServiceObject:
@@ -170,6 +172,8 @@ def _workload(
     max_surge: int,
     max_unavailable: int,
     update_revision: str | None = None,
+    *,
+    in_place: bool,
 ) -> WorkloadObject:
     spec = raw.get("spec") or {}
     template = (spec.get("template") or {}).get("metadata") or {}
@@ -189,6 +193,7 @@ def _workload(
         update_revision=update_revision,
         paused=spec.get("paused") is True,
         pods=count(status.get("replicas", status.get("currentNumberScheduled")), 0),
+        in_place=in_place,
     )
 
 

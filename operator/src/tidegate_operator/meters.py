@@ -53,6 +53,18 @@ class Meters:
             "Seconds by which the stalest watch is overdue; 0 while all are fresh.",
             registry=self.registry,
         )
+        self.streams_leaving = Gauge(
+            "tidegate_operator_rollout_streams",
+            "Streams of the pods that a rollout of this workload deletes together.",
+            ["workload"],
+            registry=self.registry,
+        )
+        self.streams_fitting = Gauge(
+            "tidegate_operator_grace_streams",
+            "Streams that the budget lets go within the grace period of this workload's pods.",
+            ["workload"],
+            registry=self.registry,
+        )
         self.plan_seconds = Histogram(
             "tidegate_operator_plan_seconds", "Time to plan one scope.", registry=self.registry
         )

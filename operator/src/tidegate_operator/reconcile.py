@@ -20,7 +20,7 @@ from typing import Any
 from tidegate.contract.errors import ClusterError
 from tidegate.contract.report import RESTING_REPORT_S
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.plan import Decision, plan, refusals
+from tidegate.rollout.plan import Decision, holds, plan, refusals
 from tidegate.rollout.snapshot import (
     Action,
     Note,
@@ -87,6 +87,12 @@ class Reconciler:
         """Workloads that the planner itself refuses to steer, and why."""
         found = [refusals(memory) for memory in self._memories.values()]
         return {name: reason for refused in found for name, reason in refused.items()}
+
+    @property
+    def holds(self) -> Mapping[str, str]:
+        """Workloads whose drains have been held for some seconds, and why."""
+        found = [holds(memory, self._clock()) for memory in self._memories.values()]
+        return {name: reason for held in found for name, reason in held.items()}
 
     def nudge(self) -> None:
         """Something has changed: look again as soon as the minimum interval allows."""
@@ -217,6 +223,13 @@ class Reconciler:
             case SetDeletionCost(uid, cost):
                 return self._cluster.set_deletion_cost(uid, cost)
             case Note(workload, reason, message, warning):
+                log.log(
+                    logging.WARNING if warning else logging.INFO,
+                    "%s: %s: %s",
+                    workload,
+                    reason,
+                    message,
+                )
                 return self._cluster.event(workload, reason, message, warning)
         return None  # SetPlan goes through the report book
 

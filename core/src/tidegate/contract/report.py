@@ -113,7 +113,8 @@ class Plan:
 
     ``wait``: let none go yet. ``drain``: starting in `start_in_s`, let `rate_per_s` go until
     `count` are gone (``None``: all). ``shed``: the same for a healthy pod, which always has a
-    count. A client let go gets a `retry:` of `retry_ms`. Without another answer within
+    count. A client let go gets a `retry:` of `retry_ms`, or a later one, so that at most
+    `returns_per_s` come back (``None``: `rate_per_s`). Without another answer within
     `valid_for_s` a draining pod goes on by its own plan and a shedding one stops.
     """
 
@@ -124,6 +125,7 @@ class Plan:
     retry_ms: int = 1000
     deadline_in_s: float | None = None
     valid_for_s: float = PLAN_VALID_S
+    returns_per_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document as sent."""
@@ -142,6 +144,7 @@ class Plan:
             retry_ms=f.integer("retry_ms", least=MIN_RETRY_MS, most=MOST_RETRY_MS),
             deadline_in_s=f.optional_number("deadline_in_s"),
             valid_for_s=f.number("valid_for_s"),
+            returns_per_s=f.optional_number("returns_per_s", most=MOST_RATE_PER_S),
         )
 
 

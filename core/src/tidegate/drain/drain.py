@@ -219,7 +219,8 @@ class Drain:
         end = self._begun().end_at if unlimited else None
         slots = Slots(start, end, plan.rate_per_s)
         reason: ShutdownReason = "drain" if self.state == "draining" else "shed"
-        return Schedule(name, slots, reason, plan.retry_ms, plan.rate_per_s, limit)
+        returns_per_s = plan.returns_per_s or plan.rate_per_s
+        return Schedule(name, slots, reason, plan.retry_ms, returns_per_s, limit)
 
     def _in_time(self, order: Order, streams: int) -> bool:
         """Whether the order in force has every stream gone by the deadline without our help."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import DEGRADED_BACKPLANE_FULL
 from tidegate.rollout.snapshot import Policy, Workload
 
@@ -72,23 +73,62 @@ def _min_ready(workload: Workload) -> Advice | None:
     return Advice("NoMinReadySeconds", message)
 
 
+@dataclass(frozen=True, slots=True)
+class GraceNeed:
+    """The streams of the pods that a rollout deletes together, and how many of them can be let go
+    within their grace period at the budget.
+    """
+
+    leaving: int
+    fitting: int
+
+
+def grace_need(workload: Workload, policy: Policy) -> GraceNeed | None:
+    """What the next rollout asks of the grace period, from the pods' reports; ``None`` without one.
+
+    Without minReadySeconds all old pods drain at once, else the fullest ones of as many as may be
+    away. The end of the grace period is the sidecar's reserve, and the policy may shorten the rest.
+    """
+    grace_s = workload.grace_s
+    if grace_s is None or workload.replicas < 1:
+        return None
+    once = max(1, workload.max_surge + workload.max_unavailable) if workload.min_ready_s else None
+    held = sorted((p.report.streams for p in workload.pods if p.report is not None), reverse=True)
+    window_s = grace_s - max(STOP_S, _reserve_s(grace_s, policy))
+    if policy.window_s is not None:
+        window_s = min(window_s, policy.window_s)
+    fitting = math.floor(max(0.0, window_s) * policy.budget_per_s)
+    return GraceNeed(sum(held[:once]), fitting)
+
+
+def _reserve_s(grace_s: float, policy: Policy) -> float:
+    if policy.reserve_s is None:
+        return DrainSettings.usual_reserve_s(grace_s)
+    return min(policy.reserve_s, grace_s / 2)
+
+
 def _grace(workload: Workload, policy: Policy) -> Advice | None:
-    """Without minReadySeconds all old pods drain at once, else as many as may be away."""
-    if workload.grace_s is None or workload.replicas < 1:
+    need = grace_need(workload, policy)
+    if need is None or workload.grace_s is None or need.leaving <= need.fitting:
         return None
-    streams = sum(p.report.streams for p in workload.pods if p.report is not None)
-    once = workload.max_surge + workload.max_unavailable if workload.min_ready_s > 0 else math.inf
-    share = min(1.0, max(1, once) / workload.replicas)
-    needed_s = share * streams / policy.budget_per_s
-    if needed_s <= workload.grace_s - STOP_S:
-        return None
-    enough_s = GRACE_STEP_S * math.ceil((needed_s + STOP_S) / GRACE_STEP_S)
+    needed_s = need.leaving / policy.budget_per_s
+    enough_s = needed_s + max(STOP_S, _reserve_s(2 * needed_s + STOP_S, policy))
+    steps_s = GRACE_STEP_S * math.ceil(enough_s / GRACE_STEP_S)
     message = (
-        f"pods have {workload.grace_s:g} s to let go of their streams, and at "
-        f"{policy.budget_per_s:g} streams/s that takes longer: set terminationGracePeriodSeconds "
-        f"(tidegate.dev/grace-s) to {enough_s} or more, or raise budgetPerSecond"
+        f"of about {_rounded(need.leaving)} streams that a rollout lets go together, "
+        f"{need.fitting} fit into the grace period of {workload.grace_s:g} s at "
+        f"{policy.budget_per_s:g} streams/s, and the rest would exceed the budget: set "
+        f"terminationGracePeriodSeconds (tidegate.dev/grace-s) to {steps_s} or more, or raise "
+        "budgetPerSecond"
     )
+    if policy.window_s is not None:
+        message += " (windowSeconds bounds it, too)"
     return Advice("GraceTooShort", message)
+
+
+def _rounded(streams: int) -> int:
+    """To two digits: an advice that changed with every stream would be written all the time."""
+    return round(streams, 2 - len(str(streams)))
 
 
 def _backplane(workload: Workload) -> Advice | None:

@@ -23,7 +23,8 @@ class Fleet:
 
     `new`: ready pods of the desired revision. `old`: pods of another revision that are not deleted
     yet. `going`: pods that are being deleted or report that they drain. `starting`: pods of the
-    desired revision that are not ready or not yet available.
+    desired revision that are not ready or not yet available. `arriving_per_s`: streams that arrive
+    without having been let go (`arriving`).
     """
 
     workload: Workload
@@ -32,6 +33,7 @@ class Fleet:
     old: tuple[Pod, ...]
     going: tuple[Pod, ...]
     starting: tuple[Pod, ...]
+    arriving_per_s: float = 0.0
 
     @property
     def target(self) -> float:
@@ -54,9 +56,18 @@ class Fleet:
         return frozenset(p.uid for p in self.ready if p.admitted)
 
     @property
+    def successors_overlap(self) -> bool:
+        """Whether a pod's successor can be ready before the pod is gone, so that a drain may wait
+        for it. Not in place, where it would wait out the grace period for a pod that its own end
+        brings, and not where no pod is wanted at all.
+        """
+        return self.workload.replicas > 0 and not self.workload.in_place
+
+    @property
     def more_to_come(self) -> bool:
         """Whether room on pods that are not ready yet may be waited for."""
-        return bool(self.old) or len(self.new) < self.workload.replicas
+        short = bool(self.old) or len(self.new) < self.workload.replicas
+        return short and self.successors_overlap
 
     def load(self, pod: Pod) -> float:
         """What `pod` holds now."""

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tidegate.contract.report import ROLLING_REPORT_S
+from tidegate.rollout.arriving import Arriving
+from tidegate.rollout.holding import Hold
 from tidegate.rollout.lag import Lag
 from tidegate.rollout.silence import Silence
 from tidegate.rollout.snapshot import Pod
@@ -52,7 +54,10 @@ class WorkloadMemory:
     wait until the flip has landed. `deadlines_s`: when each pod that drains must be empty, as first
     reported. `disturbed`: whether streams have been moved or lost since the
     last time the balance was settled. `shedding_s`: start of the running shed round. `lag`: how
-    late label changes were seen to land. `silence`: pods that have not reported.
+    late label changes were seen to land. `silence`: pods that have not reported. `hold`: why drains
+    wait. `arriving`: how the fleet grows, `crowded` whether it has grown since it was disturbed, so
+    that chance has placed its streams. `still_since_s`: since when the pods, and those of them that
+    are `up` (ready and available), have been the same, with none leaving.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -65,6 +70,8 @@ class WorkloadMemory:
     revision: str | None = None
     costs_written_s: float = _NEVER_S
     uids: frozenset[str] = frozenset()
+    up: frozenset[str] = frozenset()
+    still_since_s: float | None = None
     disturbed: bool = False
     shedding_s: float | None = None
     shed_rounds: int = 0
@@ -73,6 +80,9 @@ class WorkloadMemory:
     refusal_sent: str | None = None
     lag: Lag = field(default_factory=Lag)
     silence: Silence = field(default_factory=Silence)
+    hold: Hold = field(default_factory=Hold)
+    arriving: Arriving = field(default_factory=Arriving)
+    crowded: bool = False
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
         """Ordered endings in [start, end), of one pod or of all."""
@@ -99,7 +109,7 @@ class WorkloadMemory:
     def with_segments(self, now: float, ordered: tuple[Segment, ...]) -> WorkloadMemory:
         """The past of the known segments and the future of the newly ordered ones."""
         past = [
-            replace(s, end_s=min(s.end_s, now))
+            s if s.end_s <= now else replace(s, end_s=now)
             for s in self.segments
             if s.start_s < now and s.end_s > now - _FORGET_AFTER_S
         ]

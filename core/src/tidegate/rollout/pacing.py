@@ -23,8 +23,20 @@ second, and returns delayed on the way bunch: a stall of 50 ms is 5 % of a secon
 FORCE_SHARE = 0.9
 """Deadlines force once they ask for this share of the budget: later would need more than all."""
 
+UNLANDED_RETRY_MS = 750
+"""The least `retry:` while routers may still lead to a closed pod: what comes back at once would be
+bounced there, or land on a pod that drains next."""
+
+ABSENT_RETRY_MS = 3000
+"""The least `retry:` where no pod is there to come back to and the next one needs this pod's end:
+what browsers wait by themselves, and about as long as a pod takes to start."""
+
+AT_ONCE_S = 1.0
+"""Over about how long such a pod lets its streams go."""
+
 _LEAST_LEFT_S = 0.5
 _SAME_RATE = 0.1
+_LESS = 0.99
 _SAME_START_S = 0.15
 RENEW_AFTER_S = 1.0
 
@@ -51,7 +63,9 @@ class Lane:
 
     `rate_per_s` is what its open pods can take evenly, `credit` how many streams may be let go at
     all (``None``: any number), `ready` whether a drain may start: a pod to drain to is open and
-    the routers know.
+    the routers know. `landed`: no router leads to a closed pod any more. `at_once`: there is no
+    pod to go to, and the next one comes only when these are gone, so that only the returns keep
+    the budget.
     """
 
     workload: str
@@ -59,6 +73,8 @@ class Lane:
     rate_per_s: float
     credit: float | None
     ready: bool
+    landed: bool = True
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +117,10 @@ def pace(lanes: Sequence[Lane], budget_per_s: float, retry_ms: int, now: float) 
     for lane in sorted(order, key=lambda lane: not any(j.uid in forced for j in lane.jobs)):
         pressed = any(j.uid in forced for j in lane.jobs)
         rate = spare if pressed else min(lane.rate_per_s, spare)
-        used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
+        if lane.at_once:
+            used, lane_plans, lane_segments = _let_go_at_once(lane, rate, now)
+        else:
+            used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
         spare -= used
         plans |= lane_plans
         segments[lane.workload] = lane_segments
@@ -115,6 +134,7 @@ def _serve(
     segments: list[Segment] = []
     credit = math.inf if lane.credit is None else lane.credit
     start_s = 0.0
+    retry_ms = retry_ms if lane.landed else max(retry_ms, UNLANDED_RETRY_MS)
     for job in sorted(lane.jobs, key=lambda j: (j.uid not in forced, j.due_s, j.uid)):
         press = job.uid in forced
         count = job.streams if press else min(job.streams, credit)
@@ -138,11 +158,32 @@ def _serve(
     return (rate if segments else 0.0), plans, tuple(segments)
 
 
+def _let_go_at_once(
+    lane: Lane, returns_per_s: float, now: float
+) -> tuple[float, dict[str, Plan], tuple[Segment, ...]]:
+    """All pods side by side, each with its share of the returns."""
+    streams = sum(job.streams for job in lane.jobs)
+    plans: dict[str, Plan] = {}
+    segments: list[Segment] = []
+    for job in lane.jobs if returns_per_s > 0.0 else ():
+        share_per_s = returns_per_s * job.streams / streams
+        leave_per_s = max(job.streams / AT_ONCE_S, share_per_s)
+        plans[job.uid] = Plan(
+            kind="drain",
+            rate_per_s=leave_per_s,
+            retry_ms=ABSENT_RETRY_MS,
+            returns_per_s=share_per_s,
+        )
+        segments.append(Segment(job.uid, now, now + job.streams / leave_per_s, leave_per_s))
+    return (returns_per_s if segments else 0.0), plans, tuple(segments)
+
+
 def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
     """Whether `new` must be sent to a pod that got `sent` `age_s` ago.
 
     A plan that repeats what the pod already does is sent once a second, well before the last one
-    expires; a different kind, rate (by more than a tenth), start or count is sent at once.
+    expires; a different kind, start or count is sent at once, a rate that is higher by more than a
+    tenth, and any lower one: another workload under the policy has been given the difference.
     """
     if new is None or sent is None:
         return new is not sent
@@ -150,7 +191,7 @@ def worth_sending(new: Plan | None, sent: Plan | None, age_s: float) -> bool:
         return True
     if new.kind == "wait":
         return False
-    if abs(new.rate_per_s - sent.rate_per_s) > _SAME_RATE * sent.rate_per_s:
+    if not _LESS * sent.rate_per_s <= new.rate_per_s <= (1 + _SAME_RATE) * sent.rate_per_s:
         return True
     started, starts = sent.start_in_s <= age_s, new.start_in_s <= _SAME_START_S
     same_start = (started and starts) or (

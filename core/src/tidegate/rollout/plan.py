@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
-from tidegate.rollout import lag, pacing, unheard, writing
+from tidegate.rollout import arriving, lag, pacing, unheard, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
-from tidegate.rollout.memory import Memory, WorkloadMemory, infer_loads
+from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
-from tidegate.rollout.rolling import has_stalled, rolling
+from tidegate.rollout.rolling import STALLED_AFTER_S, rolling
 from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
@@ -74,10 +74,14 @@ def plan(snapshot: Snapshot, policy: Policy, now: float, memory: Memory) -> Deci
 
 
 def _is_moving(view: View, now: float) -> bool:
-    """Whether to look often. A rollout that waits, for hours perhaps, is as quiet as a fleet."""
+    """Whether to look often. A rollout that waits or is broken, for hours perhaps, costs no more
+    than a fleet at rest: a pod that gets ready is an event, and events are looked at at once.
+    """
     stirred = view.memory.disturbed or view.fleet.rolling
     in_motion = view.fleet.loads.in_air > 0.0 or view.want != view.fleet.open
-    return in_motion or (stirred and not has_stalled(view.memory, now))
+    since_s = view.memory.still_since_s
+    still = since_s is not None and now - since_s >= STALLED_AFTER_S
+    return in_motion or (stirred and not still)
 
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
@@ -85,13 +89,23 @@ def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory
     silence = memory.silence.seen(workload.pods, now)
     if silence is not memory.silence:
         memory = replace(memory, silence=silence)
-    fleet = sort_out(workload, unheard.assumed(loads, workload, memory, now))
+    assumed = unheard.assumed(loads, workload, memory, now)
+    fleet, memory = _with_arrivals(sort_out(workload, assumed), policy, now, memory)
     memory = _noticed(fleet, memory, now)
     memory = _measured(fleet, policy, now, memory)
     steered = policy.steering and workload.steerable and memory.lag.refusal is None
     steered = steered and not unheard.blind(workload)
     decide = rolling if fleet.rolling else resting
     return unheard.kept(decide(fleet, policy, now, memory, steered=steered), now)
+
+
+def _with_arrivals(
+    fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory
+) -> tuple[Fleet, WorkloadMemory]:
+    """The fleet with the streams that arrive unordered; reports are late by `HEARD_WITHIN_S`."""
+    sent_off = memory.ended_between(now - policy.retry_ms / 1000 - HEARD_WITHIN_S, now)
+    seen, per_s = arriving.follow(memory.arriving, fleet.workload.pods, sent_off, now)
+    return replace(fleet, arriving_per_s=per_s), replace(memory, arriving=seen)
 
 
 def _measured(fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory) -> WorkloadMemory:
@@ -113,17 +127,29 @@ def refusals(memory: Memory) -> Mapping[str, str]:
     return {name: reason for name, reason in found if reason is not None}
 
 
+def holds(memory: Memory, now: float) -> Mapping[str, str]:
+    """Workloads whose drains are held for long enough to be shown, and why."""
+    found = ((name, kept.hold.shown(now)) for name, kept in memory.workloads.items())
+    return {name: reason for name, reason in found if reason is not None}
+
+
 def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """The memory with what this look shows of disturbance, stall and rest."""
     uids = frozenset(p.uid for p in fleet.workload.pods)
+    up = frozenset(p.uid for p in fleet.workload.pods if p.ready and p.available)
+    still = (uids, up) == (memory.uids, memory.up) and not fleet.leaving()
     changed = bool(memory.uids) and uids != memory.uids
     taken_over = not memory.uids and any(p.age_s < RECENT_S for p in fleet.new)
     stirred = fleet.rolling or changed or taken_over
     at_rest = not stirred and not fleet.starting
     stalled = fleet.rolling and not fleet.progressing()
+    crowded = memory.crowded and memory.disturbed and not fleet.rolling
     return replace(
         memory,
         uids=uids,
+        up=up,
+        still_since_s=_since(memory.still_since_s, now, holds=still),
+        crowded=crowded,
         disturbed=memory.disturbed or stirred,
         shed_rounds=0 if stirred else memory.shed_rounds,
         shedding_s=None if stirred else memory.shedding_s,

@@ -17,6 +17,8 @@ def resting(
     fleet: Fleet, policy: Policy, now: float, memory: WorkloadMemory, *, steered: bool
 ) -> View:
     """Decide for a workload in which no pod drains; `steered`: whether its labels are ours."""
+    if steered and _crowd(fleet, policy):
+        return _growing(fleet, memory)
     if not (steered and policy.rebalance and _settled(fleet, memory, now)):
         still = replace(memory, disturbed=memory.disturbed and steered and policy.rebalance)
         return View(fleet, still, frozenset(p.uid for p in fleet.ready))
@@ -27,6 +29,23 @@ def resting(
     if memory.shedding_s is None:
         return View(fleet, memory, frozenset(p.uid for p in fleet.ready))
     return _shedding(fleet, policy, now, memory)
+
+
+def _crowd(fleet: Fleet, policy: Policy) -> bool:
+    """Whether more streams arrive unordered, while a decision binds, than a pod may be off by."""
+    coming = fleet.arriving_per_s * outlook(fleet, policy, 0.0).horizon_s
+    return coming > rebalance.band(fleet.target, disturbed=True)
+
+
+def _growing(fleet: Fleet, memory: WorkloadMemory) -> View:
+    """A crowd arrives: every pod is open and nothing is moved.
+
+    Opening only the emptier pods was tried: a crowd of 250 a second is over before a label change
+    shows, and fills them up to 1.95 of N/k where an even choice fills none beyond 1.15. A round
+    that runs ends, and what the crowd leaves is judged as placed by chance.
+    """
+    memory = replace(memory, crowded=True, shedding_s=None, resting_since_s=None)
+    return View(fleet, memory, frozenset(p.uid for p in fleet.ready))
 
 
 def _settled(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:
@@ -49,18 +68,24 @@ def _loads_of_new(fleet: Fleet) -> dict[str, float]:
 
 
 def _given(fleet: Fleet) -> dict[str, float]:
-    return rebalance.donors(_loads_of_new(fleet), fleet.target, fleet.loads.in_air)
+    in_place = fleet.workload.in_place
+    return rebalance.donors(
+        _loads_of_new(fleet), fleet.target, fleet.loads.in_air, in_place=in_place
+    )
 
 
 def _consider(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory:
     """Start a round, settle, or have a closer look at a fleet that chance cannot explain."""
     off = rebalance.excess([*_loads_of_new(fleet).values()], fleet.target)
-    uneven = off > rebalance.band(fleet.target, disturbed=memory.disturbed)
+    in_place = fleet.workload.in_place
+    tight = memory.disturbed and not memory.crowded
+    uneven = off > rebalance.band(fleet.target, disturbed=tight, in_place=in_place)
     if not uneven or memory.shed_rounds >= rebalance.MAX_ROUNDS:
-        return replace(memory, disturbed=False)
+        return replace(memory, disturbed=False, crowded=False)
     if not memory.disturbed:
-        return replace(memory, disturbed=True, resting_since_s=now)
-    return replace(memory, shedding_s=now, shed_excess=off, doomed_open_s=now)
+        return replace(memory, disturbed=True, crowded=True, resting_since_s=now)
+    # What the round moves is no longer placed by chance.
+    return replace(memory, shedding_s=now, shed_excess=off, doomed_open_s=now, crowded=False)
 
 
 def _round_over(fleet: Fleet, memory: WorkloadMemory, now: float) -> bool:

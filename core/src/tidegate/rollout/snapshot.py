@@ -57,6 +57,9 @@ class Workload:
     pods of the desired revision have no sidecar and so are not among `pods`, as after the undo of
     an adoption: they take streams all the same, unseen.
 
+    `in_place`: a pod's successor is created only once the pod is gone (a StatefulSet, a DaemonSet
+    without surge, a Deployment whose strategy is Recreate), so no drain may wait for it.
+
     What follows is for `advice` only: whether this kind of workload has a surge at all, and the
     shortest grace period of its pods.
     """
@@ -72,6 +75,7 @@ class Workload:
     refusal: str | None = None
     stream_service: str | None = None
     injected: bool = True
+    in_place: bool = False
     can_surge: bool = True
     min_ready_s: float = 0.0
     grace_s: float | None = None
@@ -113,9 +117,10 @@ class Policy:
         resource="reserveSeconds",
     )
     retry_ms: int = setting(
-        "750",  # one fixed value; jitter there only adds peaks
+        "100",  # one fixed value; jitter there only adds peaks
         integer(1, 60_000, "milliseconds"),
-        "How long a client that is let go waits before it comes back.",
+        "How long a client that is let go waits before it comes back; at least 750 where routers "
+        "may still lead to a pod that was closed.",
         resource="retryMilliseconds",
     )
     steering: bool = setting(

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from tidegate.rollout.fleet import Fleet
 from tidegate.rollout.memory import WorkloadMemory
 from tidegate.rollout.pacing import Lane
 from tidegate.rollout.snapshot import Policy
-from tidegate.rollout.steering import Outlook, horizon_s
+from tidegate.rollout.steering import MEAN_LAG_SHARE, Outlook, horizon_s
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """One workload, before the drains share the budget: which pods are to be open, and which let
-    go.
+    go. `held` is why drains wait, ``None`` where none does.
     """
 
     fleet: Fleet
     memory: WorkloadMemory
     want: frozenset[str]
     lane: Lane | None = None
+    held: str | None = None
 
 
-def outlook(fleet: Fleet, policy: Policy, left: float | None) -> Outlook:
+def outlook(
+    fleet: Fleet, policy: Policy, left: float | None, since_flip_s: float = math.inf
+) -> Outlook:
     """What is about to arrive on the new pods, with `left` streams still to be let go now.
 
     ``None``: no pod lets any go, but one may begin to, so there must be room for a full drain.
+    `since_flip_s`: how long ago the labels changed.
     """
+    flip_in_s = max(0.0, policy.flip_interval_s - since_flip_s)
     return Outlook(
         target=fleet.target,
         in_air=fleet.loads.in_air,
@@ -35,6 +41,8 @@ def outlook(fleet: Fleet, policy: Policy, left: float | None) -> Outlook:
         budget_per_s=policy.budget_per_s,
         horizon_s=horizon_s(policy.flip_interval_s, policy.flip_lag_s),
         retry_s=policy.retry_ms / 1000,
+        arriving_per_s=fleet.arriving_per_s,
+        lands_in_s=flip_in_s + MEAN_LAG_SHARE * policy.flip_lag_s,
     )
 
 

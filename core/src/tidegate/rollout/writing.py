@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegate.rollout import ordering
+from tidegate.rollout import holding, ordering
 from tidegate.rollout.fleet import Fleet
 from tidegate.rollout.memory import WorkloadMemory
 from tidegate.rollout.pacing import Paced
@@ -20,7 +20,8 @@ def write(
     costs, memory = _costs(view.fleet, memory, now)
     refused, memory = _note_refusal(view.fleet, memory)
     forced, memory = _note_forced(view, memory, paced)
-    return [*flips, *costs, *refused, *forced], memory
+    held, memory = _note_held(view, memory, paced, now)
+    return [*flips, *costs, *refused, *forced, *held], memory
 
 
 def _flips(view: View, policy: Policy, now: float) -> tuple[list[Action], WorkloadMemory]:
@@ -81,3 +82,15 @@ def _note_forced(
     message = f"deadlines ask for {forced:.0f} streams/s, more than the budget"
     note = Note(view.fleet.workload.name, "BudgetExceeded", message, warning=True)
     return [note], replace(memory, forced_told=True)
+
+
+def _note_held(
+    view: View, memory: WorkloadMemory, paced: Paced, now: float
+) -> tuple[list[Note], WorkloadMemory]:
+    jobs = view.lane.jobs if view.lane is not None else ()
+    waiting = [j for j in jobs if j.uid in paced.plans and paced.plans[j.uid].kind == "wait"]
+    reason = view.held if waiting else None
+    streams = sum(j.streams for j in waiting)
+    name = view.fleet.workload.name
+    notes, hold = holding.follow(memory.hold, name, reason, len(waiting), streams, now)
+    return notes, replace(memory, hold=hold)

@@ -1,7 +1,9 @@
-"""A Deployment's rolling update as one pure step: what to create and what to delete now.
+"""A rolling update as one pure step: what to create and what to delete now.
 
 After `pkg/controller/deployment/rolling.go` and `controller_utils.go` (ActivePodsWithRanks) of
-Kubernetes 1.36. Terminating pods are not counted and never waited for.
+Kubernetes 1.36: a Deployment's terminating pods are not counted and never waited for. In place they
+are: a StatefulSet (`pkg/controller/statefulset/stateful_set_control.go`) and the strategy Recreate
+(`pkg/controller/deployment/recreate.go`) create a successor only once its predecessor is gone.
 """
 
 from __future__ import annotations
@@ -55,6 +57,24 @@ def rolling_step(
     down += max(0, min(spare, len(old) - down))
     victims = sorted(old, key=_deletion_rank)[:down]
     return Step(create, tuple(pod.uid for pod in victims))
+
+
+def in_place_step(pods: Sequence[Replica], revision: str, replicas: int, terminating: int) -> Step:
+    """One look of a StatefulSet's controller: the last pod created of the old revision goes once
+    all others are available and none is `terminating`, and its successor follows it.
+    """
+    create = max(0, replicas - len(pods) - terminating)
+    whole = len(pods) == replicas and all(pod.available for pod in pods)
+    old = sorted((pod for pod in pods if pod.revision != revision), key=lambda p: p.created_s)
+    return Step(create, tuple(pod.uid for pod in old[-1:]) if whole else ())
+
+
+def recreate_step(pods: Sequence[Replica], revision: str, replicas: int, terminating: int) -> Step:
+    """One look of a Deployment's controller with the strategy Recreate: all old pods go at once,
+    and the new ones come once none is `terminating`.
+    """
+    old = tuple(pod.uid for pod in pods if pod.revision != revision)
+    return Step(0 if old or terminating else max(0, replicas - len(pods)), old)
 
 
 def _deletion_rank(pod: Replica) -> tuple[bool, int, float, float]:

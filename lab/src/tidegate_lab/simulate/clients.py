@@ -52,6 +52,10 @@ class Clients:
         pod.accept(client)
         self._open(client, pod)
 
+    def join(self, client: int) -> None:
+        """The client comes for the first time, by itself."""
+        self._connect(client, STOCK_RETRY_S)
+
     def released(self, pod: SimulatedPod, client: int, retry_s: float | None) -> None:
         """A stream has ended: with a goodbye (its return time), or cut (``None``)."""
         now = self._timeline.now_s

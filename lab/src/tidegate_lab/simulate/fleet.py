@@ -11,10 +11,16 @@ from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.stream_settings import StreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.rollout.memory import Memory
-from tidegate.rollout.pacing import worth_sending
-from tidegate.rollout.plan import plan, plans_of
+from tidegate.rollout.pacing import UNLANDED_RETRY_MS, worth_sending
+from tidegate.rollout.plan import Decision, plan, plans_of
 from tidegate.rollout.snapshot import Pod, Policy, SetAdmit, SetDeletionCost, Snapshot, Workload
-from tidegate_lab.fleet.deployment import Replica, rolling_step
+from tidegate_lab.fleet.deployment import (
+    Replica,
+    Step,
+    in_place_step,
+    recreate_step,
+    rolling_step,
+)
 from tidegate_lab.simulate.pods import PodEvents, SimulatedPod
 from tidegate_lab.simulate.service import Service
 from tidegate_lab.simulate.settings import STOCK_SLEEP_S, Settings
@@ -26,7 +32,7 @@ API_S = 0.02
 
 def new_drain(settings: Settings) -> Drain:
     """The drain of one more pod of this policy."""
-    streams = StreamSettings(retry_base_ms=settings.retry_ms)
+    streams = StreamSettings(retry_base_ms=max(settings.retry_ms, UNLANDED_RETRY_MS))
     if settings.policy in ("stock", "stock+sleep"):
         sleep_s = STOCK_SLEEP_S if settings.policy == "stock+sleep" else 0.0
         stock = DrainSettings(mode="cut", grace_s=settings.grace_s, prestop_sleep_s=sleep_s)
@@ -41,7 +47,10 @@ def new_drain(settings: Settings) -> Drain:
 
 
 class SimulatedFleet:
-    """One Deployment. `released` is called for every stream that a pod lets go or cuts."""
+    """One Deployment. `released` is called for every stream that a pod lets go or cuts.
+
+    `beside` is another one under the same policy, whose operator plans for both.
+    """
 
     def __init__(
         self,
@@ -49,8 +58,14 @@ class SimulatedFleet:
         timeline: Timeline,
         rng: random.Random,
         released: Callable[[SimulatedPod, int, float | None], None],
+        beside: SimulatedFleet | None = None,
     ) -> None:
         self.settings = settings
+        self._planned: list[SimulatedFleet] = [self] if beside is None else beside._planned
+        self._name = "simulated" if beside is None else f"beside-{len(self._planned)}"
+        if beside is not None:
+            self._planned.append(self)
+        self.replicas = settings.pods
         self.pods: list[SimulatedPod] = []
         self.revision = "old"
         self._created = 0
@@ -87,14 +102,31 @@ class SimulatedFleet:
             self._timeline.after(self.settings.away_from_s, self._leave)
         self._reconcile()
 
+    def scale(self, replicas: int) -> None:
+        """``kubectl scale``: upwards only."""
+        self.replicas = replicas
+        self._reconcile()
+
+    def crash(self, pod: SimulatedPod) -> None:
+        """The pod's container ends without a goodbye, and is started again."""
+        pod.crash(new_drain(self.settings))
+        self.service.changed()
+        self._timeline.after(self.settings.ready_delay_s, partial(self._ready, pod))
+        self.changed()
+
+    def lose_node(self, pod: SimulatedPod) -> None:
+        """The pod is gone with its node, and another one is made elsewhere."""
+        pod.crash(new_drain(self.settings))
+        pod.alive = False
+        self.service.changed()
+        self._gone(pod)
+        self._reconcile()
+
     # The Deployment controller.
 
     def _reconcile(self) -> None:
         settings = self.settings
-        replicas = [self._replica(p) for p in self.pods if p.deleted_s is None]
-        step = rolling_step(
-            replicas, self.revision, settings.pods, settings.max_surge, settings.max_unavailable
-        )
+        step = self._step([self._replica(p) for p in self.pods if p.deleted_s is None])
         for _ in range(step.create):
             pod = self._create()
             self._timeline.after(settings.ready_delay_s, partial(self._ready, pod))
@@ -104,6 +136,16 @@ class SimulatedFleet:
             self.service.changed()
             self._reconcile()
         self.changed()
+
+    def _step(self, pods: list[Replica]) -> Step:
+        settings, terminating = self.settings, len(self.pods) - len(pods)
+        if settings.strategy == "StatefulSet":
+            return in_place_step(pods, self.revision, self.replicas, terminating)
+        if settings.strategy == "Recreate":
+            return recreate_step(pods, self.revision, self.replicas, terminating)
+        return rolling_step(
+            pods, self.revision, self.replicas, settings.max_surge, settings.max_unavailable
+        )
 
     def _replica(self, pod: SimulatedPod) -> Replica:
         return Replica(
@@ -119,6 +161,8 @@ class SimulatedFleet:
     def _create(self) -> SimulatedPod:
         self._created += 1
         name = f"{self.revision}-{self._created}"
+        if self._planned[0] is not self:
+            name = f"{self._name}-{name}"
         pod = SimulatedPod(
             name, self.revision, new_drain(self.settings), self._timeline, self._events
         )
@@ -140,19 +184,23 @@ class SimulatedFleet:
 
     def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
+        if self.settings.strategy != "RollingUpdate":
+            self._reconcile()
         self._look_whether_settled()
         self.changed()
 
     def _look_whether_settled(self) -> None:
         serving = all(p.revision == self.revision and p.available_s is not None for p in self.pods)
-        if self.started_s is not None and serving and len(self.pods) == self.settings.pods:
+        if self.started_s is not None and serving and len(self.pods) == self.replicas:
             self.settled_s = self._timeline.now_s
 
     # The operator.
 
     def changed(self) -> None:
         """A change: reconcile soon (within a tenth of a second, as in production)."""
-        if self.settings.steered:
+        if self._planned[0] is not self:
+            self._planned[0].changed()
+        elif self.settings.steered:
             self._operate_by(self._timeline.now_s + API_S)
 
     def _leave(self) -> None:
@@ -181,9 +229,15 @@ class SimulatedFleet:
         if self._away:
             return
         memory = Memory() if self.settings.forget_every_time else self._memory
-        decision = plan(Snapshot((self._workload(),)), self._policy, now, memory)
+        snapshot = Snapshot(tuple(f._workload() for f in self._planned))
+        decision = plan(snapshot, self._policy, now, memory)
         self._memory = decision.memory
-        self._report_every_s = decision.report_every_s
+        for fleet in self._planned:
+            fleet._report_every_s = decision.report_every_s
+            fleet._carry_out(decision, now)
+        self._operate_by(now + decision.requeue_after_s)
+
+    def _carry_out(self, decision: Decision, now: float) -> None:
         plans = plans_of(decision)
         for pod in [*self.pods]:
             wanted = plans[pod.name].plan if pod.name in plans else None
@@ -193,7 +247,6 @@ class SimulatedFleet:
         for action in decision.actions:
             if isinstance(action, SetAdmit | SetDeletionCost):
                 self._timeline.after(API_S, partial(self._patch, action))
-        self._operate_by(now + decision.requeue_after_s)
 
     def _patch(self, action: SetAdmit | SetDeletionCost) -> None:
         for pod in self.pods:
@@ -212,10 +265,11 @@ class SimulatedFleet:
     def _workload(self) -> Workload:
         settings = self.settings
         return Workload(
-            name="simulated",
-            replicas=settings.pods,
+            name=self._name,
+            replicas=self.replicas,
             revision=self.revision,
             pods=tuple(self._shown(p) for p in self.pods),
             max_surge=settings.max_surge,
             max_unavailable=settings.max_unavailable,
+            in_place=settings.strategy != "RollingUpdate",
         )

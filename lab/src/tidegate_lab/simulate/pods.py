@@ -60,6 +60,13 @@ class SimulatedPod:
         self.ready_s = self._timeline.now_s
         self.drain.filled()
 
+    def crash(self, drain: Drain) -> None:
+        """The process ends, its streams with it; `drain` is its successor's."""
+        self._cut()
+        self.ready_s = self.available_s = None
+        self.drain = drain
+        self._arrived = self._ended = 0
+
     @property
     def in_endpoints(self) -> bool:
         """Whether the endpoint slice lists this pod as ready, whatever its label."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Strategy = Literal["RollingUpdate", "StatefulSet", "Recreate"]
+"""How the pods are replaced: by a Deployment with surge, or in place."""
+
 Policy = Literal["stock", "stock+sleep", "local", "tidegate"]
 POLICIES: tuple[Policy, ...] = ("stock", "stock+sleep", "local", "tidegate")
 
@@ -33,6 +36,7 @@ class Settings:
     clients: int = 10_000
     policy: Policy = "tidegate"
     budget_per_s: float = 100.0
+    strategy: Strategy = "RollingUpdate"
     max_surge: int = 1
     max_unavailable: int = 0
     ready_delay_s: float = 10.0
@@ -45,7 +49,7 @@ class Settings:
     strays: float = 0.0
     seed: int = 1
     rate_per_s: float = 20.0
-    retry_ms: int = 750
+    retry_ms: int = 100
     back_loaded: bool = True
     forget_every_time: bool = False
     away_from_s: float = 0.0

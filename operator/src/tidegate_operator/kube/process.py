@@ -200,6 +200,7 @@ class Backend:
             self.book,
             time.time,
             refusals=lambda: reconciler.refusals,
+            holds=lambda: reconciler.holds,
             meters=self.meters,
         )
         async with asyncio.TaskGroup() as group:

@@ -121,6 +121,7 @@ class Index:
             refusal=refusal,
             stream_service=stream_service,
             injected=known.injected if known else True,
+            in_place=known.in_place if known else False,
             can_surge=key.kind in CAN_SURGE,
             min_ready_s=min_ready_s,
             grace_s=min((p.grace_s for p in pods if p.grace_s is not None), default=None),

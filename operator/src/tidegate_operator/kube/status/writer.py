@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.contract.errors import ClusterError
-from tidegate.rollout.advice import Advice, advise
+from tidegate.rollout.advice import Advice, advise, grace_need
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_kubernetes.kinds import POLICIES
@@ -47,18 +47,23 @@ log = logging.getLogger("tidegate.status")
 
 @dataclass(frozen=True, slots=True)
 class WorkloadReport:
-    """One workload with its reports, what was watched of its rollouts, and what to advise."""
+    """One workload with its reports, what was watched of its rollouts, and what to advise.
+
+    `held` is why its drains wait, where they have waited for some seconds.
+    """
 
     workload: Workload
     watched: Watched
     finished_at: str | None = None
     advice: tuple[Advice, ...] = ()
+    held: str | None = None
 
 
 class StatusWriter:
     """Watches rollouts and writes statuses. `now` gives Unix seconds.
 
-    `refusals` are workloads that the planner refuses to steer, and why.
+    `refusals` are workloads that the planner refuses to steer, and why; `holds` those whose drains
+    wait, and why.
     """
 
     def __init__(
@@ -69,11 +74,14 @@ class StatusWriter:
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         refusals: Callable[[], Mapping[str, str]] = dict,
+        holds: Callable[[], Mapping[str, str]] = dict,
         *,
         meters: Meters,
     ) -> None:
         self._bulkhead = Bulkhead(clock, meters.failures)
+        self._meters = meters
         self._refusals = refusals
+        self._holds = holds
         self._api = api
         self._cluster = cluster
         self._book = book
@@ -106,7 +114,7 @@ class StatusWriter:
     def observe(self) -> bool:
         """Watch every workload once; returns whether any of them rolls."""
         found: dict[str, WorkloadReport] = {}
-        refusals = self._refusals()
+        refusals, holds = self._refusals(), self._holds()
         for scope in self._cluster.snapshots():
             for workload in scope.snapshot.workloads:
                 with self._bulkhead.holds("status", workload.name):
@@ -115,9 +123,24 @@ class StatusWriter:
                     found[workload.name] = replace(
                         self._looked(seen),
                         advice=advise(seen, scope.policy),
+                        held=holds.get(workload.name),
                     )
         self._watched = found
+        self._measure_grace()
         return any(r.watched.running is not None for r in found.values())
+
+    def _measure_grace(self) -> None:
+        """Export what the next rollouts ask of the grace periods."""
+        leaving, fitting = self._meters.streams_leaving, self._meters.streams_fitting
+        leaving.clear()
+        fitting.clear()
+        for scope in self._cluster.snapshots():
+            for known in scope.snapshot.workloads:
+                seen = self._watched.get(known.name)
+                need = grace_need(seen.workload, scope.policy) if seen is not None else None
+                if need is not None:
+                    leaving.labels(workload=known.name).set(need.leaving)
+                    fitting.labels(workload=known.name).set(need.fitting)
 
     async def advise(self) -> None:
         """Advise each workload's owner: one Event per workload and reason."""
@@ -176,11 +199,11 @@ class StatusWriter:
         before = self._watched.get(workload.name, WorkloadReport(workload, Watched()))
         watched = rollouts.observe(before.watched, workload, self._clock())
         if watched.last is before.watched.last:
-            return WorkloadReport(workload, watched, before.finished_at)
+            return WorkloadReport(workload, watched, finished_at=before.finished_at)
         if watched.last is not None:
             told = {"scorecard": watched.last.to_json(), "not_measured": watched.not_measured}
             log.info("rollout of %s", workload.name, extra=told)
-        return WorkloadReport(workload, watched, timestamp(self._now()))
+        return WorkloadReport(workload, watched, finished_at=timestamp(self._now()))
 
     def _status(self, policy: PolicyObject) -> dict[str, Any]:
         scope_name = f"policy/{policy.meta.namespace}/{policy.meta.name}"
@@ -228,11 +251,15 @@ def status_of(
 
 
 def matters(status: Mapping[str, Any]) -> object:
-    """The part of a status whose change is written at once: all but the counts."""
+    """The part of a status whose change is written at once: of the counts only the pods that drain,
+    by which a rollout is watched.
+    """
     words = ("type", "status", "reason", "message")
     told = [tuple(c[word] for word in words) for c in status.get("conditions", ())]
-    rollouts_done = [(w["name"], w.get("lastRollout")) for w in status.get("workloads", ())]
-    return status.get("observedGeneration"), told, rollouts_done
+    workloads = [
+        (w["name"], w.get("lastRollout"), w.get("held")) for w in status.get("workloads", ())
+    ]
+    return status.get("observedGeneration"), status.get("drainingPods"), told, workloads
 
 
 def condition(
@@ -298,6 +325,8 @@ def _workload(report: WorkloadReport) -> dict[str, Any]:
     }
     if report.advice:
         shown["advice"] = [advice.message for advice in report.advice]
+    if report.held is not None:
+        shown["held"] = report.held
     if workload.refusal is not None:
         shown["refusal"] = workload.refusal
     if watched.last is not None:
