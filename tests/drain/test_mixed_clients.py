@@ -57,6 +57,6 @@ def test_a_pod_after_the_other_comes_back_within_the_budget_by_chance_it_does_no
     assert (min(peaks), max(peaks)) == (41, 44)
 
 
-def test_nobody_left_is_the_callers_mistake() -> None:
-    with pytest.raises(ValueError, match="nobody"):
+def test_no_stream_left_is_the_callers_mistake() -> None:
+    with pytest.raises(ValueError, match="no stream"):
         Mix().next(0, 0)

@@ -214,6 +214,10 @@ async def test_the_real_planner_is_idle_on_a_fleet_at_rest_and_acts_in_a_rollout
     for _ in range(4):
         clock.now += 1.5
         await loop.look_once()
+    assert {p.uid: p.admitted for p in cluster.pods} == {"a": True, "b": False, "c": True}
+    cluster.pods[2] = pod("c")
+    clock.now += 1.5
+    await loop.look_once()
     assert {p.uid: p.admitted for p in cluster.pods} == {"a": False, "b": False, "c": True}
 
 

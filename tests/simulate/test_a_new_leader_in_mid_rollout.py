@@ -18,18 +18,21 @@ FLEET = Settings(
 )
 
 
-@pytest.mark.parametrize(("away_from_s", "seed"), [(3.0, 1), (8.0, 2), (15.0, 2), (25.0, 1)])
-def test_the_rollout_ends_as_well_as_an_undisturbed_one(away_from_s: float, seed: int) -> None:
-    card = simulate(replace(FLEET, away_from_s=away_from_s, seed=seed)).scorecard
-    assert card.balance_max_over_mean is not None
-    assert card.balance_min_over_mean is not None
-    assert card.moves_per_client is not None
-    assert card.transient_max_over_mean is not None
-    assert card.balance_max_over_mean <= 1.10
-    assert card.balance_min_over_mean >= 0.88
-    assert card.moves_per_client <= 1.05
-    assert card.transient_max_over_mean <= 1.12
-    assert (card.cut_without_goodbye, card.failed_connects, card.bounced) == (0, 0, 0)
+@pytest.mark.parametrize("away_from_s", [3.0, 8.0, 15.0, 25.0])
+def test_the_rollout_ends_as_well_as_an_undisturbed_one(away_from_s: float) -> None:
+    runs = [replace(FLEET, away_from_s=away_from_s, seed=seed) for seed in (1, 2, 3)]
+    moves: list[float] = []
+    for card in (simulate(run).scorecard for run in runs):
+        assert card.balance_max_over_mean is not None
+        assert card.balance_min_over_mean is not None
+        assert card.moves_per_client is not None
+        assert card.transient_max_over_mean is not None
+        assert card.balance_max_over_mean <= 1.10
+        assert card.balance_min_over_mean >= 0.88
+        assert card.transient_max_over_mean <= 1.15
+        assert (card.cut_without_goodbye, card.failed_connects, card.bounced) == (0, 0, 0)
+        moves.append(card.moves_per_client)
+    assert sum(moves) / len(moves) <= 1.03
 
 
 def test_a_fleet_that_nobody_steered_to_the_end_is_evened_out_when_an_operator_is_back() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 import time
 from dataclasses import replace
 
@@ -113,15 +115,28 @@ def test_without_steering_the_goals_are_missed() -> None:
     assert {"moves_per_client", "balance_max_over_mean", "rollout_over_limit"} <= missed
 
 
-def test_ten_thousand_clients_take_at_most_five_seconds() -> None:
-    """Of the processor's time, the best of three: other work on the machine is not ours."""
+def heap_s() -> float:
+    """Processor seconds for 200,000 entries through a heap: how fast this machine is now."""
+    began_s, rng, heap = time.process_time(), random.Random(1), list[tuple[float, int]]()
+    for n in range(200_000):
+        heapq.heappush(heap, (rng.random(), n))
+    seen = {}
+    while heap:
+        at, n = heapq.heappop(heap)
+        seen[n] = at
+    return time.process_time() - began_s
+
+
+def test_ten_thousand_clients_take_at_most_four_times_a_plain_heap() -> None:
+    """In processor time, the best of three: other work on the machine is not ours."""
     assert DEFAULT.clients == 10_000
-    took_s: list[float] = []
-    while not took_s or (took_s[-1] > 5.0 and len(took_s) < 3):
+    ratios: list[float] = []
+    while not ratios or (ratios[-1] > 4.0 and len(ratios) < 3):
+        reference_s = heap_s()
         began_s = time.process_time()
         simulate(DEFAULT)
-        took_s.append(time.process_time() - began_s)
-    assert min(took_s) <= 5.0
+        ratios.append((time.process_time() - began_s) / min(reference_s, heap_s()))
+    assert min(ratios) <= 4.0
 
 
 def test_the_same_seed_gives_the_same_rollout() -> None:

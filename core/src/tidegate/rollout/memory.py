@@ -41,10 +41,6 @@ class Segment:
     end_s: float
     rate_per_s: float
 
-    def ended_by(self, when_s: float) -> float:
-        """Streams of this segment let go before `when_s`."""
-        return max(0.0, min(when_s, self.end_s) - self.start_s) * self.rate_per_s
-
 
 @dataclass(frozen=True, slots=True)
 class WorkloadMemory:
@@ -86,11 +82,12 @@ class WorkloadMemory:
 
     def ended_between(self, start_s: float, end_s: float, uid: str | None = None) -> float:
         """Ordered endings in [start, end), of one pod or of all."""
-        return sum(
-            s.ended_by(end_s) - s.ended_by(start_s)
-            for s in self.segments
-            if uid is None or s.uid == uid
-        )
+        total = 0.0
+        # A loop, and only over what overlaps: half of the planner's time was spent in a sum here.
+        for s in self.segments:
+            if s.end_s > start_s and s.start_s < end_s and (uid is None or s.uid == uid):
+                total += (min(end_s, s.end_s) - max(start_s, s.start_s)) * s.rate_per_s
+        return total
 
     def with_deadlines(self, now: float, left_s: Mapping[str, float | None]) -> WorkloadMemory:
         """The deadlines of the pods that drain now, given the seconds each has left by its report.

@@ -18,7 +18,7 @@ from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
 from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads
 from tidegate.rollout.resting import resting
-from tidegate.rollout.rolling import STALLED_AFTER_S, rolling
+from tidegate.rollout.rolling import STALLED_AFTER_S, has_stalled, rolling
 from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
 from tidegate.rollout.view import View
 
@@ -81,7 +81,7 @@ def _is_moving(view: View, now: float) -> bool:
     in_motion = view.fleet.loads.in_air > 0.0 or view.want != view.fleet.open
     since_s = view.memory.still_since_s
     still = since_s is not None and now - since_s >= STALLED_AFTER_S
-    return in_motion or (stirred and not still)
+    return in_motion or (stirred and not (still or has_stalled(view.memory, now)))
 
 
 def _view(workload: Workload, policy: Policy, now: float, memory: WorkloadMemory) -> View:
