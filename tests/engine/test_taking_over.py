@@ -156,6 +156,18 @@ def test_a_pipelined_request_is_answered_in_turn(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("body", [b"0\r\nX-1: ", b"1;x="], ids=["trailer", "chunk extension"])
+def test_a_trailer_or_chunk_head_without_end_closes_the_connection(run: Run, body: bytes) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            chunked = b"GET /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            client = await served.send(chunked + body)
+            client.writer.write(b"y" * 2**20)
+            await until(lambda: client.ended)
+
+    run(main())
+
+
 @pytest.mark.parametrize("at", range(1, len(GET), 5))
 def test_a_head_in_two_packets_is_taken_over(run: Run, at: int) -> None:
     async def main() -> None:

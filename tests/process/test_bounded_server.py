@@ -198,15 +198,54 @@ async def test_what_is_not_http_is_400_in_json() -> None:
         assert served.port.refused == {"not_http": 1}
 
 
-async def test_requests_that_wait_behind_each_other_are_answered_in_order() -> None:
+ECHO = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+
+
+async def test_a_request_that_waits_behind_another_is_answered_in_order() -> None:
     async with serving() as served:
         peer = await served.peer()
         served.let_go.set()
-        one = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
-        peer.writer.write(one + b"a" + one + b"b" + b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert [(await peer.answer(b""))[1] for _ in range(3)] == [b"a", b"b", b"at last"]
-        assert (await peer.answer(one + b"c"))[1] == b"c"
+        peer.writer.write(ECHO + b"a" + b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [(await peer.answer(b""))[1] for _ in range(2)] == [b"a", b"at last"]
+        assert (await peer.answer(ECHO + b"c"))[1] == b"c"
         assert served.port.refused == {}
+
+
+async def test_of_many_requests_at_once_a_single_one_waits_and_the_rest_is_dropped() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.writer.write(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.writer.write(b"".join(ECHO + b"%d" % (n % 10) for n in range(500)))
+        await asyncio.sleep(0.05)
+        served.let_go.set()
+        assert (await peer.answer(b""))[1] == b"at last"
+        assert (await peer.answer(b""))[1] == b"0"
+        assert await peer.until_closed() == b""
+
+
+@pytest.mark.parametrize("part", [b"0\r\nX-1: ", b"1;x="], ids=["trailer", "chunk extension"])
+async def test_a_trailer_or_chunk_head_without_end_closes_the_connection(part: bytes) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.writer.write(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        peer.writer.write(b"1\r\na\r\n" + part)
+        closed = asyncio.create_task(peer.until_closed())
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                peer.writer.write(b"y" * 8192)
+                await peer.writer.drain()
+                if closed.done():
+                    break
+        assert b"400 Bad Request" in await closed
+        assert served.port.refused == {"not_http": 1}
+
+
+async def test_a_body_in_many_small_chunks_is_read() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.writer.write(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"1;" + b"x" * 200 + b"\r\na\r\n"
+        assert (await peer.answer(chunk * 500 + b"0\r\nX-1: y\r\n\r\n")) == (200, b"a" * 500)
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,51 @@ An offered upgrade must be ignored where it is not taken up (RFC 9110, 7.8). Jav
 offers ``Upgrade: h2c`` with every request; the parser then takes the head for the end of HTTP on
 this connection, and the body is lost. Here such a head is given to a new parser once more, without
 the offer.
+
+uvicorn keeps every request that waits behind another one, and the parser every byte of a trailer or
+of a chunk's extensions. Both are bounded here, because both ways in share this class.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_FRAMING_BYTES: Final = 16 * 1024
+"""The most that a body's chunk heads and trailer may take between two parts of the body itself."""
+
+MAX_WAITING: Final = 1
+"""Requests that wait behind the one in service. More are dropped, and the connection is closed
+after the last answer, so that a client sends them again on another one (RFC 9112, 9.3.2)."""
 
 _CONNECT: Final = b"CONNECT"
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
-    """One connection on which upgrades are ignored."""
+    """One connection on which upgrades are ignored.
+
+    `is_full`: a request has been dropped, and so is everything that follows.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_full = False
+        self._in_body = False
+        self._framing_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, whatever upgrades are offered in it."""
+        if self.is_full:
+            return
+        self._framing_bytes += len(data)
+        self._parse(data)
+        if self._in_body and self._framing_bytes > MAX_FRAMING_BYTES:
+            self._in_body, self.is_full = False, True
+            self.send_400_response(f"more than {MAX_FRAMING_BYTES} bytes of chunk heads or trailer")
+
+    def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         while data:
             try:
@@ -47,13 +75,27 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete, and final unless it offers an upgrade."""
-        if not self.offers_upgrade:
-            super().on_headers_complete()
+        if self.offers_upgrade or self.is_full:
+            return
+        if len(self.pipeline) >= MAX_WAITING:
+            self.is_full = True
+            self.pipeline[0][0].keep_alive = False
+            return
+        self._in_body, self._framing_bytes = True, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._framing_bytes = 0
+        if not self.is_full:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete, unless its head has only offered an upgrade so far."""
-        if not self.offers_upgrade:
-            super().on_message_complete()
+        if self.offers_upgrade or self.is_full:
+            return
+        self._in_body = False
+        super().on_message_complete()
 
     def _head_without_offer(self) -> bytes:
         line = b"%b %b HTTP/%b\r\n" % (

@@ -49,7 +49,7 @@ class BoundedProtocol(PlainHttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; a head may not take longer or grow larger than the port allows."""
-        if self._refused:
+        if self._refused or self.is_full:
             return
         if self._in_head:
             self.port.heads.begin(self)
@@ -63,7 +63,7 @@ class BoundedProtocol(PlainHttpProtocol):
         if self.offers_upgrade:
             return
         self._in_head = False
-        if self._refused:
+        if self._refused or self.is_full:
             return
         size = len(self.url) + sum(len(n) + len(v) + _HEADER_REST for n, v in self.headers)
         if size > self.port.limits.head_bytes:
@@ -80,7 +80,7 @@ class BoundedProtocol(PlainHttpProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here; what follows is another head."""
-        if self.offers_upgrade:
+        if self.offers_upgrade or self.is_full:
             return
         self._in_head = True
         self._head_bytes = 0
