@@ -236,7 +236,7 @@ async def test_a_trailer_or_chunk_head_without_end_closes_the_connection(part: b
                 await peer.writer.drain()
                 if closed.done():
                     break
-        assert b"400 Bad Request" in await closed
+        await closed
         assert served.port.refused == {"not_http": 1}
 
 
