@@ -13,7 +13,7 @@ from operator_kube.kube_world import World, fixture
 from tidegate.rollout.snapshot import Policy
 from tidegate_kubernetes.kinds import DEPLOYMENTS, PODS, POLICIES, SERVICES, Kind
 from tidegate_operator.kube.snapshots.build import build
-from tidegate_operator.kube.status.writer import status_of
+from tidegate_operator.kube.status.document import status_of
 from tidegate_operator.kube.watched.store import Store
 
 Raw = dict[str, Any]

@@ -16,6 +16,7 @@ from operator_kube.kube_world import fixture, reported
 from tidegate.rollout.advice import Advice
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate_kubernetes.readers import read_policy
+from tidegate_operator.kube.status.document import WorkloadReport, condition, matters, status_of
 from tidegate_operator.kube.status.rollouts import (
     CAME_OR_WENT,
     NOT_REPORTED,
@@ -25,13 +26,7 @@ from tidegate_operator.kube.status.rollouts import (
     Watched,
     observe,
 )
-from tidegate_operator.kube.status.writer import (
-    StatusWriter,
-    WorkloadReport,
-    condition,
-    matters,
-    status_of,
-)
+from tidegate_operator.kube.status.writer import StatusWriter
 from tidegate_operator.meters import Meters
 from tidegate_operator.reports import ReportBook
 
