@@ -73,7 +73,7 @@ class World:
 
     def settings(self, **more: Any) -> JetStreamSettings:
         given: dict[str, Any] = {"url": self.server.url, "stream": "APP", "ring_events": 1000}
-        given |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 10.0}
+        given |= {"ring_bytes": 2**21, "kept_rings": 5.0, "append_timeout_s": 60.0}
         return JetStreamSettings(**given | more)
 
     async def pod(self, start: bool = True, **more: Any) -> tuple[Pod, Recorder]:
