@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from kit.reference import heap_s
 from rollout.fleets import draining, fleet, pod, report
 
 from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
@@ -223,7 +224,8 @@ def test_what_chance_explains_is_not_stirred() -> None:
     assert after_looks(fleet(pod("a", 115), pod("b", 95), pod("c", 90)), 30.0).actions == ()
 
 
-def test_a_thousand_pods_are_planned_in_fifty_milliseconds() -> None:
+def test_a_thousand_pods_are_planned_while_forty_thousand_entries_pass_a_heap() -> None:
+    """In processor time, the best of five: fifty milliseconds where this was written."""
     one = fleet(
         *(draining(f"d{i}", 100) for i in range(3)),
         *(pod(f"n{i}", 90) for i in range(7)),
@@ -235,7 +237,7 @@ def test_a_thousand_pods_are_planned_in_fifty_milliseconds() -> None:
         started = time.process_time()
         plan(many, POLICY, 1.0, Memory())
         spent.append(time.process_time() - started)
-    assert min(spent) <= 0.05
+    assert min(spent) <= min(heap_s(40_000) for _ in range(5))
 
 
 def test_pods_that_stay_silent_because_nothing_changed_do_not_delay_the_rebalance() -> None:

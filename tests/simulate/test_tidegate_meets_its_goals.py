@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-import random
 import time
 from dataclasses import replace
 
 import pytest
+from kit.reference import heap_s
 
 from tidegate.score.goals import DEMO_GOALS, SIMULATION_GOALS, judge
 from tidegate.score.observe import compare
@@ -113,18 +112,6 @@ def test_without_steering_the_goals_are_missed() -> None:
         for m in judge(beside_stock(replace(DEFAULT, policy="local")).scorecard, SIMULATION_GOALS)
     }
     assert {"moves_per_client", "balance_max_over_mean", "rollout_over_limit"} <= missed
-
-
-def heap_s() -> float:
-    """Processor seconds for 200,000 entries through a heap: how fast this machine is now."""
-    began_s, rng, heap = time.process_time(), random.Random(1), list[tuple[float, int]]()
-    for n in range(200_000):
-        heapq.heappush(heap, (rng.random(), n))
-    seen = {}
-    while heap:
-        at, n = heapq.heappop(heap)
-        seen[n] = at
-    return time.process_time() - began_s
 
 
 def test_ten_thousand_clients_take_at_most_four_times_a_plain_heap() -> None:
