@@ -29,24 +29,24 @@ _CONNECT: Final = b"CONNECT"
 class PlainHttpProtocol(HttpToolsProtocol):
     """One connection on which upgrades are ignored.
 
-    `is_full`: a request has been dropped, and so is everything that follows.
+    `is_deaf`: a request was refused or dropped, and so is everything that follows.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.is_full = False
+        self.is_deaf = False
         self._in_body = False
         self._framing_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, whatever upgrades are offered in it."""
-        if self.is_full:
+        if self.is_deaf:
             return
         self._framing_bytes += len(data)
         self._parse(data)
         if self._in_body and self._framing_bytes > MAX_FRAMING_BYTES:
-            self._in_body, self.is_full = False, True
             self.send_400_response(f"more than {MAX_FRAMING_BYTES} bytes of chunk heads or trailer")
+            self.is_deaf = True
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -75,10 +75,10 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete, and final unless it offers an upgrade."""
-        if self.offers_upgrade or self.is_full:
+        if self.offers_upgrade or self.is_deaf:
             return
         if len(self.pipeline) >= MAX_WAITING:
-            self.is_full = True
+            self.is_deaf = True
             self.pipeline[0][0].keep_alive = False
             return
         self._in_body, self._framing_bytes = True, 0
@@ -87,12 +87,12 @@ class PlainHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._framing_bytes = 0
-        if not self.is_full:
+        if not self.is_deaf:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete, unless its head has only offered an upgrade so far."""
-        if self.offers_upgrade or self.is_full:
+        if self.offers_upgrade or self.is_deaf:
             return
         self._in_body = False
         super().on_message_complete()

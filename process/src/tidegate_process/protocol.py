@@ -31,7 +31,6 @@ class BoundedProtocol(PlainHttpProtocol):
         self._serves = self.app
         self._head_bytes = 0
         self._in_head = True
-        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Enter the connection."""
@@ -49,7 +48,7 @@ class BoundedProtocol(PlainHttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; a head may not take longer or grow larger than the port allows."""
-        if self._refused or self.is_full:
+        if self.is_deaf:
             return
         if self._in_head:
             self.port.heads.begin(self)
@@ -63,7 +62,7 @@ class BoundedProtocol(PlainHttpProtocol):
         if self.offers_upgrade:
             return
         self._in_head = False
-        if self._refused or self.is_full:
+        if self.is_deaf:
             return
         size = len(self.url) + sum(len(n) + len(v) + _HEADER_REST for n, v in self.headers)
         if size > self.port.limits.head_bytes:
@@ -73,20 +72,14 @@ class BoundedProtocol(PlainHttpProtocol):
         self.app = self._serves if has_place else busy
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        """A part of a request's body."""
-        if not self._refused:
-            super().on_body(body)
-
     def on_message_complete(self) -> None:
         """The request is here; what follows is another head."""
-        if self.offers_upgrade or self.is_full:
+        if self.offers_upgrade or self.is_deaf:
             return
         self._in_head = True
         self._head_bytes = 0
         self.port.requests.done(self)
-        if not self._refused:
-            super().on_message_complete()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is written; a request that waits behind it begins, and stays busy."""
@@ -106,7 +99,7 @@ class BoundedProtocol(PlainHttpProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
-        if not self._refused:
+        if not self.is_deaf:
             self._refuse(CallerError("bad_request", msg), "not_http")
 
     def _refuse_head(self) -> None:
@@ -115,7 +108,7 @@ class BoundedProtocol(PlainHttpProtocol):
         self._refuse(error, "large_head")
 
     def _refuse(self, error: CallerError, reason: str) -> None:
-        self._refused = True
+        self.is_deaf = True
         self.port.refused[reason] += 1
         self._unset_keepalive_if_required()
         if self.cycle is None or self.cycle.response_complete:

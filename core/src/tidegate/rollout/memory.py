@@ -186,3 +186,10 @@ def _thinned(window: list[tuple[float, float]]) -> tuple[tuple[float, float], ..
             stairs.pop()
         stairs.append((t, n))
     return tuple(stairs)
+
+
+def since(since_s: float | None, now: float, *, holds: bool) -> float | None:
+    """Since when something that `holds` now has held without a break."""
+    if not holds:
+        return None
+    return now if since_s is None else since_s

@@ -16,7 +16,7 @@ from tidegate.contract.report import RESTING_REPORT_S, ROLLING_REPORT_S
 from tidegate.rollout import arriving, lag, pacing, unheard, writing
 from tidegate.rollout.fleet import Fleet, living, sort_out
 from tidegate.rollout.joining import joined
-from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads
+from tidegate.rollout.memory import HEARD_WITHIN_S, Memory, WorkloadMemory, infer_loads, since
 from tidegate.rollout.resting import resting
 from tidegate.rollout.rolling import STALLED_AFTER_S, has_stalled, rolling
 from tidegate.rollout.snapshot import Action, Policy, SetPlan, Snapshot, Workload
@@ -148,21 +148,14 @@ def _noticed(fleet: Fleet, memory: WorkloadMemory, now: float) -> WorkloadMemory
         memory,
         uids=uids,
         up=up,
-        still_since_s=_since(memory.still_since_s, now, holds=still),
+        still_since_s=since(memory.still_since_s, now, holds=still),
         crowded=crowded,
         disturbed=memory.disturbed or stirred,
         shed_rounds=0 if stirred else memory.shed_rounds,
         shedding_s=None if stirred else memory.shedding_s,
-        stalled_since_s=_since(memory.stalled_since_s, now, holds=stalled),
-        resting_since_s=_since(memory.resting_since_s, now, holds=at_rest),
+        stalled_since_s=since(memory.stalled_since_s, now, holds=stalled),
+        resting_since_s=since(memory.resting_since_s, now, holds=at_rest),
     )
-
-
-def _since(since_s: float | None, now: float, *, holds: bool) -> float | None:
-    """Since when something that `holds` now has held without a break."""
-    if not holds:
-        return None
-    return now if since_s is None else since_s
 
 
 def plans_of(decision: Decision) -> Mapping[str, SetPlan]:

@@ -56,7 +56,7 @@ class HttpProtocol(PlainHttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, keeping the head's raw bytes until it is complete."""
-        if self._left or self.is_full:
+        if self._left or self.is_deaf:
             return
         self._message_ended = False
         if self._reading_head:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidegate.contract.report import Report
+from tidegate.rollout.memory import since
 from tidegate.rollout.snapshot import Pod, Workload
 from tidegate.score.observe import is_over
 from tidegate.score.scorecard import Scorecard
@@ -117,7 +118,7 @@ def _observed(
     old = [p for p in workload.pods if p.revision != workload.revision]
     new = [p for p in workload.pods if p.revision == workload.revision and not p.deleting]
     empty = all(p.deleting and _held(p) == 0 for p in old)
-    emptied_s = _since(running.emptied_s, now, holds=empty)
+    emptied_s = since(running.emptied_s, now, holds=empty)
     served = empty and sum(p.ready for p in new) >= workload.replicas
     return replace(
         running,
@@ -125,7 +126,7 @@ def _observed(
         latest={**running.latest, **reports},
         fullest=max((running.fullest, *map(_held, new))),
         emptied_s=emptied_s,
-        over_s=_since(running.over_s, now, holds=served),
+        over_s=since(running.over_s, now, holds=served),
         stirred_s=now if stirred else running.stirred_s,
         restarted=running.restarted or _restarted(known, reports),
     )
@@ -142,12 +143,6 @@ def _counts(report: Report | None) -> tuple[int, int]:
 def _restarted(known: Mapping[str, Report], reports: Mapping[str, Report]) -> bool:
     """Whether totals, which only grow in the life of a process, have become less."""
     return any(_counts(known.get(uid)) > _counts(report) for uid, report in reports.items())
-
-
-def _since(since_s: float | None, now: float, *, holds: bool) -> float | None:
-    if not holds:
-        return None
-    return now if since_s is None else since_s
 
 
 def _finished(running: Running, streams: int, now: float) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tidegate.contract.errors import ClusterError
 from tidegate.rollout.advice import advise, grace_need
-from tidegate.rollout.snapshot import Pod, Workload
+from tidegate.rollout.snapshot import Pod, Policy, Workload
 from tidegate_kubernetes.api import ApiError, KubeApi
 from tidegate_kubernetes.kinds import POLICIES
 from tidegate_kubernetes.objects import PolicyObject
@@ -102,6 +102,8 @@ class StatusWriter:
         """Watch every workload once; returns whether any of them rolls."""
         found: dict[str, WorkloadReport] = {}
         refusals, holds = self._refusals(), self._holds()
+        self._meters.streams_leaving.clear()
+        self._meters.streams_fitting.clear()
         for scope in self._cluster.snapshots():
             for workload in scope.snapshot.workloads:
                 with self._bulkhead.holds("status", workload.name):
@@ -112,22 +114,16 @@ class StatusWriter:
                         advice=advise(seen, scope.policy),
                         held=holds.get(workload.name),
                     )
+                    self._measure_grace(seen, scope.policy)
         self._watched = found
-        self._measure_grace()
         return any(r.watched.running is not None for r in found.values())
 
-    def _measure_grace(self) -> None:
-        """Export what the next rollouts ask of the grace periods."""
-        leaving, fitting = self._meters.streams_leaving, self._meters.streams_fitting
-        leaving.clear()
-        fitting.clear()
-        for scope in self._cluster.snapshots():
-            for known in scope.snapshot.workloads:
-                seen = self._watched.get(known.name)
-                need = grace_need(seen.workload, scope.policy) if seen is not None else None
-                if need is not None:
-                    leaving.labels(workload=known.name).set(need.leaving)
-                    fitting.labels(workload=known.name).set(need.fitting)
+    def _measure_grace(self, workload: Workload, policy: Policy) -> None:
+        """Export what the workload's next rollout asks of the grace period."""
+        need = grace_need(workload, policy)
+        if need is not None:
+            self._meters.streams_leaving.labels(workload=workload.name).set(need.leaving)
+            self._meters.streams_fitting.labels(workload=workload.name).set(need.fitting)
 
     async def advise(self) -> None:
         """Advise each workload's owner: one Event per workload and reason."""
