@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tidegate.rollout.steering import (
+    LAST_FLOOR,
     MEANWHILE_FLOOR,
     TAIL_FLOOR,
     Candidate,
@@ -50,6 +51,12 @@ def test_where_nothing_has_room_the_drain_goes_on_slowly(left: float) -> None:
     steering = steer(candidates(110, 112, 111), frozenset(), outlook(0, left))
     assert steering.rate_per_s == TAIL_FLOOR * 40.0
     assert steering.open
+
+
+def test_the_last_streams_have_more_slack_and_do_not_creep() -> None:
+    nowhere = steer(candidates(110, 112, 111), frozenset(), replace(outlook(0, 10.0), last=True))
+    assert nowhere.rate_per_s == LAST_FLOOR * 40.0
+    assert replace(outlook(0, None), last=True).ceiling == pytest.approx(107.0)
 
 
 def test_a_set_that_is_nearly_as_good_is_kept() -> None:

@@ -39,7 +39,13 @@ def rolling(
     steering = steer(
         [Candidate(p.uid, fleet.load(p)) for p in fleet.new],
         frozenset(p.uid for p in fleet.new if p.admitted),
-        outlook(fleet, policy, sum(j.streams for j in jobs) or None, now - memory.flipped_s),
+        outlook(
+            fleet,
+            policy,
+            sum(j.streams for j in jobs) or None,
+            now - memory.flipped_s,
+            last=not fleet.more_to_come,
+        ),
     )
     accepted = sum(
         p.report.rate_limit_per_s for p in fleet.new if p.report and p.uid in steering.open

@@ -26,12 +26,17 @@ class View:
 
 
 def outlook(
-    fleet: Fleet, policy: Policy, left: float | None, since_flip_s: float = math.inf
+    fleet: Fleet,
+    policy: Policy,
+    left: float | None,
+    since_flip_s: float = math.inf,
+    *,
+    last: bool = False,
 ) -> Outlook:
     """What is about to arrive on the new pods, with `left` streams still to be let go now.
 
     ``None``: no pod lets any go, but one may begin to, so there must be room for a full drain.
-    `since_flip_s`: how long ago the labels changed.
+    `since_flip_s`: how long ago the labels changed. `last`: these are the last drains.
     """
     flip_in_s = max(0.0, policy.flip_interval_s - since_flip_s)
     return Outlook(
@@ -43,6 +48,7 @@ def outlook(
         retry_s=policy.retry_ms / 1000,
         arriving_per_s=fleet.arriving_per_s,
         lands_in_s=flip_in_s + MEAN_LAG_SHARE * policy.flip_lag_s,
+        last=last,
     )
 
 
