@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rollout.fleets import draining, fleet, pod
 
@@ -56,6 +58,16 @@ def test_with_nowhere_to_go_all_pods_end_at_once_and_only_the_returns_keep_the_b
     }
     returns = {uid: p.returns_per_s or 0.0 for uid, p in plans.items()}
     assert returns == pytest.approx({"a": PACE_PER_S * 3 / 4, "b": PACE_PER_S / 4})
+
+
+@pytest.mark.parametrize(("asked_ms", "sent_ms"), [(100, 3000), (10_000, 10_000)])
+def test_clients_without_a_pod_to_go_to_wait_at_least_as_long_as_the_policy_asks(
+    asked_ms: int, sent_ms: int
+) -> None:
+    world = fleet(draining("a", 300), in_place=True)
+    told = plans_of(plan(world, replace(POLICY, retry_ms=asked_ms), 1.0, Memory()))["a"].plan
+    assert told is not None
+    assert told.retry_ms == sent_ms
 
 
 def test_a_workload_scaled_to_nothing_waits_for_no_pod() -> None:

@@ -30,6 +30,7 @@ from tidegate.rollout.snapshot import (
     SetDeletionCost,
     SetPlan,
     Snapshot,
+    Workload,
 )
 from tidegate_operator.bulkhead import Bulkhead
 from tidegate_operator.cluster import Cluster, Scope
@@ -71,6 +72,7 @@ class Reconciler:
         self._planner = planner
         self._memories: dict[str, Memory] = {}
         self._owed: dict[Target, Action] = {}
+        self._steered: dict[str, str] = {}
         self._bulkhead = Bulkhead(clock, meters.failures)
         self._nudged = asyncio.Event()
         self._moving = True
@@ -173,8 +175,11 @@ class Reconciler:
         uids = {pod.uid for scope in scopes for pod in pods_of(scope.snapshot)}
         self._book.keep_only(uids)
         self._memories = {name: kept for name, kept in self._memories.items() if name in names}
-        known = uids | {w.name for scope in scopes for w in scope.snapshot.workloads}
-        self._owed = {target: action for target, action in self._owed.items() if target[1] in known}
+        workloads = {w.name for scope in scopes for w in scope.snapshot.workloads}
+        self._steered = {name: line for name, line in self._steered.items() if name in workloads}
+        self._owed = {
+            target: action for target, action in self._owed.items() if target[1] in uids | workloads
+        }
 
     def _set_decisions(self, scope: Scope, decision: Decision) -> None:
         """Put the decision for every pod into the report book, where its request waits."""
@@ -197,6 +202,15 @@ class Reconciler:
         with self._bulkhead.holds("writing", scope.name):
             for phase in phases(scope.snapshot, actions):
                 await asyncio.gather(*[self._execute_one(action) for action in phase])
+            self._log_steering(scope.snapshot, actions)
+
+    def _log_steering(self, snapshot: Snapshot, actions: Sequence[Action]) -> None:
+        """Once per change: the planner repeats a label until the API shows it."""
+        for workload in snapshot.workloads:
+            line = steered(workload, actions)
+            if line and line != self._steered.get(workload.name):
+                log.info("%s: %s", workload.name, line)
+                self._steered[workload.name] = line
 
     async def _execute_one(self, action: Action) -> None:
         write = self._write(action)
@@ -232,6 +246,15 @@ class Reconciler:
                 )
                 return self._cluster.event(workload, reason, message, warning)
         return None  # SetPlan goes through the report book
+
+
+def steered(workload: Workload, actions: Sequence[Action]) -> str:
+    """The pods of a workload that get another label, for a log line; empty where none does."""
+    wanted = {a.uid: a.admitted for a in actions if isinstance(a, SetAdmit)}
+    opened = [p.name for p in workload.pods if wanted.get(p.uid) is True]
+    closed = [p.name for p in workload.pods if wanted.get(p.uid) is False]
+    parts = (("opened", opened), ("closed", closed))
+    return "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
 
 
 def target_of(action: Action) -> Target | None:

@@ -118,7 +118,7 @@ def pace(lanes: Sequence[Lane], budget_per_s: float, retry_ms: int, now: float) 
         pressed = any(j.uid in forced for j in lane.jobs)
         rate = spare if pressed else min(lane.rate_per_s, spare)
         if lane.at_once:
-            used, lane_plans, lane_segments = _let_go_at_once(lane, rate, now)
+            used, lane_plans, lane_segments = _let_go_at_once(lane, rate, retry_ms, now)
         else:
             used, lane_plans, lane_segments = _serve(lane, rate, forced, retry_ms, now)
         spare -= used
@@ -159,7 +159,7 @@ def _serve(
 
 
 def _let_go_at_once(
-    lane: Lane, returns_per_s: float, now: float
+    lane: Lane, returns_per_s: float, retry_ms: int, now: float
 ) -> tuple[float, dict[str, Plan], tuple[Segment, ...]]:
     """All pods side by side, each with its share of the returns."""
     streams = sum(job.streams for job in lane.jobs)
@@ -171,7 +171,7 @@ def _let_go_at_once(
         plans[job.uid] = Plan(
             kind="drain",
             rate_per_s=leave_per_s,
-            retry_ms=ABSENT_RETRY_MS,
+            retry_ms=max(retry_ms, ABSENT_RETRY_MS),
             returns_per_s=share_per_s,
         )
         segments.append(Segment(job.uid, now, now + job.streams / leave_per_s, leave_per_s))

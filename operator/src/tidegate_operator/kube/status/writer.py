@@ -23,6 +23,7 @@ from tidegate_kubernetes.objects import PolicyObject
 from tidegate_operator.bulkhead import Bulkhead
 from tidegate_operator.kube.cluster import KubernetesCluster
 from tidegate_operator.kube.status import rollouts
+from tidegate_operator.kube.status.announcing import Announcement, announce, figures
 from tidegate_operator.kube.status.document import (
     WorkloadReport,
     matters,
@@ -76,6 +77,7 @@ class StatusWriter:
         self._clock = clock
         self._watched: dict[str, WorkloadReport] = {}
         self._advised: set[tuple[str, str]] = set()
+        self._announced: list[tuple[str, Announcement]] = []
         self._written: dict[str, tuple[dict[str, Any], float]] = {}
         self._nudged = asyncio.Event()
 
@@ -84,6 +86,7 @@ class StatusWriter:
         while True:
             self._nudged.clear()
             rolling = self.observe()
+            await self.announce()
             await self.advise()
             await self.write()
             await asyncio.sleep(ROLLING_LOOK_S)
@@ -110,7 +113,7 @@ class StatusWriter:
                     refusal = workload.refusal or refusals.get(workload.name)
                     seen = replace(self._with_reports(workload), refusal=refusal)
                     found[workload.name] = replace(
-                        self._looked(seen),
+                        self._looked(seen, scope.policy),
                         advice=advise(seen, scope.policy),
                         held=holds.get(workload.name),
                     )
@@ -124,6 +127,16 @@ class StatusWriter:
         if need is not None:
             self._meters.streams_leaving.labels(workload=workload.name).set(need.leaving)
             self._meters.streams_fitting.labels(workload=workload.name).set(need.fitting)
+
+    async def announce(self) -> None:
+        """Log what rollouts have begun or ended and write an Event for each; one try has to do."""
+        due, self._announced = self._announced, []
+        for name, event in due:
+            log.info("%s: %s: %s", name, event.reason, event.message)
+            try:
+                await self._cluster.event(name, event.reason, event.message, False)
+            except ClusterError as error:
+                log.warning("event for %s: %s", name, error)
 
     async def advise(self) -> None:
         """Advise each workload's owner: one Event per workload and reason."""
@@ -178,14 +191,16 @@ class StatusWriter:
 
         return replace(workload, pods=tuple(map(reported, workload.pods)))
 
-    def _looked(self, workload: Workload) -> WorkloadReport:
+    def _looked(self, workload: Workload, policy: Policy) -> WorkloadReport:
         before = self._watched.get(workload.name, WorkloadReport(workload, Watched()))
         watched = rollouts.observe(before.watched, workload, self._clock())
+        due = announce(before.watched, watched, workload, policy)
+        if due is not None:
+            self._announced.append((workload.name, due))
         if watched.last is before.watched.last:
             return WorkloadReport(workload, watched, finished_at=before.finished_at)
         if watched.last is not None:
-            told = {"scorecard": watched.last.to_json(), "not_measured": watched.not_measured}
-            log.info("rollout of %s", workload.name, extra=told)
+            log.info("scorecard of %s", workload.name, extra={"scorecard": figures(watched.last)})
         return WorkloadReport(workload, watched, finished_at=timestamp(self._now()))
 
     def _status(self, policy: PolicyObject) -> dict[str, Any]:
