@@ -16,6 +16,7 @@ import httpx2
 import yaml
 
 TIMEOUT_S = 10.0
+REVISIONS = ("pod-template-hash", "controller-revision-hash")
 
 
 class KubeApi:
@@ -82,7 +83,10 @@ class PodWatch:
         async for kind, pod in self._api.watch(self._path, self._selector):
             now = clock()
             name = pod["metadata"]["name"]
-            seen = self.seen.setdefault(name, SeenPod(name, pod, now))
+            seen = self.seen.get(name)
+            if seen is None or (kind == "ADDED" and seen.gone_s is not None):
+                # A StatefulSet's next pod has its predecessor's name.
+                seen = self.seen[name] = SeenPod(name, pod, now)
             seen.take(kind, pod, now)
 
     def alive(self) -> list[SeenPod]:
@@ -97,8 +101,9 @@ class SeenPod:
     """
 
     def __init__(self, name: str, pod: Mapping[str, Any], now: float) -> None:
+        labels = pod["metadata"]["labels"]
         self.name = name
-        self.revision: str = pod["metadata"]["labels"].get("pod-template-hash", "")
+        self.revision: str = next((labels[key] for key in REVISIONS if key in labels), "")
         self.created_s = now
         self.deleted_s: float | None = None
         self.gone_s: float | None = None

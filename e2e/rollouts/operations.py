@@ -38,8 +38,7 @@ async def on_deployment(kubectl: Kubectl, stage: Stage, *words: str) -> None:
     options = [word for word in words if word.startswith("-")]
     workload = stage.workload
     where = f"--namespace={workload.namespace}"
-    what = f"deployment/{workload.deployment_name}"
-    await asyncio.to_thread(kubectl, *verbs, what, where, *options)
+    await asyncio.to_thread(kubectl, *verbs, workload.reference, where, *options)
 
 
 async def until_ready(stage: Stage, count: int, *, beside: str) -> None:

@@ -56,7 +56,7 @@ async def restart(kubectl: Kubectl, stage: Stage) -> None:
     """``kubectl rollout restart``."""
     workload = stage.workload
     where = f"--namespace={workload.namespace}"
-    await asyncio.to_thread(kubectl, "rollout", "restart", f"deployment/{workload.name}", where)
+    await asyncio.to_thread(kubectl, "rollout", "restart", workload.reference, where)
 
 
 async def until_replaced(stage: Stage, old: set[str]) -> None:

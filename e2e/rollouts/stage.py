@@ -199,7 +199,7 @@ def _deploy(kubectl: Kubectl, workload: Workload) -> None:
     kubectl.apply(*workload.documents())
     where = f"--namespace={workload.namespace}"
     try:
-        kubectl("rollout", "status", f"deployment/{workload.name}", where, "--timeout=100s")
+        kubectl("rollout", "status", workload.reference, where, "--timeout=100s")
     except ClusterError as error:
         events = kubectl("get", "events", where, "--sort-by=.lastTimestamp").splitlines()
         raise ClusterError("\n".join([str(error), *events[-SHOWN_EVENTS:]])) from error
@@ -208,7 +208,7 @@ def _deploy(kubectl: Kubectl, workload: Workload) -> None:
 def _delete(kubectl: Kubectl, workload: Workload) -> None:
     """At once: whoever waits for streams to drain here has nothing to learn from it."""
     where = f"--namespace={workload.namespace}"
-    kubectl("delete", "deployment", workload.name, where, "--ignore-not-found", "--wait=false")
+    kubectl("delete", workload.reference, where, "--ignore-not-found", "--wait=false")
     kubectl("delete", "pods", "--all", where, "--grace-period=1", "--wait=true")
     kubectl("delete", "namespace", workload.namespace, "--ignore-not-found", "--wait=false")
 

@@ -1,4 +1,4 @@
-"""The workload that is rolled out: a Deployment, its stream Service and its own Service.
+"""The workload that is rolled out: a Deployment (or StatefulSet), its stream Service and its own Service.
 
 The three modes differ in the annotations of the pod template and in nothing else. Stock is the
 same sidecar ending every stream without a word at SIGTERM and assigning no `retry:`; its operator
@@ -32,6 +32,9 @@ RELAY = Path(__file__).parent.parent / "relay.py"
 APP_PORT = 8000
 STOCK_SLEEP_S = 5
 STABLE, CANARY = "stable", "canary"
+DEPLOYMENT, STATEFUL_SET, RECREATE = "Deployment", "StatefulSet", "Recreate"
+"""Kinds of workloads; the last one is a Deployment with that strategy."""
+
 START_LIMIT_S = 60
 DEFAULT_STRATEGY = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
@@ -66,6 +69,7 @@ class Workload:
     grace_s: int = 60
     budget_per_s: float = 40.0
     strategy: dict[str, Any] = field(default_factory=_one_by_one)
+    kind: str = DEPLOYMENT
     annotations: dict[str, str] = field(default_factory=dict)
     admit: bool = True
     probed_for_life: bool = False
@@ -114,10 +118,25 @@ class Workload:
             "replicas": self.pods,
             "minReadySeconds": self.min_ready_s,
             "selector": {"matchLabels": labels},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": self.strategy},
+            **self._strategy(),
             "template": template,
         }
-        return {**self._head("apps/v1", "Deployment", self.deployment_name), "spec": spec}
+        kind = STATEFUL_SET if self.kind == STATEFUL_SET else DEPLOYMENT
+        return {**self._head("apps/v1", kind, self.deployment_name), "spec": spec}
+
+    def _strategy(self) -> dict[str, Any]:
+        if self.kind == STATEFUL_SET:
+            # All pods of the first revision at once; its rolling update stays one by one.
+            return {"serviceName": self.name, "podManagementPolicy": "Parallel"}
+        if self.kind == RECREATE:
+            return {"strategy": {"type": "Recreate"}}
+        return {"strategy": {"type": "RollingUpdate", "rollingUpdate": self.strategy}}
+
+    @property
+    def reference(self) -> str:
+        """What rolls, as kubectl takes it."""
+        kind = STATEFUL_SET if self.kind == STATEFUL_SET else DEPLOYMENT
+        return f"{kind.lower()}/{self.deployment_name}"
 
     def services(self) -> list[dict[str, Any]]:
         """The stream Service, as every owner writes it, and the application's own."""
