@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TextIO
 
@@ -21,8 +20,9 @@ from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
-from tidegate_process.ports import Port, PortLimits
-from tidegate_process.protocol import within_descriptors
+from tidegate_process.limits import PortLimits
+from tidegate_process.loops import run
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.backplane.choice import make_backplane
@@ -38,8 +38,9 @@ from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
 
-PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75)
-"""The application keeps its connections between events, and has a pool of them."""
+PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75, body_bytes=48 * 2**20)
+"""The application keeps its connections between events, and has a pool of them. Three of the
+largest bodies may be in work at a time."""
 
 ADMIN_LIMITS: Final = PortLimits(
     connections=64,
@@ -77,11 +78,6 @@ class Sidecar:
         settings, clock = self._settings, time.monotonic
         loop = asyncio.get_running_loop()
         below = self._descriptors
-        self._ports = (
-            Port("public", PortLimits(), clock, below.below_public),
-            Port("admin", ADMIN_LIMITS, clock, below.below_own),
-            Port("publish", PUBLISH_LIMITS, clock, below.below_own),
-        )
         streams = settings.streams
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
@@ -97,6 +93,12 @@ class Sidecar:
             clock=clock,
             loop=loop,
             recall=self._acknowledgements.recall,
+            descriptors_below=below.below_public,
+        )
+        self._ports = (
+            self._engine.port,
+            Port("admin", ADMIN_LIMITS, clock, below.below_own),
+            Port("publish", PUBLISH_LIMITS, clock, below.below_own),
         )
         self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
@@ -122,7 +124,7 @@ class Sidecar:
         publish = PublishPort(
             self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
         )
-        protocol = within_descriptors(self._engine.protocol_class(), ports[0])
+        protocol = self._engine.protocol_class()
         return [
             Server(public, listeners.public, ports[0], protocol=protocol),
             Server(admin.app(), listeners.admin, ports[1]),
@@ -223,13 +225,4 @@ def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSetti
 
 def run_sidecar(settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Sidecar(settings, listeners, descriptors).run(sys.stdout))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+    return run(Sidecar(settings, listeners, descriptors).run(sys.stdout))

@@ -17,7 +17,6 @@ from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.decisions import Accept, Decision, Recall, Refuse
 from tidegate.stream.door import Door, Liveness, PodView, Way
-from tidegate.stream.door import headers_too_large as too_large
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.encode import HEARTBEAT
@@ -25,7 +24,6 @@ from tidegate.wire.http import frame
 from tidegate_sidecar.engine.answers import HeadsByOrigin
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
-from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
 from tidegate_sidecar.engine.peers import liveness
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
@@ -65,8 +63,6 @@ class Admission:
     ) -> None:
         retry_ms = streams.retry_base_ms if streams.retry else 0
         self.gate = Gate(bounce_retry_ms=retry_ms)
-        self.max_header_bytes = limits.max_header_bytes
-        self.header_timeouts = HeaderTimeouts(streams.header_timeout_s)
         self.cors = CorsPolicy(streams.cors_origins)
         self.heads = HeadsByOrigin(self.cors)
         self.recall = recall
@@ -134,10 +130,6 @@ class Admission:
         refusal = Refuse(error)
         self._counters.decided(refusal)
         return refusal
-
-    def refuse_too_large(self) -> Refuse:
-        """The refusal of a request head above `max_header_bytes`, counted."""
-        return self.refuse(too_large(self.max_header_bytes))
 
     def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
         """Enter a new stream on `transport`; `open_with` must follow before anything else runs."""

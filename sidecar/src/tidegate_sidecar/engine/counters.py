@@ -29,7 +29,6 @@ class Counters:
     gaps: int = 0
     deferred: int = 0
     stalls: int = 0
-    handshake_timeouts: int = 0
     failed_writes: int = 0
     bounced: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
