@@ -36,7 +36,7 @@ its bounds. Sizes are in bytes, times in seconds. A dash: the port has no TLS, o
 {table}
 A connection that becomes a stream leaves the public port's bounds, and has those of
 [settings.md](settings.md): `TIDEGATE_MAX_STREAMS`, `TIDEGATE_MAX_STREAMS_PER_CLIENT`,
-`TIDEGATE_MAX_PENDING_BYTES`, `TIDEGATE_WRITE_TIMEOUT_S` and the others. Settings are also the bytes
+`TIDEGATE_MAX_STREAM_BYTES`, `TIDEGATE_WRITE_TIMEOUT_S` and the others. Settings are also the bytes
 and the time of a head at the public port (`TIDEGATE_MAX_HEADER_BYTES`, `TIDEGATE_HEADER_TIMEOUT_S`)
 and the connections of the report port (`TIDEGATE_MAX_REPORTING_PODS`). No program has more
 connections than its limit of file descriptors allows (`ulimit -n`).

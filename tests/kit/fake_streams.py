@@ -22,6 +22,7 @@ class FakeStreams:
         self.gate = Gate(bounce_retry_ms=1000)
         self.open_count = count
         self.lingering_count = 0
+        self.memory_bytes = 0
         self.arrived_total = count
         self.ended_total: dict[str, int] = {}
         self.bounced_total: dict[str, int] = {}

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sys
 import time
-from dataclasses import replace
 from typing import Any, Final, TextIO
 
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
@@ -22,6 +21,7 @@ from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
 from tidegate_process.limits import PortLimits
 from tidegate_process.loops import run
+from tidegate_process.memory_limit import memory_limit_bytes
 from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
@@ -29,6 +29,7 @@ from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.listeners import Listeners
+from tidegate_sidecar.machine import within
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -66,7 +67,7 @@ class Sidecar:
         tune_listener(listeners.public, settings.streams.write_timeout_s)
         self._listeners = listeners
         self._asked = settings.limits.max_streams
-        self._settings = _within(settings, descriptors)
+        self._settings = within(settings, descriptors.for_streams, memory_limit_bytes())
         self._descriptors = descriptors
 
     async def run(self, output: TextIO | None) -> int:
@@ -213,14 +214,6 @@ def _tell_of_death(task: asyncio.Task[None]) -> None:
     """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("%s ended", task.get_name(), exc_info=task.exception())
-
-
-def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSettings:
-    """`settings` with no more streams than there are descriptors for."""
-    limits, most = settings.limits, descriptors.for_streams
-    if limits.max_streams <= most:
-        return settings
-    return replace(settings, limits=replace(limits, max_streams=most))
 
 
 def run_sidecar(settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors) -> int:

@@ -39,6 +39,7 @@ answers           the door's decisions as bytes
 request_headers   a head as a `StreamRequest`
 stream, phase     one stream's state, and the table of its life
 counters          the totals for `/metrics`
+memory            what streams cost, as one budget
 public_limits     bounds of the connections that are no streams
 listener          socket options of the public port
 """

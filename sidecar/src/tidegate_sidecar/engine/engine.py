@@ -25,6 +25,7 @@ from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.fast_path import FastPathProtocol
 from tidegate_sidecar.engine.housekeeping import Housekeeping
+from tidegate_sidecar.engine.memory import StreamMemory
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.public_limits import port_limits
 from tidegate_sidecar.engine.reader import LogReader
@@ -57,14 +58,14 @@ class Engine:
         self._clock = clock
         self.port = Port("public", port_limits(streams, limits), clock, descriptors_below)
         self._counters = Counters()
-        self._registry = Registry()
+        self._registry = Registry(StreamMemory(limits.max_stream_bytes))
         self._delivery = Delivery(
             streams,
             log,
             self._counters,
             clock=clock,
             loop=loop,
-            max_pending_bytes=limits.max_pending_bytes,
+            memory=self._registry.memory,
             cut=self._cut,
         )
         self._closer = Closer(
@@ -134,6 +135,11 @@ class Engine:
     def lingering_count(self) -> int:
         """Streams that have had their goodbye, or are ending, and are still up."""
         return self._registry.lingering.count + len(self._registry.closing)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What streams hold of the budget for their memory."""
+        return self._registry.memory.bytes + self._delivery.backlog.bytes
 
     @property
     def arrived_total(self) -> int:
