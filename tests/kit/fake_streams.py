@@ -83,5 +83,8 @@ class BrokenBackplane:
     async def read(self, key: StreamKey) -> Cursor | None:
         raise self.error
 
+    async def may_have_evicted(self, key: StreamKey) -> bool:
+        raise self.error
+
     async def stop(self) -> None:
         """Nothing was started."""
