@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ Raw = dict[str, Any]
 class FakeApi(KubeApi):
     """Objects by path; every write gets a new resourceVersion and a PUT must bring the last one.
 
-    `refuse` may raise for a call (method, path) before it is made.
+    `refuse` may raise for a call (method, path) before it is made; a POST takes `delay_s`.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class FakeApi(KubeApi):
         self.listings: dict[str, tuple[dict[str, str], str]] = {}
         self.answers: dict[str, Callable[[Raw], Raw]] = {}
         self.refuse: Callable[[str, str], None] = lambda method, path: None
+        self.delay_s = 0.0
         self._version = 0
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Raw:
@@ -30,6 +32,7 @@ class FakeApi(KubeApi):
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Raw:
         self._called("POST", path)
+        await asyncio.sleep(self.delay_s)
         if path in self.answers:
             return self.answers[path](dict(body))
         meta = body["metadata"]
