@@ -20,6 +20,7 @@ from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
 from tidegate_process.limits import PortLimits
+from tidegate_process.listeners import is_loopback
 from tidegate_process.loops import run
 from tidegate_process.memory_limit import memory_limit_bytes
 from tidegate_process.ports import Port
@@ -121,6 +122,7 @@ class Sidecar:
             self._drainer.prestop,
             self._metrics,
             settings.identity.pod_token,
+            is_loopback(listeners.admin),
         )
         publish = PublishPort(
             self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
