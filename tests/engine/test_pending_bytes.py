@@ -97,7 +97,7 @@ async def test_streams_are_let_in_up_to_three_quarters_of_the_memory() -> None:
         request = StreamRequest("GET", "1.1", path, query, b"")
         return type(bench.engine.admission.decide(request, "takeover"))
 
-    opened = []
+    opened: list[tuple[Stream, FakeTransport]] = []
     while decided(f"/events?{topics}&topic=own-{len(opened)}") is Accept:
         opened.append(bench.open(f"/events?{topics}&topic=own-{len(opened)}"))
     assert len(opened) == math.ceil(BUDGET_BYTES * NEWCOMERS / (STREAM_BYTES + 64 * TOPIC_BYTES))

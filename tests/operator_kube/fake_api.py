@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from tidegate_kubernetes.api import ApiError, KubeApi
@@ -64,6 +64,10 @@ class FakeApi(KubeApi):
                 place[last] = operation["value"]
             assert place[last] == operation["value"]
         return self._store(path, changed)
+
+    async def items(self, path: str, query: Mapping[str, str]) -> AsyncIterator[Raw]:
+        for item in (await self.get(path, query)).get("items") or ():
+            yield item
 
     async def versions(self, path: str, selector: str) -> tuple[dict[str, str], str]:
         self._called("LIST", path)
