@@ -12,11 +12,14 @@ NPM := cd $(TYPESCRIPT) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 ARGS ?=
 # Test processes side by side; many tests wait for timers and other programs.
 JOBS ?= 3
+# The tests that take up whatever documents a peer may send.
+HOSTILE := tests/contract/test_hostile_documents.py tests/operator_kube/test_hostile_objects.py \
+  tests/injection/test_hostile_pods.py
 # Dependency groups to install beside the usual ones, e.g. make install WITH=browser
 WITH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format generate goals e2e e2e-all bench mutants build clean
+.PHONY: help install demo test check lint format generate fuzz goals e2e e2e-all bench mutants build clean
 
 help: ## show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -79,6 +82,9 @@ bench: $(STAMP) ## the engine's smoke benchmark
 
 mutants: $(STAMP) ## change the core and count the changes that its tests miss (an hour; ARGS="drain --sample 60")
 	@$(BIN)/python -m bench.mutants $(ARGS)
+
+fuzz: $(STAMP) ## 10,000 hostile documents for each kind of a peer's document (some minutes)
+	@$(BIN)/python -m pytest -n0 --timeout=900 --hypothesis-profile=fuzz $(HOSTILE) $(ARGS)
 
 goals: $(STAMP) $(NODE_MODULES) ## rollouts on this machine meet their goals, and each of them can fail
 	@$(BIN)/python -m pytest e2e -m "not e2e" $(ARGS)

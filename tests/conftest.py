@@ -24,7 +24,7 @@ VIRTUAL: dict[str, LoopFactory] = {"virtual": VirtualLoop}
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("fuzz", settings.get_profile("any-machine"), max_examples=20_000)
+settings.register_profile("fuzz", settings.get_profile("any-machine"), max_examples=10_000)
 settings.load_profile("any-machine")
 
 

@@ -25,6 +25,7 @@ from tidegate.injection.annotations import ANNOTATIONS, full_key
 from tidegate.rollout.resource import FIELDS, Field
 from tidegate_injector.settings import InjectorSettings
 from tidegate_operator.kube.settings import OperatorSettings
+from tools.limits_page import limits_page
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "charts" / "tidegate"
@@ -65,6 +66,7 @@ def generated() -> dict[Path, str]:
     """Every file that needs no program but this one, as it should be."""
     return {
         ROOT / "docs" / "settings.md": _settings_page(),
+        ROOT / "docs" / "limits.md": limits_page(MADE),
         CHART / "README.md": _between(CHART / "README.md", _annotations()),
         CHART / "values.yaml": _between(CHART / "values.yaml", _policy_values()),
         CHART / "values.schema.json": _values_schema(),

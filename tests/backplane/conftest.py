@@ -38,6 +38,7 @@ class Pod:
         log, self.acks, self.health = backplane
         self.append, self.start, self.stop = log.append, log.start, log.stop
         self.acknowledged = self.acks.read
+        self.may_have_evicted = self.acks.may_have_evicted
 
     async def acknowledge(self, key: StreamKey, cursor: Cursor, epoch: str | None = None) -> None:
         await self.acks.keep(key, cursor, cursor.epoch if epoch is None else epoch)

@@ -13,7 +13,7 @@ from backplane.conftest import Pod, World
 from kit.nats_server import NatsServer
 from kit.waiting import until
 
-from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.acknowledge import MAX_NAMES_PER_CLIENT, NAMES_LEFT, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.wire.cursors import Cursor
 from tidegate_sidecar.backplane.memory.acks import KEEP_S, MemoryAcks
@@ -71,9 +71,32 @@ async def test_before_the_log_was_started_nothing_is_kept_or_read(nats_world: Wo
         await pod.acknowledged(KEY)
 
 
+async def test_names_without_end_push_out_positions_of_their_own_client_only(world: World) -> None:
+    pod, reader = await world.pod()
+    flood = [StreamKey("flood", f"s{n}") for n in range(MAX_NAMES_PER_CLIENT + 1)]
+    assert not await pod.may_have_evicted(OTHERS[2])
+    for key in (KEY, *flood):
+        await pod.acknowledge(key, Cursor(reader.epoch, 7))
+    kept = [await pod.acknowledged(key) is not None for key in flood]
+    evicted = MAX_NAMES_PER_CLIENT - NAMES_LEFT
+    assert kept == [False] * evicted + [True] * (NAMES_LEFT + 1)
+    assert pod.counters["acks_evicted"] == evicted
+    assert await pod.acknowledged(KEY) == Cursor(reader.epoch, 7)
+    assert await pod.may_have_evicted(flood[0])
+    assert not await pod.may_have_evicted(OTHERS[0])
+
+
+async def test_a_full_store_may_have_evicted_anything(nats_world: World) -> None:
+    pod, reader = await nats_world.pod(keep_acks_bytes=2048)
+    for n in range(20):
+        await pod.acknowledge(StreamKey(f"{n}", "s"), Cursor(reader.epoch, 7))
+    assert await pod.acknowledged(StreamKey("0", "s")) is None
+    assert await pod.may_have_evicted(StreamKey("0", "s"))
+
+
 async def test_memory_is_bounded_in_number_and_in_time() -> None:
     now = 0.0
-    acks = MemoryAcks(lambda: now, {"acks_kept": 0}, max_kept=2)
+    acks = MemoryAcks(lambda: now, {"acks_kept": 0, "acks_evicted": 0}, max_kept=2)
     keys = [StreamKey(str(n), "s") for n in range(3)]
     for key in (keys[0], keys[1]):
         await acks.keep(key, Cursor("e", 1), "e")

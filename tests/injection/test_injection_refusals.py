@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kit.pod_corpus import SETTINGS, allowed, decide, files, load, small_pod
+from kit.pod_corpus import (
+    SETTINGS,
+    allowed,
+    decide,
+    files,
+    load,
+    patched,
+    sidecar_of,
+    small_pod,
+)
 
 from tidegate.injection.inject import Denied, Injected
 from tidegate.injection.settings import InjectionSettings
@@ -100,6 +110,76 @@ def test_a_pod_that_copied_the_status_is_injected_all_the_same() -> None:
 
 def test_guaranteed_stays_when_the_sidecar_is_too() -> None:
     pod = allowed("guaranteed_qos")
-    limits = {"tidegate.dev/cpu-limit": "50m", "tidegate.dev/memory-limit": "128Mi"}
-    pod["metadata"]["annotations"] |= limits
+    memory = {f"tidegate.dev/memory-{kind}": "256Mi" for kind in ("request", "limit")}
+    pod["metadata"]["annotations"] |= {"tidegate.dev/cpu-limit": "50m", **memory}
     assert decide(pod, SETTINGS) == Injected(decide(pod, SETTINGS).patch)  # type: ignore[union-attr]
+
+
+def with_defaults(**defaults: str) -> InjectionSettings:
+    keys = {key.replace("_", "-"): value for key, value in defaults.items()}
+    return replace(SETTINGS, defaults={**SETTINGS.defaults, **keys})
+
+
+@pytest.mark.parametrize("job_says", [{"backplane_stream": "reports"}, {"backplane": "memory"}])
+def test_a_job_that_names_its_log_is_injected(job_says: dict[str, str]) -> None:
+    pod = small_pod(**job_says)
+    pod["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "report-1", "controller": True}]
+    assert isinstance(decide(pod), Injected)
+
+
+@pytest.mark.parametrize(
+    ("own", "defaults", "requests", "limits"),
+    [
+        ({}, {"cpu_limit": "40m"}, "40m", "40m"),
+        ({"cpu_limit": "20m"}, {"cpu_request": "100m"}, "20m", "20m"),
+        ({"cpu_request": "1"}, {"cpu_limit": "40m"}, "1", "1"),
+        ({"cpu_request": "30m"}, {"cpu_limit": "40m"}, "30m", "40m"),
+    ],
+)
+def test_what_the_cluster_says_gives_way_to_the_pod(
+    own: dict[str, str], defaults: dict[str, str], requests: str, limits: str
+) -> None:
+    sidecar = sidecar_of(patched(small_pod(**own), with_defaults(**defaults)))
+    resources = sidecar["resources"]
+    assert (resources["requests"]["cpu"], resources["limits"]["cpu"]) == (requests, limits)
+
+
+@pytest.mark.parametrize(
+    ("own_s", "annotated", "default", "injected_s"),
+    [(600, None, "45", 600), (10, None, "45", 45), (600, "45", None, 45), (600, "45", "90", 45)],
+)
+def test_only_the_pods_own_annotation_shortens_its_grace_period(
+    own_s: int, annotated: str | None, default: str | None, injected_s: int
+) -> None:
+    pod = small_pod() if annotated is None else small_pod(grace_s=annotated)
+    pod["spec"]["terminationGracePeriodSeconds"] = own_s
+    settings = SETTINGS if default is None else with_defaults(grace_s=default)
+    assert patched(pod, settings)["spec"]["terminationGracePeriodSeconds"] == injected_s
+
+
+def test_a_clusters_reserve_denies_no_pod_with_a_short_grace_period() -> None:
+    pod = small_pod()
+    pod["spec"]["terminationGracePeriodSeconds"] = 10
+    assert isinstance(decide(pod, with_defaults(reserve_s="20")), Injected)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ({"cpu_limit": "40m", "cpu_request": "80m"}, "cpu-request 80m is above"),
+        ({"ring_bytes": "1073741824"}, "a ring of 1024 MiB does not fit"),
+        ({"ring_bytes": "4096"}, "ring-bytes"),
+        ({"port": "9000", "admin_port": "9000"}, "admin-port"),
+    ],
+)
+def test_defaults_that_contradict_each_other_stop_the_injector(
+    defaults: dict[str, str], words: str
+) -> None:
+    (problem,) = with_defaults(**defaults).problems()
+    assert words in problem.text
+
+
+def test_a_ring_above_the_memory_limit_is_warned_of() -> None:
+    decision = decide(small_pod(memory_limit="128Mi"))
+    assert isinstance(decision, Injected)
+    assert "a ring of 64 MiB does not fit into a memory limit of 128Mi" in decision.warnings[0]

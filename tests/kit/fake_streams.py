@@ -22,6 +22,7 @@ class FakeStreams:
         self.gate = Gate(bounce_retry_ms=1000)
         self.open_count = count
         self.lingering_count = 0
+        self.memory_bytes = 0
         self.arrived_total = count
         self.ended_total: dict[str, int] = {}
         self.bounced_total: dict[str, int] = {}
@@ -80,6 +81,9 @@ class BrokenBackplane:
         raise self.error
 
     async def read(self, key: StreamKey) -> Cursor | None:
+        raise self.error
+
+    async def may_have_evicted(self, key: StreamKey) -> bool:
         raise self.error
 
     async def stop(self) -> None:

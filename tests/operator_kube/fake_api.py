@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from tidegate_kubernetes.api import ApiError, KubeApi
@@ -13,7 +14,7 @@ Raw = dict[str, Any]
 class FakeApi(KubeApi):
     """Objects by path; every write gets a new resourceVersion and a PUT must bring the last one.
 
-    `refuse` may raise for a call (method, path) before it is made.
+    `refuse` may raise for a call (method, path) before it is made; a POST takes `delay_s`.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class FakeApi(KubeApi):
         self.listings: dict[str, tuple[dict[str, str], str]] = {}
         self.answers: dict[str, Callable[[Raw], Raw]] = {}
         self.refuse: Callable[[str, str], None] = lambda method, path: None
+        self.delay_s = 0.0
         self._version = 0
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Raw:
@@ -30,6 +32,7 @@ class FakeApi(KubeApi):
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Raw:
         self._called("POST", path)
+        await asyncio.sleep(self.delay_s)
         if path in self.answers:
             return self.answers[path](dict(body))
         meta = body["metadata"]
@@ -61,6 +64,10 @@ class FakeApi(KubeApi):
                 place[last] = operation["value"]
             assert place[last] == operation["value"]
         return self._store(path, changed)
+
+    async def items(self, path: str, query: Mapping[str, str]) -> AsyncIterator[Raw]:
+        for item in (await self.get(path, query)).get("items") or ():
+            yield item
 
     async def versions(self, path: str, selector: str) -> tuple[dict[str, str], str]:
         self._called("LIST", path)

@@ -46,8 +46,9 @@ from tidegate_operator.meters import Meters
 from tidegate_operator.reconcile import Reconciler
 from tidegate_operator.report_api import report_app
 from tidegate_operator.reports import PodPlan, ReportBook
+from tidegate_process.limits import PortLimits
 from tidegate_process.listeners import bind
-from tidegate_process.ports import Port, PortLimits
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server
 
 LEASE_S = 10.0

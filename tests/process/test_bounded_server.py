@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -18,8 +19,10 @@ from starlette.types import ASGIApp
 
 from tidegate.contract.errors import BackplaneUnavailableError, SettingsError
 from tidegate_process.http import health_routes, make_app, read_body
+from tidegate_process.limits import PortLimits
 from tidegate_process.listeners import bind
-from tidegate_process.ports import Port, PortLimits
+from tidegate_process.logs import LIMITED, JsonLines
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server
 
 LIMIT_S = 20.0
@@ -62,6 +65,10 @@ class Served:
         async def echo(request: Request) -> Response:
             return PlainTextResponse(await read_body(request, 1000, limit_s=0.3))
 
+        async def origin(request: Request) -> Response:
+            await read_body(request, 1000)
+            return PlainTextResponse(request.headers.get("origin", "none"))
+
         async def held(_: Request) -> Response:
             await self.let_go.wait()
             return PlainTextResponse("at last")
@@ -78,6 +85,7 @@ class Served:
         return make_app(
             [
                 Route("/echo", echo, methods=["POST"]),
+                Route("/origin", origin, methods=["POST"]),
                 *(Route(f"/{page.__name__}", page) for page in (held, large, away, broken)),
                 *health_routes({"/livez": lambda: None}, CollectorRegistry()),
             ],
@@ -134,6 +142,33 @@ async def test_a_large_head_is_431(ends: bytes) -> None:
         assert answer.startswith(b"HTTP/1.1 431 ")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "headers_too_large"
         assert served.port.refused == {"large_head": 1}
+
+
+async def test_many_small_headers_are_431() -> None:
+    async with serving(headers=20) as served:
+        peer = await served.peer()
+        peer.writer.write(b"GET /livez HTTP/1.1\r\n" + b"a:b\r\n" * 30)
+        answer = await peer.until_closed()
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "too_many_headers"
+        assert served.port.refused == {"many_headers": 1}
+
+
+async def test_half_sent_bodies_share_one_budget() -> None:
+    async with serving(body_bytes=4000) as served:
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        for _ in range(20):
+            (await served.peer()).writer.write(head + b"a" * 900)
+        await until(lambda: served.port.refused["body_bytes"] >= 16)
+        assert served.port.body_bytes <= 4000
+        assert (await (await served.peer()).answer(ECHO + b"a"))[0] == 200
+
+
+async def test_a_trailer_adds_no_header_to_the_request() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.writer.write(b"POST /origin HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert await peer.answer(b"1\r\na\r\n0\r\nOrigin: http://evil\r\n\r\n") == (200, b"none")
 
 
 async def test_a_slow_body_is_408_and_a_long_one_413() -> None:
@@ -221,6 +256,7 @@ async def test_of_many_requests_at_once_a_single_one_waits_and_the_rest_is_dropp
         assert (await peer.answer(b""))[1] == b"at last"
         assert (await peer.answer(b""))[1] == b"0"
         assert await peer.until_closed() == b""
+        assert served.port.refused == {"pipelined": 1}
 
 
 @pytest.mark.parametrize("part", [b"0\r\nX-1: ", b"1;x="], ids=["trailer", "chunk extension"])
@@ -264,6 +300,14 @@ async def test_every_error_is_json_and_counted(path: str, status: int, error: st
         assert (answered, json.loads(body)["error"]) == (status, error)
         assert set(json.loads(body)) == {"error", "detail", "field"}
         assert served.refused == [error]
+
+
+async def test_a_failure_of_ours_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served:
+        assert (await served.get("/broken"))[0] == 500
+    (failure,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert failure.name == LIMITED
+    assert "ZeroDivisionError" in JsonLines().format(failure)
 
 
 def test_a_taken_port_names_its_setting() -> None:

@@ -6,10 +6,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tidegate_process.descriptors import Descriptors
-from tidegate_process.ports import Port, PortLimits, PortMetrics
+from tidegate_process.limits import REASONS, PortLimits
+from tidegate_process.ports import Port, PortMetrics
 
 LIMITS = PortLimits(
-    connections=4, head_s=10, request_s=60, write_s=30, kept=2, kept_paths=frozenset({b"/livez"})
+    connections=4,
+    head_s=10,
+    request_s=60,
+    write_s=30,
+    body_bytes=1000,
+    kept=2,
+    kept_paths=frozenset({b"/livez"}),
 )
 
 
@@ -102,12 +109,13 @@ def test_bytes_that_trickle_in_win_no_time() -> None:
     assert slow.ended
 
 
-def test_out_of_descriptors_the_port_is_full() -> None:
+def test_out_of_descriptors_the_newest_and_the_one_idle_the_longest_go() -> None:
     world = World(descriptors_below=100)
-    waiting = world.opened(99)
+    waiting, other = world.opened(98), world.opened(99)
     newest = world.opened(100)
-    assert (waiting.ended, newest.ended) == (True, False)
+    assert (waiting.ended, other.ended, newest.ended) == (True, False, True)
     assert world.port.refused == {"descriptors": 1}
+    assert not world.opened(98).ended
 
 
 @pytest.mark.parametrize("limit", [64, 128, 256, 1024, 20_000, 1_048_576])
@@ -122,9 +130,39 @@ def test_metrics_show_connections_and_refusals() -> None:
     for _ in range(5):
         world.opened()
     registry = CollectorRegistry()
-    registry.register(PortMetrics([world.port, Port("public", PortLimits(), lambda: 0.0)]))
+    registry.register(PortMetrics([world.port]))
     value = registry.get_sample_value
     assert value("tidegate_port_connections", {"port": "admin"}) == 4
-    assert value("tidegate_port_connections", {"port": "public"}) is None
-    refused = {"port": "admin", "reason": "connections"}
-    assert value("tidegate_port_refused_total", refused) == 1
+    refused = {
+        reason: value("tidegate_port_refused_total", {"port": "admin", "reason": reason})
+        for reason in REASONS
+    }
+    assert refused == {**dict.fromkeys(REASONS, 0), "connections": 1}
+
+
+def test_above_the_budget_of_bodies_the_largest_is_ended() -> None:
+    world = World()
+    small, large, other = (world.opened() for _ in range(3))
+    for connection, size in ((small, 100), (large, 600), (other, 300)):
+        world.port.received(connection, size)
+    assert world.port.refused == {}
+    world.port.received(small, 1)
+    assert (small.ended, large.ended, other.ended) == (False, True, False)
+    assert world.port.body_bytes == 401
+    world.port.answered(small)
+    world.port.closed(other)
+    assert world.port.body_bytes == 0
+    assert world.port.refused == {"body_bytes": 1}
+
+
+def test_a_handshake_has_its_own_time_and_takes_a_place() -> None:
+    world = World()
+    handshakes = [Connection() for _ in range(5)]
+    for handshake in handshakes:
+        world.port.accepted(handshake, 20)
+    assert [h.ended for h in handshakes] == [True, False, False, False, False]
+    world.now = LIMITS.handshake_s
+    world.port.expire()
+    assert all(h.ended for h in handshakes)
+    assert world.port.refused == {"connections": 1, "slow_handshake": 4}
+    assert world.port.count == 0

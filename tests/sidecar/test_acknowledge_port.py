@@ -12,7 +12,7 @@ import pytest_asyncio
 from kit.fake_streams import BrokenBackplane, FakeStreams
 from kit.waiting import until
 
-from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, StreamKey
+from tidegate.contract.acknowledge import MAX_HELD_PER_STREAM, MAX_NAMES_PER_CLIENT, StreamKey
 from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.contract.publish import To
@@ -32,7 +32,7 @@ class Store(MemoryAcks):
     """A store that remembers the writes, and can be slow or away."""
 
     def __init__(self) -> None:
-        super().__init__(time.monotonic, {"acks_kept": 0})
+        super().__init__(time.monotonic, {"acks_kept": 0, "acks_evicted": 0})
         self.writes: list[tuple[StreamKey, str]] = []
         self.written_at: list[float] = []
         self.away = False
@@ -103,6 +103,17 @@ async def make(store: Store) -> AsyncIterator[MakePort]:
     for port in ports:
         await port.acks.stop()
         await port.http.aclose()
+
+
+async def test_a_stream_whose_position_was_evicted_goes_on_from_the_begin_of_the_log(
+    make: MakePort, store: Store
+) -> None:
+    port = make()
+    assert (await port.acks.recall(KEY)).event_id is None
+    for number in range(MAX_NAMES_PER_CLIENT + 1):
+        await store.keep(StreamKey("42", f"s{number}"), Cursor("1", 3), "1")
+    assert (await port.acks.recall(KEY)).event_id == "1-0"
+    assert (await port.acks.recall(StreamKey("43", "orders"))).event_id is None
 
 
 async def test_a_position_answered_with_204_is_kept(make: MakePort, store: Store) -> None:

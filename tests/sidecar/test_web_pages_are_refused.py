@@ -44,9 +44,12 @@ async def sidecar() -> AsyncIterator[SidecarProcess]:
         ("DELETE", "publish", "/clients/42"),
         ("POST", "admin", "/drain/pod"),
         ("GET", "admin", "/drain/pod"),
+        ("GET", "admin", "/status"),
+        ("GET", "admin", "/metrics"),
+        ("GET", "admin", "/readyz"),
     ],
 )
-async def test_a_page_can_neither_publish_nor_list_nor_end_nor_drain(
+async def test_a_page_can_neither_publish_nor_list_nor_end_nor_drain_nor_look(
     sidecar: SidecarProcess, method: str, port: str, path: str, headers: dict[str, str], error: str
 ) -> None:
     answer = await _ask(sidecar, method, port, path, headers)
@@ -93,6 +96,13 @@ async def test_no_answer_redirects_to_the_host_it_was_asked_by(
     assert not 300 <= answer.status_code < 400
     assert "location" not in answer.headers
     assert b"evil.example:" not in answer.content
+
+
+async def test_on_the_pod_network_the_admin_port_is_asked_by_any_name() -> None:
+    async with SidecarProcess(TIDEGATE_ADMIN_HOST="0.0.0.0") as sidecar:
+        for path in ("/status", "/metrics"):
+            answer = await _ask(sidecar, "GET", "admin", path, {"host": "shop-7d9c.shop:9190"})
+            assert answer.status_code == 200
 
 
 async def test_the_admin_port_listens_on_loopback_unless_told_otherwise() -> None:

@@ -326,3 +326,19 @@ def retry_of(decision: Decision) -> int:
 def reason_of(decision: Decision) -> str:
     assert isinstance(decision, Bounce)
     return decision.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "without_client", "streams", "is_let_in"),
+    [
+        ("/events", 4499, 4499, True),
+        ("/events", 4500, 4500, False),
+        ("/sse/subscribe/42", 4500, 4999, True),
+        ("/sse/subscribe/42", 4500, 5000, False),
+    ],
+)
+def test_streams_without_a_client_id_leave_a_tenth_to_those_with_one(
+    door: Door, path: str, without_client: int, streams: int, is_let_in: bool
+) -> None:
+    pod = POD._replace(streams=streams, without_client=without_client)
+    assert isinstance(ask(door, path, pod), Accept if is_let_in else Bounce)

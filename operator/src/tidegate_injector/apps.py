@@ -20,16 +20,24 @@ from tidegate.contract.kube import PATH_INJECT
 from tidegate.contract.names import PATH_LIVEZ, PATH_READYZ
 from tidegate.injection.settings import InjectionSettings
 from tidegate_injector.meters import Meters
-from tidegate_injector.review import review
-from tidegate_process.http import health_routes, make_app, read_json
-from tidegate_process.ports import PortLimits
+from tidegate_injector.review import check_before_parsing, review
+from tidegate_process.http import INTERNAL, health_routes, make_app, parse_json, read_body
+from tidegate_process.limits import PortLimits
 
-MAX_REVIEW_BYTES: Final = 8 * 2**20
-"""A review holds the pod once at CREATE; etcd takes objects of 1.5 MiB."""
+MAX_REVIEW_BYTES: Final = 3 * 2**20
+"""A review holds the pod once at CREATE, and etcd takes objects of 1.5 MiB; JSON may be longer."""
+
+MAX_UNSEEN_BYTES: Final = 4096
+"""Longer bodies are looked at before they are parsed; the parser explains better."""
+
+REVIEW_S: Final = 10.0
+"""The API server gives up after 10 s (`timeoutSeconds` of the webhook)."""
 
 TOKEN_BYTES: Final = 24
 
-WEBHOOK_LIMITS: Final = PortLimits(connections=1024)
+WEBHOOK_LIMITS: Final = PortLimits(
+    connections=1024, request_s=REVIEW_S, write_s=REVIEW_S, body_bytes=6 * MAX_REVIEW_BYTES
+)
 """API servers keep a few connections each."""
 
 HEALTH_LIMITS: Final = PortLimits(
@@ -48,7 +56,10 @@ def webhook_app(settings: Callable[[], InjectionSettings], meters: Meters) -> AS
     """
 
     async def inject(request: Request) -> Response:
-        document = await read_json(request, MAX_REVIEW_BYTES)
+        body = await read_body(request, MAX_REVIEW_BYTES, REVIEW_S)
+        if len(body) > MAX_UNSEEN_BYTES:
+            check_before_parsing(body)
+        document = parse_json(body)
         try:
             with meters.review_seconds.time():
                 reviewed = review(document, settings(), secrets.token_urlsafe(TOKEN_BYTES))
@@ -57,13 +68,14 @@ def webhook_app(settings: Callable[[], InjectionSettings], meters: Meters) -> AS
         meters.reviews.labels(decision=reviewed.decision).inc()
         if reviewed.decision == "denied":
             message = reviewed.answer["response"]["status"]["message"]
-            _log.warning(message, extra={"pod": reviewed.pod})
+            _log.warning("denied: %s", message, extra={"pod": reviewed.pod})
         return JSONResponse(reviewed.answer)
 
-    def malformed(_: str) -> None:
-        meters.reviews.labels(decision="malformed").inc()
+    def refused(code: str) -> None:
+        decision = "failed" if code == INTERNAL else "malformed"
+        meters.reviews.labels(decision=decision).inc()
 
-    return make_app([Route(PATH_INJECT, inject, methods=["POST"])], malformed)
+    return make_app([Route(PATH_INJECT, inject, methods=["POST"])], refused)
 
 
 def health_app(is_ready: Callable[[], bool], meters: Meters) -> ASGIApp:

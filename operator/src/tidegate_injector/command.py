@@ -17,11 +17,10 @@ def _run(_: argparse.Namespace) -> int:
 
 def _go(settings: InjectorSettings) -> int:
     # Imported here, so that --help and a bad setting do not wait for the servers' libraries.
-    import asyncio
-
     from tidegate_injector.process import Injector
+    from tidegate_process.loops import run
 
-    asyncio.run(Injector(settings).run(sys.stdout))
+    run(Injector(settings).run(sys.stdout))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-DECISIONS = ("injected", "unchanged", "denied", "ignored", "malformed")
+DECISIONS = ("injected", "unchanged", "denied", "ignored", "malformed", "failed")
 
 
 class Meters:
@@ -14,7 +14,7 @@ class Meters:
         self.registry = CollectorRegistry()
         self.reviews = Counter(
             "tidegate_injector_reviews",
-            "Pods reviewed, by decision.",
+            "Pods reviewed, by decision; `failed` is an error of the injector's own.",
             ["decision"],
             registry=self.registry,
         )

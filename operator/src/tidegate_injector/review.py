@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidegate.contract.errors import DocumentError
+from tidegate.contract.errors import CallerError, DocumentError
 from tidegate.contract.fields import Fields
 from tidegate.injection.inject import Denied, inject
 from tidegate.injection.settings import InjectionSettings
@@ -21,6 +21,8 @@ API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
 _DOCUMENT: Final = "AdmissionReview"
 
+LOOK_BYTES: Final = 256
+"""Where kind and version stand; the API server writes them first (``metav1.TypeMeta``)."""
 
 _NOT_A_POD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
@@ -32,6 +34,20 @@ class Reviewed:
     answer: dict[str, Any]
     decision: str
     pod: str = ""
+
+
+MAX_OBJECTS: Final = 100_000
+"""Objects and lists of a review, together. 3 MiB of nothing else take 110 MB once parsed; the
+256 KiB of annotations that a pod may have hold JSON with fewer."""
+
+
+def check_before_parsing(body: bytes) -> None:
+    """Raise `CallerError` for a body that is no review, by looks that cost nothing."""
+    begin = body[:LOOK_BYTES].lstrip()
+    if not (begin.startswith(b"{") and KIND.encode() in begin and API_VERSION.encode() in begin):
+        raise CallerError("bad_review", f"must begin with kind {KIND} and apiVersion {API_VERSION}")
+    if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:
+        raise CallerError("bad_review", f"at most {MAX_OBJECTS} objects and lists", status=413)
 
 
 def review(document: object, settings: InjectionSettings, token: str) -> Reviewed:

@@ -37,12 +37,11 @@ def _readmit(_: argparse.Namespace) -> int:
 
 def _operate(settings: OperatorSettings) -> int:
     # Imported here, so that --help and a bad setting do not wait for kopf and the client.
-    import asyncio
-
     from tidegate_kubernetes.api import Access
     from tidegate_operator.kube.process import run_operator
+    from tidegate_process.loops import run
 
-    return asyncio.run(run_operator(settings, Access.from_environ(os.environ)))
+    return run(run_operator(settings, Access.from_environ(os.environ)))
 
 
 def _open_all(settings: OperatorSettings) -> int:

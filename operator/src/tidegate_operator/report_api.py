@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -22,16 +23,14 @@ from tidegate.contract.names import PATH_LIVEZ, PATH_REPORT
 from tidegate.contract.report import Report
 from tidegate_operator.cluster import Cluster
 from tidegate_operator.meters import Meters
+from tidegate_operator.report_limits import MAX_REPORTING_PODS, REPORT_LIMITS
 from tidegate_operator.reports import ReportBook
 from tidegate_process.http import health_routes, make_app, read_json
 from tidegate_process.listeners import bind
-from tidegate_process.ports import Port, PortLimits
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server
 
 MAX_REPORT_BYTES: Final = 64 * 1024
-
-REPORT_LIMITS: Final = PortLimits(connections=20_000)
-"""Every pod of the cluster holds a connection."""
 
 
 def report_app(cluster: Cluster, book: ReportBook, meters: Meters) -> ASGIApp:
@@ -68,9 +67,11 @@ def report_server(
     number: int = 0,
     tls: ssl.SSLContext | None = None,
     descriptors_below: int | None = None,
+    pods: int = MAX_REPORTING_PODS,
 ) -> Server:
     """`app` on a port of `host` (0: a free one); raises `SettingsError` when it is taken."""
-    port = Port("report", REPORT_LIMITS, time.monotonic, descriptors_below)
+    limits = replace(REPORT_LIMITS, connections=pods)
+    port = Port("report", limits, time.monotonic, descriptors_below)
     return Server(app, bind(host, number, "TIDEGATE_REPORT_PORT"), port, tls=tls)
 
 

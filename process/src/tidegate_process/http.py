@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,19 +18,29 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.names import PATH_METRICS
+from tidegate_process.logs import LIMITED
+
+INTERNAL: Final = "internal"
+"""The code of an error that is ours."""
+
+_SHOWN: Final = 200
+"""Characters of a path that the log gets."""
 
 BODY_S: Final = 30.0
 """How long a request's body may take by default."""
 
 CountRefusal = Callable[[str], None]
 """Counts a refusal by its error code."""
+
+_log = logging.getLogger(LIMITED)
 
 _Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 
@@ -81,19 +92,45 @@ def make_app(routes: Sequence[BaseRoute], refused: CountRefusal) -> Starlette:
         refused(code)
         return error_response(CallerError(code, detail, status=error.status_code), error.headers)
 
-    def internal(_: Request, __: Exception) -> Response:
-        refused("internal")
-        return error_response(CallerError("internal", "internal error; see the log", status=500))
-
     handlers: Mapping[Any, _Handler] = {
         CallerError: caller,
         BackplaneUnavailableError: away,
         HTTPException: http,
-        Exception: internal,
     }
-    app = Starlette(routes=list(routes), exception_handlers=handlers)
+    failures = Middleware(_Failures, refused=refused)
+    app = Starlette(routes=list(routes), exception_handlers=handlers, middleware=[failures])
     app.router.redirect_slashes = False  # it would send callers to the Host that they name
     return app
+
+
+class _Failures:
+    """Answers 500 for an exception that no handler knows: it is counted, and logged in one record.
+
+    Starlette's own handler of `Exception` answers, too, and then raises it on to the web server,
+    which writes it once more with every frame of the frameworks.
+    """
+
+    def __init__(self, app: ASGIApp, refused: CountRefusal) -> None:
+        self._app = app
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            self._refused(INTERNAL)
+            _log.exception("a request failed", extra={"path": str(scope.get("path", ""))[:_SHOWN]})
+            if begun:
+                raise  # the web server can only break the answer off
+            error = CallerError(INTERNAL, "internal error; see the log", status=500)
+            await error_response(error)(scope, receive, send)
 
 
 def health_routes(
@@ -140,7 +177,11 @@ async def read_body(request: Request, limit: int, limit_s: float = BODY_S) -> by
 
 async def read_json(request: Request, limit: int, limit_s: float = BODY_S) -> object:
     """The same as a JSON value; raises `CallerError` ``bad_json`` in addition."""
-    body = await read_body(request, limit, limit_s)
+    return parse_json(await read_body(request, limit, limit_s))
+
+
+def parse_json(body: bytes) -> object:
+    """`body` as a JSON value; raises `CallerError` ``bad_json``, also for one nested too deeply."""
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:

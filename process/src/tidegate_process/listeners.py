@@ -6,6 +6,7 @@ is answered as soon as it can be, instead of being refused and sent again a seco
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from typing import Final
 
@@ -33,3 +34,8 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         detail = f"cannot listen on {host} port {port}: {error.strerror or error}"
         raise SettingsError(setting, detail) from None
     return listener
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether `listener` can be reached from this machine only."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback

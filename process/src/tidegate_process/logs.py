@@ -1,8 +1,8 @@
 """One log set-up for every program: JSON lines for a collector, text lines on a terminal.
 
-Own loggers are named ``tidegate.*``; libraries write from warning on. What a stranger can cause by
-sending nonsense (a library's line per bad request, a full port) is written a few times a minute
-and then only counted, so that a scanner cannot flood the log.
+Own loggers are named ``tidegate.*``; libraries write from warning on. Each line is written a number
+of times a minute and then only counted, so that neither a scanner (a library's line per bad
+request, a full port) nor a tenant (a pod that is denied again and again) can flood the log.
 
 A formatter of our own instead of a library: python-json-logger needs a subclass for the level's
 name and the time, which leaves nothing of its advantage.
@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,10 +23,29 @@ from typing import Final, TextIO
 LIMITED: Final = "tidegate.ports"
 """The logger for what a peer's connections cause; rate-limited as libraries are."""
 
-PER_MINUTE: Final = 10
-"""Lines of one kind (logger and message before its arguments are filled in) within a minute."""
 
-_KINDS: Final = 256
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Lines within a minute: of one kind (logger and message before its arguments are filled in),
+    and of one logger, because some libraries fill in what the peer has sent.
+    """
+
+    of_a_kind: int
+    of_a_logger: int
+
+
+BY_PEERS: Final = Rate(10, 60)
+"""For `LIMITED` and libraries: a line costs a peer one bad request."""
+
+OWN: Final = Rate(120, 600)
+"""For our other loggers, whose lines come with a state's change: a rollout of a large fleet."""
+
+MESSAGE_LENGTH: Final = 4096
+"""The most of a message that is written; it may quote what a peer has sent."""
+
+_ANY: Final = ""
+"""Stands for all kinds of a logger together."""
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -43,7 +63,7 @@ class JsonLines(logging.Formatter):
             "time": written.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage()[:MESSAGE_LENGTH],
         }
         document |= {k: v for k, v in vars(record).items() if k not in self._hidden}
         if record.exc_info:
@@ -70,30 +90,42 @@ class TextLines(JsonLines):
 
 
 class RateLimit(logging.Filter):
-    """Lets `PER_MINUTE` lines of one kind through; the next minute's first one counts the rest.
-
-    Own loggers but `LIMITED` pass: their lines come with a state's change, not with a request.
-    """
+    """Lets lines through at their `Rate`; the next minute's first one counts the rest."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: dict[tuple[str, str], tuple[int, int]] = {}
+        self._minute = 0
+        self._lines: Counter[tuple[str, str]] = Counter()
+        self._suppressed: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to write the record; adds ``suppressed`` to it where lines were left out."""
-        if record.name.startswith("tidegate") and record.name != LIMITED:
-            return True
-        kind, minute = (record.name, str(record.msg)), int(self._clock() // 60)
-        since, count = self._kinds.get(kind, (minute, 0))
-        if since != minute:
-            if count > PER_MINUTE:
-                record.suppressed = count - PER_MINUTE
-            since, count = minute, 0
-        if kind not in self._kinds and len(self._kinds) >= _KINDS:
-            self._kinds.clear()  # a message with its arguments filled in makes a kind of its own
-        self._kinds[kind] = since, count + 1
-        return count < PER_MINUTE
+        """Whether to write the record; adds ``suppressed`` to a logger's first line after some of
+        its lines were left out.
+        """
+        self._begin_minute()
+        rate = OWN if _is_own(record.name) else BY_PEERS
+        kind, logger = (record.name, str(record.msg)), (record.name, _ANY)
+        if self._lines[logger] >= rate.of_a_logger or self._lines[kind] >= rate.of_a_kind:
+            self._suppressed[record.name] += 1
+            return False
+        self._lines.update((kind, logger))
+        if suppressed := self._told.pop(record.name, 0):
+            record.suppressed = suppressed
+        return True
+
+    def _begin_minute(self) -> None:
+        minute = int(self._clock() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._lines.clear()
+            self._told.update(self._suppressed)
+            self._suppressed.clear()
+
+
+def _is_own(logger: str) -> bool:
+    return logger.startswith("tidegate") and logger != LIMITED
 
 
 class _Handler(logging.StreamHandler[TextIO]):

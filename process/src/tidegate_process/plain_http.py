@@ -6,7 +6,8 @@ this connection, and the body is lost. Here such a head is given to a new parser
 the offer.
 
 uvicorn keeps every request that waits behind another one, and the parser every byte of a trailer or
-of a chunk's extensions. Both are bounded here, because both ways in share this class.
+of a chunk's extensions. Both are bounded here, beside the parser's callbacks; all other bounds are
+`protocol`'s.
 """
 
 from __future__ import annotations
@@ -16,21 +17,18 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_FRAMING_BYTES: Final = 16 * 1024
-"""The most that a body's chunk heads and trailer may take between two parts of the body itself."""
-
-MAX_WAITING: Final = 1
-"""Requests that wait behind the one in service. More are dropped, and the connection is closed
-after the last answer, so that a client sends them again on another one (RFC 9112, 9.3.2)."""
+from tidegate_process.ports import Port
 
 _CONNECT: Final = b"CONNECT"
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
-    """One connection on which upgrades are ignored.
+    """One connection of `port`, which a subclass sets, on which upgrades are ignored.
 
     `is_deaf`: a request was refused or dropped, and so is everything that follows.
     """
+
+    port: Port
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,8 +42,9 @@ class PlainHttpProtocol(HttpToolsProtocol):
             return
         self._framing_bytes += len(data)
         self._parse(data)
-        if self._in_body and self._framing_bytes > MAX_FRAMING_BYTES:
-            self.send_400_response(f"more than {MAX_FRAMING_BYTES} bytes of chunk heads or trailer")
+        limit = self.port.limits.framing_bytes
+        if self._in_body and self._framing_bytes > limit:
+            self.send_400_response(f"more than {limit} bytes of chunk heads or trailer")
             self.is_deaf = True
 
     def _parse(self, data: bytes) -> None:
@@ -73,11 +72,18 @@ class PlainHttpProtocol(HttpToolsProtocol):
         parser = self.parser
         return bool(parser.should_upgrade()) and parser.get_method() != _CONNECT
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; those of a trailer are left out (RFC 9110, 6.5.1)."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is complete, and final unless it offers an upgrade."""
         if self.offers_upgrade or self.is_deaf:
             return
-        if len(self.pipeline) >= MAX_WAITING:
+        if len(self.pipeline) >= self.port.limits.waiting:
+            # The client sends what is dropped once more on another connection (RFC 9112, 9.3.2).
+            self.port.refused["pipelined"] += 1
             self.is_deaf = True
             self.pipeline[0][0].keep_alive = False
             return

@@ -4,7 +4,8 @@ A connection is *idle* until the head of a request is complete and again after t
 *busy*. A full port ends the connection that has been idle the longest, so that one that opens
 connections and sends nothing cannot keep others out. The last places are kept for probes and hooks
 (`PortLimits.kept_paths`): another request that needs one of them gets 503. Busy is bounded in time:
-a request must come and its answer must be read.
+a request must come and its answer must be read. The bodies of all requests share one budget: above
+it the request that holds the most of it is ended.
 """
 
 from __future__ import annotations
@@ -12,39 +13,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tidegate_process.limits import REASONS, PortLimits
 from tidegate_process.logs import LIMITED
 
 TICK_S: Final = 0.25
 """How often time-outs are looked for; each comes up to so much later."""
 
 _log = logging.getLogger(LIMITED)
-
-
-@dataclass(frozen=True, slots=True)
-class PortLimits:
-    """The bounds of one port. Times are in seconds.
-
-    `head_s`: from the connection's start, or a request's first byte, to the end of its head.
-    `request_s`: from there to the end of its body. `write_s`: how long a peer may read nothing.
-    `keep_alive_s`: how long a connection may wait for its next request.
-    `kept_paths`: of requests that may use the last `kept` of `connections`. Without `connections`
-    the port has a protocol of its own that keeps its bounds.
-    """
-
-    connections: int = 0
-    head_bytes: int = 16 * 1024
-    head_s: float = 10.0
-    request_s: float = 60.0
-    write_s: float = 30.0
-    keep_alive_s: int = 5
-    kept: int = 0
-    kept_paths: frozenset[bytes] = frozenset()
 
 
 class Connection(Protocol):
@@ -99,24 +79,44 @@ class Port:
         self.name = name
         self.limits = limits
         self.refused: Counter[str] = Counter()
+        self.handshakes = TimeLimit(limits.handshake_s, clock)
         self.heads = TimeLimit(limits.head_s, clock)
         self.requests = TimeLimit(limits.request_s, clock)
         self.writes = TimeLimit(limits.write_s, clock)
         self._descriptors_below = descriptors_below
         self._idle: dict[Connection, None] = {}
         self._busy: set[Connection] = set()
+        self._bodies: dict[Connection, int] = {}
+        self._body_bytes = 0
 
     @property
     def count(self) -> int:
         """Connections that are open."""
         return len(self._idle) + len(self._busy)
 
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of bodies that are held for requests in work."""
+        return self._body_bytes
+
+    def accepted(self, handshake: Connection, descriptor: int) -> None:
+        """Enter a connection that begins with a TLS handshake; `opened` follows when it is done."""
+        self.handshakes.begin(handshake)
+        self._enter(handshake, descriptor)
+
     def opened(self, connection: Connection, descriptor: int) -> None:
         """Enter a new connection; on a full port the one that is idle the longest goes."""
-        self._idle[connection] = None
         self.heads.begin(connection)
+        self._enter(connection, descriptor)
+
+    def _enter(self, connection: Connection, descriptor: int) -> None:
+        self._idle[connection] = None
         if self.is_short(descriptor):
             self._make_room("descriptors")
+            if connection in self._idle:
+                # Its number is one that must stay free; the next one gets the number that is.
+                self.closed(connection)
+                connection.end()
         elif self.count > self.limits.connections:
             self._make_room("connections")
 
@@ -135,7 +135,8 @@ class Port:
         """The connection is gone."""
         self._idle.pop(connection, None)
         self._busy.discard(connection)
-        for limit in (self.heads, self.requests, self.writes):
+        self._release(connection)
+        for limit in (self.handshakes, self.heads, self.requests, self.writes):
             limit.done(connection)
 
     def begin(self, connection: Connection, path: bytes) -> bool:
@@ -150,8 +151,22 @@ class Port:
         self.refused["busy"] += 1
         return False
 
+    def received(self, connection: Connection, size: int) -> None:
+        """`size` more bytes of a body are held; above the budget the largest request is ended."""
+        self._bodies[connection] = self._bodies.get(connection, 0) + size
+        self._body_bytes += size
+        while self._body_bytes > self.limits.body_bytes:
+            largest = max(self._bodies, key=self._bodies.__getitem__)
+            self.refused["body_bytes"] += 1
+            self.closed(largest)
+            largest.end()
+
+    def _release(self, connection: Connection) -> None:
+        self._body_bytes -= self._bodies.pop(connection, 0)
+
     def answered(self, connection: Connection) -> None:
         """The answer is written; the connection waits for the next request."""
+        self._release(connection)
         if connection in self._busy:
             self._busy.remove(connection)
             self._idle[connection] = None
@@ -159,12 +174,14 @@ class Port:
     def expire(self) -> None:
         """End the connections that are past their time; call it every `TICK_S`."""
         for reason, limit in (
+            ("slow_handshake", self.handshakes),
             ("slow_head", self.heads),
             ("slow_body", self.requests),
             ("unread_answer", self.writes),
         ):
             for connection in limit.late():
                 self.refused[reason] += 1
+                self.closed(connection)
                 connection.end()
 
     def _make_room(self, reason: str) -> None:
@@ -181,9 +198,12 @@ class PortMetrics(Collector):
         self._ports = tuple(ports)
 
     def collect(self) -> Iterable[Metric]:
-        """Both families."""
+        """All families; a reason that has not occurred is there with 0."""
         connections = GaugeMetricFamily(
             "tidegate_port_connections", "Open connections, by port.", labels=["port"]
+        )
+        bodies = GaugeMetricFamily(
+            "tidegate_port_body_bytes", "Bodies of requests in work, by port.", labels=["port"]
         )
         refused = CounterMetricFamily(
             "tidegate_port_refused",
@@ -191,9 +211,8 @@ class PortMetrics(Collector):
             labels=["port", "reason"],
         )
         for port in self._ports:
-            if port.limits.connections:
-                connections.add_metric([port.name], port.count)
-            for reason, count in port.refused.items():
-                refused.add_metric([port.name, reason], count)
-        yield connections
-        yield refused
+            connections.add_metric([port.name], port.count)
+            bodies.add_metric([port.name], port.body_bytes)
+            for reason in REASONS:
+                refused.add_metric([port.name, reason], port.refused[reason])
+        yield from (connections, bodies, refused)

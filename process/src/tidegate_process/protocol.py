@@ -16,15 +16,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from tidegate.contract.errors import CallerError
 from tidegate_process.http import busy
 from tidegate_process.plain_http import PlainHttpProtocol
-from tidegate_process.ports import Port
 
 _HEADER_REST = len(": \r\n")
 
 
 class BoundedProtocol(PlainHttpProtocol):
     """One connection of `port`, which a subclass sets."""
-
-    port: Port
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,23 +51,39 @@ class BoundedProtocol(PlainHttpProtocol):
             self.port.heads.begin(self)
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self.port.limits.head_bytes:
-            self._refuse_head()
+        if self._in_head and self._head_bytes > self.port.limits.head_bytes and not self.is_deaf:
+            self._refuse_large_head()
+
+    def on_message_begin(self) -> None:
+        """A head begins, perhaps in the same bytes in which another request has ended."""
+        super().on_message_begin()
+        if not self.is_deaf:
+            self.port.heads.begin(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more header (or one of a trailer)."""
+        super().on_header(name, value)
+        if len(self.headers) > self.port.limits.headers and not self.is_deaf:
+            self._refuse_many_headers()
 
     def on_headers_complete(self) -> None:
         """Let the request in, or answer 503 where the port has no place for it."""
-        if self.offers_upgrade:
+        if self.offers_upgrade or self.is_deaf:
             return
         self._in_head = False
-        if self.is_deaf:
-            return
         size = len(self.url) + sum(len(n) + len(v) + _HEADER_REST for n, v in self.headers)
         if size > self.port.limits.head_bytes:
-            self._refuse_head()
+            self._refuse_large_head()
             return
         has_place = self.port.begin(self, self.url.partition(b"?")[0])
         self.app = self._serves if has_place else busy
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, which is held until the request is answered."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.port.received(self, len(body))
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is here; what follows is another head."""
@@ -102,10 +115,14 @@ class BoundedProtocol(PlainHttpProtocol):
         if not self.is_deaf:
             self._refuse(CallerError("bad_request", msg), "not_http")
 
-    def _refuse_head(self) -> None:
+    def _refuse_large_head(self) -> None:
         limit = self.port.limits.head_bytes
         error = CallerError("headers_too_large", f"at most {limit} bytes", "headers", status=431)
         self._refuse(error, "large_head")
+
+    def _refuse_many_headers(self) -> None:
+        detail = f"at most {self.port.limits.headers} headers"
+        self._refuse(CallerError("too_many_headers", detail, "headers", 431), "many_headers")
 
     def _refuse(self, error: CallerError, reason: str) -> None:
         self.is_deaf = True
@@ -118,21 +135,6 @@ class BoundedProtocol(PlainHttpProtocol):
             )
             self.transport.write(STATUS_LINE[error.status] + head % len(body) + body)
         self.transport.close()
-
-
-def within_descriptors(protocol: type[asyncio.Protocol], port: Port) -> type[asyncio.Protocol]:
-    """`protocol`, but a new connection is ended while the process is short of descriptors."""
-
-    class Guarded(protocol):  # type: ignore[misc, valid-type]
-        __slots__ = ()
-
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
-            if port.is_short(descriptor(transport)):
-                port.refused["descriptors"] += 1
-                transport.abort()
-
-    return Guarded
 
 
 def descriptor(transport: asyncio.Transport) -> int:

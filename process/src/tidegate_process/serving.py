@@ -13,7 +13,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Final, TextIO
+from typing import Any, TextIO
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,9 +21,7 @@ from starlette.types import ASGIApp
 from tidegate_process.listeners import BACKLOG
 from tidegate_process.ports import TICK_S, Port
 from tidegate_process.protocol import BoundedProtocol
-
-TLS_HANDSHAKE_S: Final = 5.0
-"""How long a TLS handshake may take; asyncio's own limit is a minute."""
+from tidegate_process.tls_listener import TlsListener
 
 
 def announce(stream: TextIO | None, **listeners: socket.socket) -> None:
@@ -119,22 +117,20 @@ class Server(uvicorn.Server):
         await self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; uvicorn's own has no time limit for a TLS handshake."""
+        """Listen; with TLS in a way that counts connections before their handshake, too."""
 
         def protocol() -> asyncio.Protocol:
             return self.config.http_protocol_class(  # type: ignore[call-arg]
                 config=self.config, server_state=self.server_state, app_state={}
             )
 
-        limit_s = None if self._tls is None else TLS_HANDSHAKE_S
-        server = await asyncio.get_running_loop().create_server(
-            protocol,
-            sock=self._listener,
-            ssl=self._tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=limit_s,
-        )
-        self.servers = [server]
+        if self._tls is not None:
+            listening: Any = TlsListener(self._listener, self._tls, self.port, protocol)
+        else:
+            listening = await asyncio.get_running_loop().create_server(
+                protocol, sock=self._listener, backlog=BACKLOG
+            )
+        self.servers = [listening]
         self.started = True
         self._listening.set()
 

@@ -46,6 +46,11 @@ class _Parts(Collector):
             "Streams still open after their goodbye.",
             streams.lingering_count,
         )
+        yield _gauge(
+            "tidegate_streams_memory_bytes",
+            "Memory of all streams, with what their clients do not read.",
+            streams.memory_bytes,
+        )
         yield _counter("tidegate_streams_arrived", "Streams accepted.", streams.arrived_total)
         yield _by_label(
             "tidegate_streams_ended", "Streams ended.", "cause", streams.ended_total.items()

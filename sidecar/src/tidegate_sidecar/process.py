@@ -12,8 +12,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TextIO
 
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
@@ -21,14 +19,18 @@ from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
 from tidegate_process.descriptors import Descriptors
-from tidegate_process.ports import Port, PortLimits
-from tidegate_process.protocol import within_descriptors
+from tidegate_process.limits import PortLimits
+from tidegate_process.listeners import is_loopback
+from tidegate_process.loops import run
+from tidegate_process.memory_limit import memory_limit_bytes
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.backplane.choice import make_backplane
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import Engine, tune_listener
 from tidegate_sidecar.listeners import Listeners
+from tidegate_sidecar.machine import within
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
 from tidegate_sidecar.ports.admin import AdminPort
@@ -38,8 +40,9 @@ from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
 
-PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75)
-"""The application keeps its connections between events, and has a pool of them."""
+PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75, body_bytes=48 * 2**20)
+"""The application keeps its connections between events, and has a pool of them. Three of the
+largest bodies may be in work at a time."""
 
 ADMIN_LIMITS: Final = PortLimits(
     connections=64,
@@ -65,7 +68,7 @@ class Sidecar:
         tune_listener(listeners.public, settings.streams.write_timeout_s)
         self._listeners = listeners
         self._asked = settings.limits.max_streams
-        self._settings = _within(settings, descriptors)
+        self._settings = within(settings, descriptors.for_streams, memory_limit_bytes())
         self._descriptors = descriptors
 
     async def run(self, output: TextIO | None) -> int:
@@ -77,11 +80,6 @@ class Sidecar:
         settings, clock = self._settings, time.monotonic
         loop = asyncio.get_running_loop()
         below = self._descriptors
-        self._ports = (
-            Port("public", PortLimits(), clock, below.below_public),
-            Port("admin", ADMIN_LIMITS, clock, below.below_own),
-            Port("publish", PUBLISH_LIMITS, clock, below.below_own),
-        )
         streams = settings.streams
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
@@ -97,6 +95,12 @@ class Sidecar:
             clock=clock,
             loop=loop,
             recall=self._acknowledgements.recall,
+            descriptors_below=below.below_public,
+        )
+        self._ports = (
+            self._engine.port,
+            Port("admin", ADMIN_LIMITS, clock, below.below_own),
+            Port("publish", PUBLISH_LIMITS, clock, below.below_own),
         )
         self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
@@ -118,11 +122,12 @@ class Sidecar:
             self._drainer.prestop,
             self._metrics,
             settings.identity.pod_token,
+            is_loopback(listeners.admin),
         )
         publish = PublishPort(
             self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
         )
-        protocol = within_descriptors(self._engine.protocol_class(), ports[0])
+        protocol = self._engine.protocol_class()
         return [
             Server(public, listeners.public, ports[0], protocol=protocol),
             Server(admin.app(), listeners.admin, ports[1]),
@@ -213,23 +218,6 @@ def _tell_of_death(task: asyncio.Task[None]) -> None:
         _log.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
-def _within(settings: SidecarSettings, descriptors: Descriptors) -> SidecarSettings:
-    """`settings` with no more streams than there are descriptors for."""
-    limits, most = settings.limits, descriptors.for_streams
-    if limits.max_streams <= most:
-        return settings
-    return replace(settings, limits=replace(limits, max_streams=most))
-
-
 def run_sidecar(settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors) -> int:
     """Run a sidecar on uvloop where there is one; returns the exit status."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Sidecar(settings, listeners, descriptors).run(sys.stdout))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+    return run(Sidecar(settings, listeners, descriptors).run(sys.stdout))

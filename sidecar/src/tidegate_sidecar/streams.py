@@ -55,6 +55,10 @@ class Streams(Protocol):
         """Streams still open after their goodbye."""
 
     @property
+    def memory_bytes(self) -> int:
+        """Memory of all streams, and of what their clients do not read."""
+
+    @property
     def arrived_total(self) -> int:
         """Streams ever accepted; grows only."""
 

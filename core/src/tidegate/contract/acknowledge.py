@@ -24,6 +24,12 @@ MAX_HELD_PER_STREAM = 8
 MAX_ID_LENGTH = 256
 """An id of ours is an epoch and a number; this leaves room for a longer form."""
 
+MAX_NAMES_PER_CLIENT = 64
+"""Positions kept for one client id: names without end must not push out those of other clients."""
+
+NAMES_LEFT = 32
+"""When a client has one more, only so many of its own are left, those that moved last."""
+
 _FIELD_ID = "id"
 
 

@@ -119,10 +119,12 @@ class Limits:
         "Streams per client id and pod: a browser opens up to 6 per origin, a user may have more.",
         annotation=True,
     )
-    max_pending_bytes: int = setting(
-        str(64 * _MIB),
-        integer(64 * 1024, 64 * _GIB, "bytes"),
-        "Bytes held for all clients that do not read; above it the slowest are ended.",
+    max_stream_bytes: int = setting(
+        str(192 * _MIB),
+        integer(_MIB, 64 * _GIB, "bytes"),
+        "Memory of all streams and what their clients do not read. From three quarters on new ones "
+        "are sent away, above it the slowest are ended. Less where the pod's memory limit is low.",
+        was=("max_pending_bytes",),
     )
     max_topics_per_stream: int = setting(
         "64",

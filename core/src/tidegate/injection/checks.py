@@ -6,7 +6,8 @@ silently at the next rollout. Everything else is a warning, which `kubectl` prin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from tidegate.contract import kube, names
@@ -14,17 +15,33 @@ from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.settings import parse, variable
 from tidegate.contract.sidecar import BACKPLANE_SCHEMES, SidecarSettings
 from tidegate.injection.annotations import KEYS_BY_SETTING, PASSED_ON, full_key
-from tidegate.injection.pods import PodObject, grace_s, long_running, metadata_map, spec_list
+from tidegate.injection.pods import (
+    PodObject,
+    grace_s,
+    job_name,
+    long_running,
+    metadata_map,
+    spec_list,
+)
 from tidegate.injection.quantities import parse_quantity
 from tidegate.injection.requested import RequestedSettings
+from tidegate.injection.resources import RESOURCES, amounts
 
 PORT_KEYS: Final = ("port", "admin-port", "publish-port")
 
 SHORT_WINDOW_S: Final = 10.0
 """Less than this for letting streams go deserves a warning."""
 
+RING_FACTOR: Final = Decimal("1.5")
+"""Memory of a ring over the bytes it holds: an entry is more than its text."""
+
+PROCESS_BYTES: Final = 64 * 2**20
+"""Memory of a sidecar that holds nothing."""
+
 _SOME_BACKPLANE: Final = f"{BACKPLANE_SCHEMES[0]}://in-the-secret"
 _NO_SIDECAR = f"or leave {kube.ANNOTATION_INJECT} out"
+
+_BARE_POD: Final[PodObject] = {}
 
 Check = Callable[[PodObject, RequestedSettings], str | None]
 
@@ -33,6 +50,18 @@ def denials(pod: PodObject, requested: RequestedSettings) -> list[str]:
     """Every reason not to start this pod as it is."""
     found = (check(pod, requested) for check in _CHECKS)
     return [sentence for sentence in found if sentence]
+
+
+def contradictions(defaults: Mapping[str, str]) -> list[str]:
+    """What a cluster's `defaults`, each allowed by itself, would do to a pod without settings of
+    its own; each as a sentence.
+    """
+    requested = RequestedSettings({}, defaults)
+    # As a pod's own they are taken at their word, and nothing gives way to anything.
+    at_their_word = RequestedSettings(defaults, {})
+    checks = (_contradictions(_BARE_POD, requested), _resources(_BARE_POD, at_their_word))
+    warned = _ring_above_limit(_BARE_POD, requested)
+    return [sentence for sentence in (*checks, warned) if sentence]
 
 
 def warnings(pod: PodObject, requested: RequestedSettings) -> list[str]:
@@ -48,10 +77,12 @@ def ports(requested: RequestedSettings) -> list[tuple[str, int]]:
 
 def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, float]:
     """Grace and reserve of the injected pod, in seconds."""
-    asked = requested.text("grace-s")
-    grace = int(asked) if asked else max(1, grace_s(pod))
+    grace, asked = max(1, grace_s(pod)), requested.text("grace-s")
+    if asked:
+        # Only the pod's own annotation may shorten the pod's own time.
+        grace = int(asked) if requested.is_own("grace-s") else max(grace, int(asked))
     reserve = requested.text("reserve-s")
-    if reserve:
+    if reserve and (requested.is_own("reserve-s") or float(reserve) < grace):
         return grace, float(reserve)
     return grace, DrainSettings.usual_reserve_s(grace)
 
@@ -157,14 +188,36 @@ def _spelled(name: str) -> str:
 
 
 def _resources(_: PodObject, requested: RequestedSettings) -> str | None:
-    for resource in ("cpu", "memory"):
-        request, limit = requested.text(f"{resource}-request"), requested.text(f"{resource}-limit")
+    for resource in RESOURCES:
+        request, limit = amounts(requested, resource)
         if limit and parse_quantity(request) > parse_quantity(limit):
             return (
                 f"{kube.KEY_PREFIX}{resource}-request {request} is above "
                 f"{kube.KEY_PREFIX}{resource}-limit {limit}: raise the limit"
             )
     return None
+
+
+def _log_of_a_job(pod: PodObject, requested: RequestedSettings) -> str | None:
+    """Each log reserves room in the store for good, and the next run has another."""
+    job = job_name(pod)
+    if job is None or requested.text("backplane-stream") or requested.text("backplane") == "memory":
+        return None
+    return (
+        f"the pod belongs to Job {job}, and the next run would have another log: "
+        f"name one in {kube.KEY_PREFIX}backplane-stream, {_NO_SIDECAR}"
+    )
+
+
+def _ring_above_limit(_: PodObject, requested: RequestedSettings) -> str | None:
+    limit = amounts(requested, "memory")[1]
+    ring = int(requested.text("ring-bytes"))
+    if not limit or ring * RING_FACTOR + PROCESS_BYTES <= parse_quantity(limit):
+        return None
+    return (
+        f"a ring of {ring >> 20} MiB does not fit into a memory limit of {limit}: "
+        f"lower {kube.KEY_PREFIX}ring-bytes or raise {kube.KEY_PREFIX}memory-limit"
+    )
 
 
 def _not_steered(pod: PodObject, _: RequestedSettings) -> str | None:
@@ -189,10 +242,7 @@ def _short_window(pod: PodObject, requested: RequestedSettings) -> str | None:
 def _guaranteed(pod: PodObject, requested: RequestedSettings) -> str | None:
     if not all(_is_guaranteed(c) for c in [*long_running(pod), *spec_list(pod, "initContainers")]):
         return None
-    equal = all(
-        requested.text(f"{r}-request") == requested.text(f"{r}-limit") for r in ("cpu", "memory")
-    )
-    if equal:
+    if all(request == limit for request, limit in (amounts(requested, r) for r in RESOURCES)):
         return None
     return (
         "the pod's QoS class was Guaranteed and becomes Burstable: give the sidecar limits equal "
@@ -203,7 +253,7 @@ def _guaranteed(pod: PodObject, requested: RequestedSettings) -> str | None:
 def _is_guaranteed(container: dict[str, Any]) -> bool:
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    return all(limits.get(r) and requests.get(r, limits[r]) == limits[r] for r in ("cpu", "memory"))
+    return all(limits.get(r) and requests.get(r, limits[r]) == limits[r] for r in RESOURCES)
 
 
 _CHECKS: Final[tuple[Check, ...]] = (
@@ -215,5 +265,6 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _two_backplanes,
     _contradictions,
     _resources,
+    _log_of_a_job,
 )
-_WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed)
+_WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed, _ring_above_limit)

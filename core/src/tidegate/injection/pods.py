@@ -65,10 +65,21 @@ def stream_name(pod: PodObject, namespace: str) -> str:
     return f"{plain[: _STREAM_NAME_LENGTH - 11]}-{digest}"
 
 
+def job_name(pod: PodObject) -> str | None:
+    """The name of the Job that the pod belongs to; a CronJob makes one for each run."""
+    owner = _controller(pod)
+    return str(owner["name"]) if owner is not None and owner.get("kind") == "Job" else None
+
+
+def _controller(pod: PodObject) -> Mapping[str, Any] | None:
+    owners = (pod.get("metadata") or {}).get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), None)
+
+
 def _workload_name(pod: PodObject) -> str:
     metadata = pod.get("metadata") or {}
-    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
-    name = str(owners[0]["name"]) if owners else ""
+    owner = _controller(pod)
+    name = "" if owner is None else str(owner["name"])
     name = name or metadata.get("name") or str(metadata.get("generateName") or "").rstrip("-")
     labels = metadata_map(pod, "labels")
     for label in _HASH_LABELS:

@@ -9,6 +9,7 @@ import tidegate
 from tidegate.contract.kinds import choice, integer, names, or_empty, pattern, texts, url
 from tidegate.contract.settings import Problem, setting
 from tidegate.injection.annotations import ANNOTATIONS
+from tidegate.injection.checks import contradictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class InjectionSettings:
                 yield _default(f"{key} {ANNOTATIONS[key].kind.refusal(value)}")
         if self.defaults.get("backplane") == "memory":
             yield _default("backplane: memory serves one pod only: set it on that pod")
+        if all(
+            ANNOTATIONS[k].kind.accepts(v) for k, v in self.defaults.items() if k in ANNOTATIONS
+        ):
+            yield from map(_default, contradictions(self.defaults))
 
 
 def _default(text: str) -> Problem:

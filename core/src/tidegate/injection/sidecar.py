@@ -14,6 +14,7 @@ from tidegate.contract.sidecar import env
 from tidegate.injection.checks import drain_times, sidecar_texts
 from tidegate.injection.pods import PodObject, stream_name
 from tidegate.injection.requested import RequestedSettings
+from tidegate.injection.resources import RESOURCES, amounts
 from tidegate.injection.settings import InjectionSettings
 
 TOKEN_LIFETIME_S: Final = 3600
@@ -130,9 +131,11 @@ def _port(name: str, number: int) -> dict[str, Any]:
 
 
 def _resources(requested: RequestedSettings) -> dict[str, Any]:
-    requests = {r: requested.text(f"{r}-request") for r in ("cpu", "memory")}
-    limits = {r: requested.text(f"{r}-limit") for r in ("cpu", "memory")}
-    return {"requests": requests, "limits": {r: limit for r, limit in limits.items() if limit}}
+    both = {resource: amounts(requested, resource) for resource in RESOURCES}
+    return {
+        "requests": {resource: request for resource, (request, _) in both.items()},
+        "limits": {resource: limit for resource, (_, limit) in both.items() if limit},
+    }
 
 
 def _security_context(settings: InjectionSettings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ runs as an ordinary ASGI response. Both ask this function, so that they cannot d
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import Shutdown, ShutdownReason
@@ -38,6 +38,10 @@ from tidegate.wire.encode import ConnectedEncoder, encode_gap, encode_shutdown
 Way = Literal["takeover", "asgi"]
 
 
+KEPT_FOR_CLIENTS: Final = 10
+"""One of so many places is only for streams with a client id."""
+
+
 class Liveness(NamedTuple):
     """Of a client's open streams, how many acknowledge bytes, and how many may or may not.
 
@@ -53,7 +57,7 @@ class PodView(NamedTuple):
 
     `now` is in seconds of a clock that only grows. `bounce_retry_ms` is the least `retry:` of a
     bounce (0: none is sent). `arrivals` numbers the newcomer; `streams_of` counts the open streams
-    of a client, and `liveness_of` looks at each of them.
+    of a client, and `liveness_of` looks at each of them; `without_client` have no client id.
     """
 
     now: float
@@ -63,6 +67,7 @@ class PodView(NamedTuple):
     arrivals: int
     streams_of: Callable[[str], int]
     liveness_of: Callable[[str], Liveness]
+    without_client: int = 0
 
 
 class Door:
@@ -95,7 +100,7 @@ class Door:
             self._check_head(request)
             wanted = self._reader.read(request)
             headers_only = request.method == "HEAD"
-            if (bounced := self._pod_refuses(pod)) is not None:
+            if (bounced := self._pod_refuses(pod, wanted)) is not None:
                 return self._bounce(bounced, pod, headers_only)
             if self._may_be_at_limit(wanted, pod):
                 return self._bounce("overloaded", pod, headers_only)
@@ -147,10 +152,15 @@ class Door:
             raise CallerError("too_many_streams", detail, "client_id", status=429)
         return found.live + found.unsure >= limit
 
-    def _pod_refuses(self, pod: PodView) -> ShutdownReason | None:
+    def _pod_refuses(self, pod: PodView, wanted: Wanted) -> ShutdownReason | None:
         if pod.refusing is not None:
             return pod.refusing
-        return "overloaded" if pod.streams >= self._limits.max_streams else None
+        limit = self._limits.max_streams
+        if pod.streams >= limit:
+            return "overloaded"
+        # They have no limit of their own, so they must not take the places of all that do.
+        is_over = wanted.client is None and pod.without_client >= limit - limit // KEPT_FOR_CLIENTS
+        return "overloaded" if is_over else None
 
     def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool, newest: int = 0) -> Accept:
         cursor = parse_cursor(wanted.last_event_id)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tidegate_kubernetes.api import ApiError, KubeApi
@@ -82,6 +82,10 @@ class FencedApi(KubeApi):
     async def versions(self, path: str, selector: str) -> tuple[dict[str, str], str]:
         """Uid -> resourceVersion of every listed object, and the list's own; metadata only."""
         return await self._api.versions(path, selector)
+
+    def items(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """The objects of a list; raises `ApiError`."""
+        return self._api.items(path, query)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object; raises `ApiError`, `NotLeadingError`."""

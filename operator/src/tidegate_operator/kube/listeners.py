@@ -17,7 +17,7 @@ from tidegate.contract.errors import CallerError
 from tidegate.contract.names import PATH_LIVEZ, PATH_READYZ
 from tidegate_operator.meters import Meters
 from tidegate_process.http import error_response, health_routes, make_app
-from tidegate_process.ports import PortLimits
+from tidegate_process.limits import PortLimits
 
 PATH_SYNCEDZ: Final = "/syncedz"
 

@@ -176,6 +176,7 @@ class Backend:
             at.report_port,
             keeper.context,
             below,
+            at.max_reporting_pods,
         )
         self.meters.registry.register(PortMetrics((health.port, reports.port)))
         log.info("probes on port %d, reports on port %d", number, await reports.start())

@@ -52,8 +52,8 @@ async def _closed(api: KubeApi, namespaces: tuple[str, ...]) -> list[dict[str, A
     selector = f"{PODS.selector},{LABEL_ADMIT}=false"
     found = []
     for namespace in namespaces or (None,):
-        listed = await api.get(PODS.path(namespace), {"labelSelector": selector})
-        found += [item["metadata"] for item in listed.get("items") or ()]
+        pods = api.items(PODS.path(namespace), {"labelSelector": selector})
+        found += [pod["metadata"] async for pod in pods]
     return [meta for meta in found if "deletionTimestamp" not in meta]
 
 

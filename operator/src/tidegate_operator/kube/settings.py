@@ -10,6 +10,7 @@ from tidegate.contract.kinds import choice, integer, number, pattern
 from tidegate.contract.kinds import names as name_list
 from tidegate.contract.settings import LogSettings, Problem, duplicates, group, setting
 from tidegate.rollout.snapshot import Policy
+from tidegate_operator.report_limits import MAX_REPORTING_PODS
 
 _DNS_NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 _PORT = integer(0, 65535, "(0: any free port)")
@@ -28,6 +29,11 @@ class Listening:
         "Where both ports listen.",
     )
     report_port: int = setting(str(names.REPORT_PORT), _PORT, "Port of the report API (TLS).")
+    max_reporting_pods: int = setting(
+        str(MAX_REPORTING_PODS),
+        integer(64, 1_000_000, "pods"),
+        "Sidecars at the report port; about 50 kB of memory and one descriptor each.",
+    )
     health_port: int = setting(
         str(names.HEALTH_PORT), _PORT, "Port of /livez, /readyz, /syncedz and /metrics."
     )

@@ -86,6 +86,11 @@ class Acks(Protocol):
     async def read(self, key: StreamKey) -> Cursor | None:
         """The cursor kept, `None` where there is none. Raises `BackplaneUnavailableError`."""
 
+    async def may_have_evicted(self, key: StreamKey) -> bool:
+        """Whether a position of `key` may have gone for want of room: nothing is kept for it, but
+        the store is full or its client has many names. Raises `BackplaneUnavailableError`.
+        """
+
 
 class Health(Protocol):
     """How the log is doing, for probes, reports and metrics; read at any moment."""

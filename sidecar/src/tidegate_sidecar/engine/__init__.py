@@ -39,7 +39,8 @@ answers           the door's decisions as bytes
 request_headers   a head as a `StreamRequest`
 stream, phase     one stream's state, and the table of its life
 counters          the totals for `/metrics`
-header_timeouts   the time a connection may take to send its request head
+memory            what streams cost, as one budget
+public_limits     bounds of the connections that are no streams
 listener          socket options of the public port
 """
 

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
+from tidegate.contract.stream_events import ShutdownReason
 from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.cors import CorsPolicy
 from tidegate.stream.decisions import Accept, Decision, Recall, Refuse
 from tidegate.stream.door import Door, Liveness, PodView, Way
-from tidegate.stream.door import headers_too_large as too_large
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled, StreamRequest
 from tidegate.wire.encode import HEARTBEAT
@@ -25,7 +25,7 @@ from tidegate.wire.http import frame
 from tidegate_sidecar.engine.answers import HeadsByOrigin
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
-from tidegate_sidecar.engine.header_timeouts import HeaderTimeouts
+from tidegate_sidecar.engine.memory import STREAM_BYTES
 from tidegate_sidecar.engine.peers import liveness
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import Host, Stream, StreamTransport
@@ -65,8 +65,6 @@ class Admission:
     ) -> None:
         retry_ms = streams.retry_base_ms if streams.retry else 0
         self.gate = Gate(bounce_retry_ms=retry_ms)
-        self.max_header_bytes = limits.max_header_bytes
-        self.header_timeouts = HeaderTimeouts(streams.header_timeout_s)
         self.cors = CorsPolicy(streams.cors_origins)
         self.heads = HeadsByOrigin(self.cors)
         self.recall = recall
@@ -85,9 +83,10 @@ class Admission:
         gate, registry = self.gate, self._registry
         pod = PodView(
             now=self._clock(),
-            refusing=gate.refusing,
+            refusing=gate.refusing or self._out_of_memory(),
             bounce_retry_ms=gate.bounce_retry_ms,
             streams=registry.open.count,
+            without_client=registry.without_client,
             arrivals=registry.arrived_total,
             streams_of=registry.streams_of,
             liveness_of=self._liveness_of,
@@ -102,6 +101,12 @@ class Admission:
         The pod may refuse by then. Raises whatever the store's reader raises.
         """
         return self.decide(recall.answered(await self.recall(recall.key)), way)
+
+    def _out_of_memory(self) -> ShutdownReason | None:
+        if not self._registry.memory.is_full:
+            return None
+        self._counters.out_of_memory += 1
+        return "overloaded"
 
     def _liveness_of(self, client: str) -> Liveness:
         """Look at the streams of `client`; to find out, each is written to at its first attempt.
@@ -135,11 +140,9 @@ class Admission:
         self._counters.decided(refusal)
         return refusal
 
-    def refuse_too_large(self) -> Refuse:
-        """The refusal of a request head above `max_header_bytes`, counted."""
-        return self.refuse(too_large(self.max_header_bytes))
-
-    def admit(self, transport: StreamTransport, accepted: Accept) -> Stream:
+    def admit(
+        self, transport: StreamTransport, accepted: Accept, cost_bytes: int = STREAM_BYTES
+    ) -> Stream:
         """Enter a new stream on `transport`; `open_with` must follow before anything else runs."""
         wanted = accepted.wanted
         stream = Stream(
@@ -152,6 +155,7 @@ class Admission:
             spread_ms=accepted.spread_ms,
             cursor=accepted.position,
             now=self._clock(),
+            cost_bytes=cost_bytes,
         )
         self._registry.admit(stream)
         return stream

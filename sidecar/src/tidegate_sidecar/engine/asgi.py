@@ -17,6 +17,7 @@ from tidegate.stream.requests import StreamRequest
 from tidegate.wire.http import unframe
 from tidegate_sidecar.asgi import raw_path, respond, start_response
 from tidegate_sidecar.engine.admission import Admission
+from tidegate_sidecar.engine.memory import ORDINARY_BYTES
 from tidegate_sidecar.engine.request_headers import CONNECTION, stream_request
 from tidegate_sidecar.engine.stream import Stream
 
@@ -118,7 +119,7 @@ class AsgiStreams:
     async def _stream(
         self, decision: Accept, transport: ResponseTransport, receive: Receive, send: Send
     ) -> None:
-        stream = transport.stream = self._admission.admit(transport, decision)
+        stream = transport.stream = self._admission.admit(transport, decision, ORDINARY_BYTES)
         self._admission.open_with(stream, decision, b"")
         tasks = [
             asyncio.ensure_future(_send_stream(transport, send)),

@@ -1,15 +1,17 @@
-"""Bytes that transports hold because their sockets are full: one budget over all streams.
+"""Bytes held because sockets are full: what streams cost otherwise leaves of their memory.
 
-A stalled stream costs no more than its last write, but that may be a large event of its own, and
-there may be thousands of such streams (1,000 that read nothing and got one event of 250 kB each
-held 350 MB). Above the budget, of those that hold more than their share of it, the ones that have
-taken nothing for the longest time are ended.
+A stalled stream costs no more than its last write and what the kernel took before, but that may be
+a large event of its own, and there may be thousands of such streams (1,000 that read nothing and
+got one event of 250 kB each held 350 MB). Above the budget, of those that hold more than their
+share of it, the ones that have taken nothing for the longest time are ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidegate_sidecar.engine.memory import StreamMemory
+from tidegate_sidecar.engine.peers import unread_bytes
 from tidegate_sidecar.engine.stream import Stream
 
 
@@ -19,8 +21,8 @@ class Backlog:
     `bytes` is what they held when each was last looked at; it only falls in between.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, memory: StreamMemory) -> None:
+        self._memory = memory
         self._stalled: dict[Stream, None] = {}
         self.bytes = 0
 
@@ -33,12 +35,12 @@ class Backlog:
     @property
     def is_over(self) -> bool:
         """Whether the budget is exceeded, as far as is known."""
-        return self.bytes > self._max_bytes
+        return self.bytes > self._memory.left_bytes
 
     def begin(self, stream: Stream, now: float) -> None:
         """The socket of `stream` is full."""
         self.end(stream)
-        self._note(stream, stream.transport.get_write_buffer_size(), now)
+        self._note(stream, unread_bytes(stream.transport), now)
 
     def end(self, stream: Stream) -> None:
         """The socket of `stream` has taken everything, or is gone."""
@@ -51,7 +53,7 @@ class Backlog:
         """How long the socket of a stalled `stream` has taken nothing, in seconds."""
         assert stream.stall is not None
         size, since = stream.stall
-        left = stream.transport.get_write_buffer_size()
+        left = unread_bytes(stream.transport)
         if left < size:
             self.end(stream)
             self._note(stream, left, now)
@@ -68,8 +70,8 @@ class Backlog:
             return []
         for stream in self:
             self.stalled_s(stream, now)
-        over = self.bytes - self._max_bytes
-        share = self._max_bytes / max(1, len(self))
+        over = self.bytes - self._memory.left_bytes
+        share = self._memory.left_bytes / max(1, len(self))
         excess = []
         for stream in self._stalled:
             if over <= 0:

@@ -13,8 +13,9 @@ class Counters:
     """Counters that only grow.
 
     `deliveries` are events handed to streams, `writes` the writes it took, `bytes` what they
-    carried; `replayed` of the deliveries came from the log, one stream at a time. `bounced` is by
-    reason and `refused` by error code, so that each limit has its own count.
+    carried; `replayed` of the deliveries came from the log, one stream at a time. `out_of_memory`
+    are requests bounced because streams hold their memory. `bounced` is by reason and `refused` by
+    error code, so that each limit has its own count.
     """
 
     events: int = 0
@@ -29,7 +30,7 @@ class Counters:
     gaps: int = 0
     deferred: int = 0
     stalls: int = 0
-    handshake_timeouts: int = 0
+    out_of_memory: int = 0
     failed_writes: int = 0
     bounced: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)

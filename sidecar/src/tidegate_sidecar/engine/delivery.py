@@ -19,6 +19,7 @@ from tidegate.stream.bucket import TokenBucket
 from tidegate.stream.log import EventLog
 from tidegate_sidecar.engine.backlog import Backlog
 from tidegate_sidecar.engine.counters import Counters
+from tidegate_sidecar.engine.memory import StreamMemory
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.single import SingleWrites
 from tidegate_sidecar.engine.stream import Queue, Stream
@@ -38,7 +39,7 @@ REPLAY_BURST_S = 0.25
 
 class Delivery:
     """Serves streams; `cut` ends one at once, for a cause: its transport has raised (``error``), or
-    all streams together hold more than `max_pending_bytes` and it is among the slowest
+    all streams together hold more than `memory` has for it and it is among the slowest
     (``backlog``).
     """
 
@@ -48,7 +49,7 @@ class Delivery:
         log: EventLog,
         counters: Counters,
         *,
-        max_pending_bytes: int,
+        memory: StreamMemory,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
         cut: Callable[[Stream, str], None],
@@ -59,7 +60,7 @@ class Delivery:
         self._loop = loop
         self._cut = cut
         self._single = SingleWrites(settings, log, counters, cut)
-        self.backlog = Backlog(max_pending_bytes)
+        self.backlog = Backlog(memory)
         rate_per_s = settings.replay_bytes_per_s
         self._bucket = TokenBucket(rate_per_s, rate_per_s * REPLAY_BURST_S, clock())
         self._passes: deque[Audience[Stream]] = deque()

@@ -17,6 +17,7 @@ from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
 from tidegate.stream.log import EventLog
 from tidegate.stream.requests import Recalled
+from tidegate_process.ports import Port
 from tidegate_sidecar.engine import ways
 from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.closer import Closer
@@ -24,7 +25,9 @@ from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
 from tidegate_sidecar.engine.fast_path import FastPathProtocol
 from tidegate_sidecar.engine.housekeeping import Housekeeping
+from tidegate_sidecar.engine.memory import StreamMemory
 from tidegate_sidecar.engine.phase import Phase
+from tidegate_sidecar.engine.public_limits import port_limits
 from tidegate_sidecar.engine.reader import LogReader
 from tidegate_sidecar.engine.registry import Registry
 from tidegate_sidecar.engine.stream import Stream, final_cursor
@@ -36,7 +39,7 @@ class Engine:
 
     `clock` gives monotonic seconds, `loop` is the one loop on which everything is called. `log`
     belongs to the engine from here on; `reader` fills it. `recall` looks up what a client has
-    acknowledged.
+    acknowledged. `port` holds the connections that are no streams; `descriptors_below` is its own.
     """
 
     def __init__(
@@ -49,18 +52,20 @@ class Engine:
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
         recall: Callable[[StreamKey | None], Awaitable[Recalled]] | None = None,
+        descriptors_below: int | None = None,
     ) -> None:
         self._log = log
         self._clock = clock
+        self.port = Port("public", port_limits(streams, limits), clock, descriptors_below)
         self._counters = Counters()
-        self._registry = Registry()
+        self._registry = Registry(StreamMemory(limits.max_stream_bytes))
         self._delivery = Delivery(
             streams,
             log,
             self._counters,
             clock=clock,
             loop=loop,
-            max_pending_bytes=limits.max_pending_bytes,
+            memory=self._registry.memory,
             cut=self._cut,
         )
         self._closer = Closer(
@@ -100,13 +105,12 @@ class Engine:
 
     def protocol_class(self) -> type[FastPathProtocol]:
         """The HTTP protocol to give to ``uvicorn.Config(http=...)``, bound to this engine."""
-        return ways.protocol_class(self.admission)
+        return ways.protocol_class(self.admission, self.port)
 
     # Life
 
     def start(self) -> None:
         """Begin to watch the time: heartbeats, timeouts, deadlines."""
-        self.admission.header_timeouts.expire(self._clock())
         self._housekeeping.start()
 
     def stop(self) -> None:
@@ -131,6 +135,11 @@ class Engine:
     def lingering_count(self) -> int:
         """Streams that have had their goodbye, or are ending, and are still up."""
         return self._registry.lingering.count + len(self._registry.closing)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What streams hold of the budget for their memory."""
+        return self._registry.memory.bytes + self._delivery.backlog.bytes
 
     @property
     def arrived_total(self) -> int:
@@ -220,7 +229,7 @@ class Engine:
         self._closer.cut(stream, cause)
 
     def _chores(self, now: float) -> None:
-        self._counters.handshake_timeouts += self.admission.header_timeouts.expire(now)
+        self.port.expire()
         self._closer.expire(now)
 
 

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from tidegate.stream.requests import StreamRequest, is_stream_path
+from tidegate_process.limits import PortLimits
+from tidegate_process.ports import Port
+from tidegate_process.protocol import descriptor
 from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.handoff import Handoff
 from tidegate_sidecar.engine.http_protocol import HttpProtocol
@@ -29,11 +32,14 @@ _GET = b"GET /"
 
 
 class FastPathProtocol(asyncio.Protocol):
-    """A new connection; a subclass sets `admission` and the protocol for `ordinary` requests."""
+    """A new connection of `port`; a subclass sets it, `admission`, and the protocol for `ordinary`
+    requests.
+    """
 
     __slots__ = ("_of_server", "_server_state", "_transport")
 
     admission: Admission
+    port: Port
     ordinary: type[HttpProtocol]
 
     def __init__(
@@ -50,16 +56,16 @@ class FastPathProtocol(asyncio.Protocol):
         """Start the clock for the request head."""
         self._transport = transport
         self._server_state.connections.add(self)  # type: ignore[arg-type]
-        self.admission.header_timeouts.begin(transport)
+        self.port.opened(self, descriptor(transport))
 
     def data_received(self, data: bytes) -> None:
         """Decide on a whole plain stream request, or leave the connection to the web server."""
         self._server_state.connections.discard(self)
-        plain = _plain_request(data, self.admission.max_header_bytes)
+        self.port.closed(self)
+        plain = _plain_request(data, self.port.limits)
         if plain is None:
             self._leave(data)
             return
-        self.admission.header_timeouts.done(self._transport)
         request, headers = plain
         heads = self.admission.heads.of(headers)
         taken = Handoff(self.admission, self._transport, heads, True, self._server_state.tasks)
@@ -68,7 +74,11 @@ class FastPathProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._server_state.connections.discard(self)
-        self.admission.header_timeouts.done(self._transport)
+        self.port.closed(self)
+
+    def end(self) -> None:
+        """Close the connection at once: it has sent no request in time, or its place is needed."""
+        self._transport.abort()
 
     def shutdown(self) -> None:
         """The web server stops: nothing has been asked here."""
@@ -102,11 +112,11 @@ class _Head:
 
 
 def _plain_request(
-    data: bytes, max_bytes: int
+    data: bytes, limits: PortLimits
 ) -> tuple[StreamRequest, list[tuple[bytes, bytes]]] | None:
     """The stream request that `data` is, with nothing that forbids a takeover, and its headers."""
-    head = _whole_head(data, max_bytes)
-    if head is None:
+    head = _whole_head(data, limits.head_bytes)
+    if head is None or len(head.headers) > limits.headers:
         return None
     request = stream_request("GET", "1.1", head.url, head.headers, len(data))
     if not is_stream_path(request.path) or request.has_body or request.expects:

@@ -8,19 +8,19 @@ object is made for it, and never comes back. It must be entirely ours for that: 
 nothing pipelined, no response unfinished, nothing buffered; whatever is not goes on as
 if this module did not exist.
 
-Two limits of the request head, which httptools does not have, are kept here for all requests: its
-size, and the time it may take.
+The bounds are those of every port (`BoundedProtocol`); a connection that becomes a stream leaves
+the port, because streams have bounds of their own.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from tidegate.contract.errors import CallerError
 from tidegate.stream.decisions import Decision, Defer
+from tidegate.stream.door import headers_too_large
 from tidegate.stream.requests import StreamRequest, is_stream_path
-from tidegate_process.plain_http import PlainHttpProtocol
+from tidegate_process.protocol import BoundedProtocol
 from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.handoff import Handoff
 from tidegate_sidecar.engine.request_headers import (
@@ -31,91 +31,70 @@ from tidegate_sidecar.engine.request_headers import (
 )
 
 
-class HttpProtocol(PlainHttpProtocol):
-    """One connection until it becomes a stream or closes; a subclass sets `admission`."""
+class HttpProtocol(BoundedProtocol):
+    """One connection of `port` until it becomes a stream or closes; a subclass sets both names."""
 
     admission: Admission
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head = b""
-        self._reading_head = True
         self._message_ended = False
         self._mixed = False
         self._left = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock for the first request head."""
-        super().connection_made(transport)
-        self.admission.header_timeouts.begin(self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self.admission.header_timeouts.done(self.transport)
-        super().connection_lost(exc)
-
     def data_received(self, data: bytes) -> None:
         """Feed the parser, keeping the head's raw bytes until it is complete."""
-        if self._left or self.is_deaf:
+        if self.is_deaf:
             return
         self._message_ended = False
-        if self._reading_head:
+        if self._in_head:
             self._head += data
         super().data_received(data)
         if self._left:
-            self._part_from_parser()
-        elif self._reading_head and len(self._head) > self.admission.max_header_bytes:
-            self.admission.header_timeouts.done(self.transport)
-            self._take().answer(self.admission.refuse_too_large())
-            self._part_from_parser()
-        elif self.cycle is None or self.cycle.response_complete:
-            # These bytes have ended uvicorn's keep-alive timer, also where they begin no request
-            # (blank lines); from here on the time for a head runs, once for all that follow.
-            self.admission.header_timeouts.begin(self.transport)
+            # They hold each other, and no connection_lost will come to part them.
+            self.parser = None  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         """Notice a request that has begun behind another one in the same bytes."""
-        if self._left:
-            return
         if self._message_ended:
             # From here on the raw bytes kept are not those of the head being read.
             self._mixed = True
         super().on_message_begin()
-        self.admission.header_timeouts.begin(self.transport)
 
     def on_headers_complete(self) -> None:
         """Ask the door, and take the connection over or let the request go on."""
-        if self._left or self.offers_upgrade:
+        if self.is_deaf or self.offers_upgrade:
             return
-        self._reading_head = False
-        self.admission.header_timeouts.done(self.transport)
         decision = self._decide()
         if isinstance(decision, Defer):
             self._go_on()
         else:
             self._take().answer(decision)
 
-    def on_body(self, body: bytes) -> None:
-        """A part of an ordinary request's body."""
-        if not self._left:
-            super().on_body(body)
-
     def on_message_complete(self) -> None:
         """An ordinary request is complete; what follows is another head."""
-        if self._left or self.offers_upgrade:
+        if self.is_deaf or self.offers_upgrade:
             return
-        self._reading_head = True
         self._message_ended = True
         self._head = b""
         super().on_message_complete()
 
+    def _refuse(self, error: CallerError, reason: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            super()._refuse(error, reason)  # an answer cannot follow half of another one
+            return
+        self.port.refused[reason] += 1
+        self._take().answer(self.admission.refuse(error))
+
     def _decide(self) -> Decision:
-        too_large = len(self._head) > self.admission.max_header_bytes
+        too_large = len(self._head) > self.port.limits.head_bytes
         if not too_large and not is_stream_path(origin_form(self.url).partition(b"?")[0]):
             return Defer("not_a_stream")
         request = self._request()
         if too_large and not request.response_unfinished and not request.write_buffer_used:
-            return self.admission.refuse_too_large()
+            self.port.refused["large_head"] += 1
+            return self.admission.refuse(headers_too_large(self.port.limits.head_bytes))
         decision = self.admission.decide(request, "takeover")
         if isinstance(decision, Defer) and (request.http_version, request.method) == ("1.0", "GET"):
             # The web server would send chunks, which an HTTP/1.0 client takes for text.
@@ -147,11 +126,8 @@ class HttpProtocol(PlainHttpProtocol):
         """Leave the web server; from here on the connection is ours."""
         chunked = self.parser.get_http_version() != "1.0"
         heads = self.admission.heads.of(self.headers or ())  # none before the request line
-        self._left = True
+        self._left = self.is_deaf = True
+        self.port.closed(self)
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         return Handoff(self.admission, self.transport, heads, chunked, self.tasks)
-
-    def _part_from_parser(self) -> None:
-        # They hold each other, and no connection_lost will come to part them.
-        self.parser = None  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from tidegate.stream.audience import Audiences
+from tidegate_sidecar.engine.memory import StreamMemory
 from tidegate_sidecar.engine.phase import Phase
 from tidegate_sidecar.engine.stream import Stream
 
@@ -106,21 +107,27 @@ class Registry:
     for their last bytes to leave, each until a deadline.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: StreamMemory) -> None:
+        self.memory = memory
         self.open = Open()
         self.lingering = Ages()
         self.closing: dict[Stream, float] = {}
         self.audiences: Audiences[Stream] = Audiences()
         self.clients: dict[str, list[Stream]] = {}
+        self.without_client = 0
         self.arrived_total = 0
         self.ended_total: Counter[str] = Counter()
 
     def admit(self, stream: Stream) -> None:
         """Enter a new stream."""
         self.arrived_total += 1
+        is_first = not stream.audience.members
+        self.memory.take(stream.cost_bytes, len(stream.audience.topics) if is_first else 0)
         self.open.add(stream)
         stream.audience.add(stream)
-        if stream.client is not None:
+        if stream.client is None:
+            self.without_client += 1
+        else:
             self.clients.setdefault(stream.client, []).append(stream)
 
     def streams_of(self, client: str) -> int:
@@ -151,6 +158,8 @@ class Registry:
             self.lingering.remove(stream)
         else:
             del self.closing[stream]
+        if phase is Phase.GONE:
+            self.memory.give_back(stream.cost_bytes)
 
     def _part(self, stream: Stream, cause: str) -> None:
         """Count it as ended and take it from everything that would write events to it."""
@@ -158,8 +167,12 @@ class Registry:
         self.open.remove(stream)
         stream.live = False
         stream.audience.remove(stream)
+        if not stream.audience.members:
+            self.memory.give_back(0, len(stream.audience.topics))
         self.audiences.drop_if_empty(stream.audience)
-        if stream.client is not None:
+        if stream.client is None:
+            self.without_client -= 1
+        else:
             of_client = self.clients[stream.client]
             of_client.remove(stream)
             if not of_client:

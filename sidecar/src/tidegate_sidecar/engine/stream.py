@@ -67,13 +67,14 @@ class Stream(asyncio.BaseProtocol):
     stream is served by its audience's pass; one that is not is stalled, in a `queue` to be served
     on its own, or past its goodbye. `stall` is the buffered size and the time of the last progress
     while the socket is full. `lost` is a loss that is not announced yet: the last id and the
-    reason.
+    reason. `cost_bytes` is its memory (`memory`).
     """
 
     __slots__ = (
         "accepted_s",
         "audience",
         "client",
+        "cost_bytes",
         "cursor",
         "handover",
         "host",
@@ -103,6 +104,7 @@ class Stream(asyncio.BaseProtocol):
         spread_ms: int,
         cursor: int,
         now: float,
+        cost_bytes: int,
     ) -> None:
         self.host = host
         self.transport = transport
@@ -112,6 +114,7 @@ class Stream(asyncio.BaseProtocol):
         self.handover = handover
         self.spread_ms = spread_ms
         self.cursor = cursor
+        self.cost_bytes = cost_bytes
         self.accepted_s = self.last_write_s = now
         self.live = False
         self.queue = Queue.NONE

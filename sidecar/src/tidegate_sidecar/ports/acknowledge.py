@@ -105,13 +105,22 @@ class Acknowledgements:
     async def recall(self, key: StreamKey | None) -> Recalled:
         """Look up where the stream of `key` goes on, and how far the log has come where needed."""
         try:
-            kept = None if key is None else await self._acks.read(key)
+            kept = None if key is None else await self._kept(key)
             newest = 0
             if key is None or is_ahead(kept, self._log):
                 newest = (await self._newest()).seq
         except BackplaneUnavailableError:
             return Recalled(reached=False)
         return Recalled(None if kept is None else str(kept), newest=newest)
+
+    async def _kept(self, key: StreamKey) -> Cursor | None:
+        """The position of `key`, or the log's very begin where it may have been thrown out: the
+        stream gets all that is left of the log, behind a `gap` for the rest.
+        """
+        kept = await self._acks.read(key)
+        if kept is None and await self._acks.may_have_evicted(key):
+            return Cursor(self._log.epoch, 0)
+        return kept
 
     def hurry(self) -> None:
         """The pod is about to end: what is held is written now."""

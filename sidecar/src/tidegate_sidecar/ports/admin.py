@@ -1,4 +1,7 @@
-"""The admin port (pod network): probes, the preStop hook, metrics and status.
+"""The admin port: probes, the preStop hook, metrics and status.
+
+In a cluster it is reached from the pod network, by whatever name or address. On loopback, where it
+listens otherwise, no path of it answers what a web page may have sent (`local_only`).
 
 Readiness means: listening, and the ring filled once. Nothing takes it back: a broker that is away
 must not empty every Service, and failing it while draining would make some load balancers cut the
@@ -19,7 +22,7 @@ from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate_process.http import health_routes, make_app
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports.local_only import check_local
+from tidegate_sidecar.ports.local_only import check_local, local_only
 from tidegate_sidecar.reporting.report import Pod
 
 
@@ -27,7 +30,8 @@ class AdminPort:
     """The handlers of the port; `app` serves them.
 
     `is_filled` answers whether the ring was filled, `prestop` drains the pod and returns when it
-    may be stopped. An empty `token` means that none is asked for.
+    may be stopped. An empty `token` means that none is asked for. `is_local`: it listens on
+    loopback.
     """
 
     def __init__(
@@ -37,27 +41,29 @@ class AdminPort:
         prestop: Callable[[], Awaitable[None]],
         metrics: Metrics,
         token: str,
+        is_local: bool = False,
     ) -> None:
         self._pod = pod
         self._is_filled = is_filled
         self._prestop = prestop
         self._metrics = metrics
         self._token = token
+        self._is_local = is_local
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        return make_app(
-            [
-                *health_routes(
-                    {names.PATH_LIVEZ: lambda: None, names.PATH_READYZ: self.not_ready},
-                    self._metrics.registry,
-                    self.remark,
-                ),
-                Route(names.PATH_STATUS, self.status),
-                Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
-            ],
-            self._refused,
-        )
+        routes = [
+            *health_routes(
+                {names.PATH_LIVEZ: lambda: None, names.PATH_READYZ: self.not_ready},
+                self._metrics.registry,
+                self.remark,
+            ),
+            Route(names.PATH_STATUS, self.status),
+            Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
+        ]
+        if self._is_local:
+            routes = [Route(r.path, local_only(r.endpoint), methods=r.methods) for r in routes]
+        return make_app(routes, self._refused)
 
     def _refused(self, error: str) -> None:
         self._metrics.refused("admin", error)

@@ -1,9 +1,10 @@
 """Acknowledged cursors in JetStream: one message per key, laid out as a NATS KV bucket.
 
 The stream beside the log holds the last position per subject and no history; it is bounded in age
-and size, and the oldest position goes first. A position is replaced only by the one that saw it
-(the server compares the subject's last sequence), so pods that write at the same time cannot send
-a client back. Being laid out as a bucket (NATS ADR-8) it can be read with ``nats kv``.
+and size, and the oldest position goes first, of a client that has too many names its own. A
+position is replaced only by the one that saw it (the server compares the subject's last sequence),
+so pods that write at the same time cannot send a client back. Being laid out as a bucket (NATS
+ADR-8) it can be read with ``nats kv``.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections import OrderedDict
 from typing import Final
 
 from nats.errors import Error as NatsError
-from nats.js.api import Header
+from nats.js.api import Header, StreamInfo
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from tidegate.contract.acknowledge import StreamKey
+from tidegate.contract.acknowledge import MAX_NAMES_PER_CLIENT, NAMES_LEFT, StreamKey
 from tidegate.contract.errors import BackplaneUnavailableError
 from tidegate.stream.acknowledged import advances
 from tidegate.wire.cursors import Cursor, parse_cursor
@@ -34,6 +35,9 @@ READ_LIMIT_S: Final = 2.0
 _RETRY_S: Final = 0.1
 _STREAM_NOT_FOUND: Final = 10059
 _WRONG_LAST_SEQUENCE: Final = 10071
+
+MAX_KEPT_BYTES: Final = 256
+"""The most that one position takes in the store."""
 
 _MIB: Final = 2**20
 
@@ -79,6 +83,34 @@ class JetStreamAcks:
         except (NatsError, OSError, ValueError) as error:
             raise self._unavailable(error) from error
 
+    async def may_have_evicted(self, key: StreamKey) -> bool:
+        """Whether there is no room left, for all or for this client."""
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                self._check_connected()
+                info = await self._info(key)
+        except NotFoundError:
+            return False  # nothing was ever kept
+        except (NatsError, OSError, ValueError) as error:
+            raise self._unavailable(error) from error
+        is_full = info.state.bytes + MAX_KEPT_BYTES > (info.config.max_bytes or 0)
+        return is_full or _names(info) >= NAMES_LEFT
+
+    async def _info(self, key: StreamKey) -> StreamInfo:
+        name, subjects = self._settings.acks_stream, self._settings.acks_subjects(key.client)
+        return await self._connection.context.stream_info(name, subjects)
+
+    async def _make_room(self, key: StreamKey) -> None:
+        """Keep the client's share before `key` is new in it."""
+        names = _names(await self._info(key))
+        if names < MAX_NAMES_PER_CLIENT:
+            return
+        subjects = self._settings.acks_subjects(key.client)
+        await self._connection.context.purge_stream(
+            self._settings.acks_stream, subject=subjects, keep=NAMES_LEFT
+        )
+        self._counters["acks_evicted"] += names - NAMES_LEFT
+
     async def _try_to_keep(self, key: StreamKey, given: Cursor, epoch: str) -> bool:
         """Whether the server has it now; `False`: another pod wrote at the same time."""
         self._check_connected()
@@ -89,6 +121,8 @@ class JetStreamAcks:
             if not advances(kept, given, epoch):
                 return True
         try:
+            if not revision:
+                await self._make_room(key)
             revision = await self._write(key, given, revision)
         except APIError as error:
             if error.err_code != _WRONG_LAST_SEQUENCE:
@@ -153,3 +187,7 @@ class JetStreamAcks:
         words = error.description if isinstance(error, APIError) else None
         detail = f"refuses: {words}" if words else "does not answer"
         return BackplaneUnavailableError(f"the store of acknowledged positions {detail}")
+
+
+def _names(info: StreamInfo) -> int:
+    return len(info.state.subjects or ())

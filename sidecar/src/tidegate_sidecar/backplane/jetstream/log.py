@@ -23,7 +23,7 @@ from tidegate_sidecar.backplane.port import Problem, Reader
 COUNTERS: Final = (
     "appended", "duplicates", "unavailable", "refused", "retried", "canaries",
     "subscribed", "connected", "malformed", "epochs", "holes",
-    "acks_kept", "acks_contended", "acks_unavailable",
+    "acks_kept", "acks_evicted", "acks_contended", "acks_unavailable",
 )  # fmt: skip
 
 

@@ -90,6 +90,10 @@ class JetStreamSettings:
         client, stream = (_NOT_IN_A_KEY.sub(_escaped, part) for part in key)
         return f"$KV.{self.acks_bucket}.{client}.{stream}"
 
+    def acks_subjects(self, client: str) -> str:
+        """Where all positions of a client are kept."""
+        return f"$KV.{self.acks_bucket}.{_NOT_IN_A_KEY.sub(_escaped, client)}.*"
+
     def acks_stream_config(self) -> StreamConfig:
         """The bucket to make: one position per key, the least recently moved goes first."""
         return StreamConfig(

@@ -41,7 +41,13 @@ class MemoryLog:
         self._behind: deque[LogEntry] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.counters = {"appended": 0, "duplicates": 0, "unavailable": 0, "acks_kept": 0}
+        self.counters = {
+            "appended": 0,
+            "duplicates": 0,
+            "unavailable": 0,
+            "acks_kept": 0,
+            "acks_evicted": 0,
+        }
         """Totals of the process; `acks_kept` is counted by `MemoryAcks`."""
 
     @property
