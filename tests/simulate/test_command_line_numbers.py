@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,14 @@ def test_a_run_goes_on_until_every_client_is_back() -> None:
     assert (card.lost, card.not_on_new_revision, card.moves_per_client) == (0, 0, 1.0)
     assert card.offline_p50_ms is not None
     assert card.offline_p50_ms >= 20_000
+
+
+@pytest.mark.parametrize("strategy", ["StatefulSet", "Recreate"])
+def test_a_set_without_surge_is_simulated_and_judged_by_no_goal_of_another(
+    strategy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("--pods", "3", "--clients", "60", "--budget", "10", "--ready-delay", "2")
+    assert started("--strategy", strategy, *small, "--json", "-") == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["scorecard"]["cut_without_goodbye"] == 0
+    assert run["scorecard"]["rollout_over_limit"] is None

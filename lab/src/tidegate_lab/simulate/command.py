@@ -16,7 +16,7 @@ from tidegate_lab.documents import STDOUT, check_writable, write_json
 from tidegate_lab.options import check_range
 from tidegate_lab.simulate import crash
 from tidegate_lab.simulate.run import simulate
-from tidegate_lab.simulate.settings import POLICIES, Settings
+from tidegate_lab.simulate.settings import POLICIES, STRATEGIES, Settings
 
 _DEFAULTS = Settings()
 
@@ -52,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stock: cut at SIGTERM; stock+sleep: preStop sleep 5 before; local: Tidegate without "
         "an operator; tidegate (default)",
     )
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default=_DEFAULTS.strategy,
+        help="RollingUpdate (default): a Deployment with surge; StatefulSet: one pod after the "
+        "other, in its place; Recreate: all pods end, then all are created. Goals are set for the "
+        "first one only",
+    )
     for flag, name, kind, _, _, text in _NUMBERS:
         default = getattr(_DEFAULTS, name)
         parser.add_argument(
@@ -71,7 +79,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if options.max_surge + options.max_unavailable < 1:
         raise SettingsError("--surge", "surge and unavailable cannot both be 0: nothing could move")
     chosen = {name: getattr(options, name) for _, name, *_ in _NUMBERS}
-    return Settings(policy=options.policy, **chosen)
+    return Settings(policy=options.policy, strategy=options.strategy, **chosen)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,11 +89,12 @@ def run(options: argparse.Namespace) -> int:
         return crash.run(options)
     settings = settings_of(options)
     result = simulate(settings)
-    if settings.steered:
+    judged = settings.steered and settings.strategy == "RollingUpdate"
+    if judged:
         # The time limit is stock's own pace: one more rollout, the same start, a second of work.
         stock = simulate(replace(settings, policy="stock"))
         result = compare([stock, result], settings.max_surge, settings.max_unavailable)[1]
-    goals = SIMULATION_GOALS if settings.steered else ()
+    goals = SIMULATION_GOALS if judged else ()
     misses = judge(result.scorecard, goals)
     write_json(options.json, document([result]))
     if options.json != STDOUT:
@@ -122,5 +131,6 @@ COMMAND = Command(
     "strays cost time and moves that no planner can save. With --crash pods die instead, and "
     "what counts is when its clients are back.",
     epilog="examples: tidegate simulate --policy stock; tidegate simulate --skew 0.4 --json -; "
+    "tidegate simulate --strategy StatefulSet --pods 3 --clients 300 --budget 20; "
     "tidegate simulate --crash 2000 --accept-rate 400",
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Strategy = Literal["RollingUpdate", "StatefulSet", "Recreate"]
+STRATEGIES: tuple[Strategy, ...] = ("RollingUpdate", "StatefulSet", "Recreate")
 """How the pods are replaced: by a Deployment with surge, or in place."""
 
 Policy = Literal["stock", "stock+sleep", "local", "tidegate"]
