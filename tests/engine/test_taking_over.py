@@ -217,6 +217,54 @@ def test_a_head_without_an_end_is_refused_at_the_limit(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("path", [b"/events", b"/other"])
+@pytest.mark.parametrize("parts", [1, 2], ids=["at once", "in pieces"])
+def test_more_headers_than_a_request_has_are_refused(run: Run, path: bytes, parts: int) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            limit = served.engine.port.limits.headers
+            head = [b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n", b"a:b\r\n" * limit + b"\r\n"]
+            client = await served.send(*(head if parts == 2 else [b"".join(head)]))
+            await until(lambda: client.ended)
+            assert client.status == 431
+            assert json.loads(client.body)["error"] == "too_many_headers"
+            assert served.engine.port.refused == {"many_headers": 1}
+            assert served.engine.port.count == 0
+
+    run(main())
+
+
+def test_a_connection_that_has_become_a_stream_leaves_the_ports_bounds(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            waiting = await served.send(b"")
+            await until(lambda: served.engine.port.count == 1)
+            stream = await served.stream("/events")
+            assert served.engine.port.count == 1
+            await stream.close()
+            await waiting.close()
+            await until(lambda: served.engine.port.count == 0)
+
+    run(main())
+
+
+def test_a_body_that_drips_is_ended_on_the_public_port_too(run: Run) -> None:
+    async def main() -> None:
+        settings = StreamSettings(header_timeout_s=0.3)
+        async with serving(settings, beside=beside) as served:
+            head = b"POST /beside HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+            client = await served.send(head)
+
+            def dripped_until_ended() -> bool:
+                client.writer.write(b"x")
+                return client.ended
+
+            await until(dripped_until_ended, every_s=0.05)
+            assert served.engine.port.refused == {"slow_body": 1}
+
+    run(main())
+
+
 @pytest.mark.parametrize("sent", [b"", GET[:20]], ids=["nothing", "half a head"])
 def test_a_slow_handshake_is_closed(run: Run, sent: bytes) -> None:
     async def main() -> None:

@@ -86,6 +86,41 @@ def a_second_one_is_bad(world: World) -> None:
     world.services.append(second)
 
 
+def pinned(label: str) -> Change:
+    """A Service of one revision, as the controllers of blue/green deployments make them."""
+
+    def change(world: World) -> None:
+        value = world.pods[0]["metadata"]["labels"].get(label, "7d9c")
+        world.services[0]["spec"]["selector"][label] = value
+
+    return change
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["Deployment", "unknown controller"])
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("pod-template-hash", "its selector has pod-template-hash"),
+        ("rollouts-pod-template-hash", "its selector has rollouts-pod-template-hash"),
+        ("track", "no stream Service selects these pods"),
+    ],
+)
+def test_a_service_of_some_pods_is_refused_in_whatever_order_the_pods_come(
+    label: str, words: str, is_known: bool
+) -> None:
+    for turn in (1, -1):
+        world = World()
+        for number, each in enumerate(world.pods):
+            each["metadata"]["labels"][label] = f"h{number % 2}"
+        world.services[0]["spec"]["selector"][label] = "h0"
+        world.pods = world.pods[::turn]
+        if not is_known:
+            world.deployments = []
+        refusal = seen(world).refusal
+        assert refusal is not None
+        assert words in refusal
+
+
 PORT = {"name": "sse", "port": 80, "targetPort": "tidegate-sse"}
 NLB = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
 
@@ -114,6 +149,8 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "label in matchLabels": (in_match_labels, "orphaned"),
     "label in matchExpressions": (in_match_expressions, "orphaned"),
     "label not in the template": (not_in_the_template, "pod template lacks"),
+    "pinned to a revision": (pinned("pod-template-hash"), "its selector has pod-template-hash"),
+    "pinned to a pod": (pinned("statefulset.kubernetes.io/pod-name"), "some of the pods only"),
     "one of two Services": (a_second_one_is_bad, "Service shop-more: sessionAffinity"),
 }
 

@@ -87,9 +87,14 @@ class Index:
         return frozenset(service.meta.name for service in found)
 
     def labels(self, key: WorkloadKey, pods: Sequence[PodObject]) -> Mapping[str, str]:
-        """The labels by which policies and Services find the pods: the template's first."""
+        """The labels by which policies and Services find the pods: the template's, and those that
+        all pods have.
+
+        Not one pod's: its template hash, and labels of its revision alone, would decide by the
+        order of the pods.
+        """
         known = self.workloads.get(key)
-        return {**pods[0].meta.labels, **(known.template_labels if known else {})}
+        return {**_shared_labels(pods), **(known.template_labels if known else {})}
 
     def workload(
         self,
@@ -142,6 +147,17 @@ class Index:
         # A DaemonSet's revisions are ControllerRevisions, which are not watched; it recreates
         # each pod in place, so its youngest pod is of the desired revision.
         return _revision_of(max(pods, key=lambda p: (p.meta.created_s, p.meta.name)))
+
+
+def _shared_labels(pods: Sequence[PodObject]) -> dict[str, str]:
+    """The labels that all pods have; the operator's own, which differs among them, counts as "true"
+    where any has it.
+    """
+    first, *others = (pod.meta.labels for pod in pods)
+    shared = {k: v for k, v in first.items() if all(labels.get(k) == v for labels in others)}
+    if any(LABEL_ADMIT in labels for labels in (first, *others)):
+        shared[LABEL_ADMIT] = "true"
+    return shared
 
 
 def _revision_of(pod: PodObject) -> str:

@@ -16,7 +16,14 @@ from typing import Any, Final
 from tidegate.contract.kube import CONTAINER_PORT_STREAMS
 from tidegate.contract.names import LABEL_ADMIT
 from tidegate_kubernetes import selectors
-from tidegate_kubernetes.objects import PodObject, ServiceObject, WorkloadObject
+from tidegate_kubernetes.objects import (
+    LABEL_CONTROLLER_REVISION,
+    LABEL_ROLLOUT_HASH,
+    LABEL_TEMPLATE_HASH,
+    PodObject,
+    ServiceObject,
+    WorkloadObject,
+)
 
 POD_IP_ANNOTATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": ("ip",),
@@ -31,19 +38,34 @@ The first four make a load balancer target pod IPs, so a pod that leaves the Ser
 streams cut; the last keeps a client in its zone, so the least loaded pod is open in one zone only.
 """
 
+ONE_REVISION: Final = (
+    LABEL_TEMPLATE_HASH,
+    LABEL_ROLLOUT_HASH,
+    LABEL_CONTROLLER_REVISION,
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+)
+"""Labels that only some pods of a workload share: those of one revision, or a single pod."""
+
 Check = Callable[[Mapping[str, Any]], str | None]
 
 
 def stream_services(
     services: Iterable[ServiceObject], namespace: str, labels: Mapping[str, str]
 ) -> list[ServiceObject]:
-    """The Services that steer pods with these labels: the admit label stands in their selector."""
+    """The Services that steer pods with these labels: the admit label stands in their selector.
+
+    Also one that is pinned to a revision of them, which `refusal` refuses: whether it selects these
+    very pods would change in the middle of a rollout.
+    """
     return [s for s in services if s.meta.namespace == namespace and _steers(s, labels)]
 
 
 def _steers(service: ServiceObject, labels: Mapping[str, str]) -> bool:
     rest = dict(service.spec.get("selector") or {})
     admit = rest.pop(LABEL_ADMIT, None)
+    for label in ONE_REVISION:
+        rest.pop(label, None)
     return admit == "true" and bool(rest) and selectors.selects(rest, labels)
 
 
@@ -120,6 +142,16 @@ def _kind(spec: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _pinned(spec: Mapping[str, Any]) -> str | None:
+    label = next((key for key in ONE_REVISION if key in (spec.get("selector") or {})), None)
+    if label is None:
+        return None
+    return (
+        f"its selector has {label}, so it leads to some of the pods only, and closing these would "
+        "leave it without an endpoint: select what all revisions share, or turn steering off"
+    )
+
+
 def _ports(spec: Mapping[str, Any]) -> str | None:
     ports = list(spec.get("ports") or [])
     if len(ports) == 1 and ports[0].get("targetPort") == CONTAINER_PORT_STREAMS:
@@ -154,4 +186,4 @@ def _pod_targets(spec: Mapping[str, Any]) -> str | None:
     return None
 
 
-_CHECKS: Final[tuple[Check, ...]] = (_kind, _ports, _affinity, _locality, _pod_targets)
+_CHECKS: Final[tuple[Check, ...]] = (_kind, _pinned, _ports, _affinity, _locality, _pod_targets)
