@@ -1,0 +1,127 @@
+"""From a token's bytes to its facts: form, signature, claims; and what was found is kept.
+
+A reconnect brings the same token again, and a rollout brings all of them, so a verified token is
+kept by the digest of all its bytes, for minutes. Bad tokens are kept apart from it, in a small
+place that they cannot outgrow, and what they may cost is bounded: beyond a tenth of a core they are
+sent away as if the pod were full. Then an honest client comes again; a refusal would end it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final, Literal, TypeVar
+
+from tidegate.auth.claims import ClaimRules, TokenFacts, read_facts
+from tidegate.auth.refusals import unverified
+from tidegate.auth.tokens import CompactToken, read_token, split_token
+from tidegate.contract.errors import CallerError
+from tidegate.stream.bucket import TokenBucket
+from tidegate_sidecar.auth.keys import Keys, decoy
+
+KEPT_S: Final = 300.0
+MOST_REFUSED: Final = 1024
+FAILED_SHARE: Final = 0.1
+"""Seconds of a core that tokens which turn out bad may cost, per second."""
+FAILED_BURST_S: Final = 0.5
+
+T = TypeVar("T")
+
+
+class Verifier:
+    """Verifies tokens; `most_kept` bounds the good ones that are kept.
+
+    `clock` is in seconds and only grows. `on_unknown_key` is called for a token whose key is not
+    there, with which it may be fetched. `counters` are for `/metrics`.
+    """
+
+    def __init__(
+        self,
+        rules: ClaimRules,
+        most_kept: int,
+        clock: Callable[[], float],
+        on_unknown_key: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._rules = rules
+        self._most_kept = most_kept
+        self._clock = clock
+        self._on_unknown_key = on_unknown_key
+        self._keys = Keys()
+        self._good: OrderedDict[bytes, tuple[float, TokenFacts]] = OrderedDict()
+        self._bad: OrderedDict[bytes, tuple[float, CallerError]] = OrderedDict()
+        self._budget = TokenBucket(FAILED_SHARE, FAILED_BURST_S, clock())
+        self.counters = {"verified": 0, "recognised": 0, "failed": 0, "sent_away": 0}
+
+    @property
+    def keys(self) -> Keys:
+        """The keys in force."""
+        return self._keys
+
+    def use(self, keys: Keys) -> None:
+        """Verify by `keys` from now on; what others have verified is forgotten."""
+        if keys != self._keys:
+            self._keys = keys
+            self._good.clear()
+            self._bad.clear()
+
+    def __call__(self, token: bytes) -> TokenFacts | Literal["overloaded"]:
+        """The facts of a token; times are not compared yet.
+
+        Raises `CallerError`. ``"overloaded"``: not looked at, too many bad ones came lately.
+        """
+        split_token(token)  # before its digest: nothing long is worth one
+        now, digest = self._clock(), sha256(token).digest()
+        kept = self._good.get(digest)
+        if kept is not None and now < kept[0]:
+            self._good.move_to_end(digest)
+            self.counters["recognised"] += 1
+            return kept[1]
+        refused = self._bad.get(digest)
+        if refused is not None and now < refused[0]:
+            raise _again(refused[1])
+        parts = read_token(token)
+        if self._budget.wait_s(now) > 0:
+            self.counters["sent_away"] += 1
+            return "overloaded"
+        return self._verify(parts, digest, now)
+
+    def _verify(self, parts: CompactToken, digest: bytes, now: float) -> TokenFacts:
+        began_s = time.thread_time()
+        try:
+            if not self._is_signed(parts):
+                raise unverified()
+            facts = read_facts(parts.payload, self._rules)
+        except CallerError as error:
+            self.counters["failed"] += 1
+            self._budget.spend(time.thread_time() - began_s)
+            _keep(self._bad, digest, (now + KEPT_S, error), MOST_REFUSED)
+            raise _again(error) from None
+        self.counters["verified"] += 1
+        _keep(self._good, digest, (now + KEPT_S, facts), self._most_kept)
+        return facts
+
+    def _is_signed(self, parts: CompactToken) -> bool:
+        header = parts.header
+        candidates = self._keys.candidates(header)
+        if not candidates:
+            self._on_unknown_key()
+            idle = decoy(self._keys)
+            if idle is not None:
+                idle.verifies(min(idle.algorithms), parts.signing_input, parts.signature)
+            return False
+        signed = (parts.signing_input, parts.signature)
+        return any(key.verifies(header.alg, *signed) for key in candidates)
+
+
+def _keep(kept: OrderedDict[bytes, T], digest: bytes, value: T, most: int) -> None:
+    kept[digest] = value
+    kept.move_to_end(digest)
+    if len(kept) > most:
+        kept.popitem(last=False)
+
+
+def _again(error: CallerError) -> CallerError:
+    """The same refusal without the traceback of the first."""
+    return CallerError(error.code, error.detail, error.field, error.status)
