@@ -31,24 +31,28 @@ def test_good_claims_become_facts() -> None:
     assert read == TokenFacts("42", NOW + 600, NOW, NOW, TopicPatterns(["news", "u/42/*"]))
 
 
+WRONG_TIMES: list[Any] = [None, "99999999999", True, -1, 10**400, [1]]
+WRONG_AUDIENCES: list[Any] = [None, "", "Feed", [], ["x"], {"feed": 1}, 1]
+WRONG_ISSUERS: list[Any] = [None, "https://id.example/", ["https://id.example"]]
+WRONG_SUBJECTS: list[Any] = [None, 42, "", "a/b", "..", "x" * 129, "*"]
+WRONG_TOPICS: list[Any] = [
+    *([], "news", {"subscribe": "news"}, {"subscribe": [1]}, {"subscribe": ["a*"]}),
+    *({"subscribe": ["**/a"]}, {"subscribe": ["x" * 129]}, {"subscribe": ["a"] * 65}),
+    *({"subscribe": [""]}, {"subscribe": ["ä"]}, {"subscribe": ["\ud800"]}),
+]
+
+
 @pytest.mark.parametrize(
     ("claims", "field"),
     [
-        *(({"exp": bad}, "exp") for bad in (None, "99999999999", True, -1, 10**400, [1])),
+        *(({"exp": bad}, "exp") for bad in WRONG_TIMES),
         ({"exp": NOW + 86_401}, "exp"),
         ({"iat": "x"}, "iat"),
         ({"nbf": False}, "nbf"),
-        *(({"aud": bad}, "aud") for bad in (None, "", "Feed", [], ["x"], {"feed": 1}, 1)),
-        *(({"iss": bad}, "iss") for bad in (None, "https://id.example/", ["https://id.example"])),
-        *(({"sub": bad}, "sub") for bad in (None, 42, "", "a/b", "..", "x" * 129, "*")),
-        *(
-            ({"tidegate": bad}, "subscribe")
-            for bad in (
-                *([], "news", {"subscribe": "news"}, {"subscribe": [1]}, {"subscribe": ["a*"]}),
-                *({"subscribe": ["**/a"]}, {"subscribe": ["x" * 129]}, {"subscribe": ["a"] * 65}),
-                *({"subscribe": [""]}, {"subscribe": ["ä"]}, {"subscribe": ["\ud800"]}),
-            )
-        ),
+        *(({"aud": bad}, "aud") for bad in WRONG_AUDIENCES),
+        *(({"iss": bad}, "iss") for bad in WRONG_ISSUERS),
+        *(({"sub": bad}, "sub") for bad in WRONG_SUBJECTS),
+        *(({"tidegate": bad}, "subscribe") for bad in WRONG_TOPICS),
     ],
 )
 def test_a_claim_that_does_not_fit_is_named(claims: dict[str, Any], field: str) -> None:

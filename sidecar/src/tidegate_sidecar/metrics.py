@@ -7,6 +7,7 @@ two sidecars in one process would not see each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from prometheus_client import (
     CollectorRegistry,
@@ -27,16 +28,20 @@ from tidegate_sidecar.streams import Streams
 class _Parts(Collector):
     """Reads drain, streams and the log's health at the moment of the scrape."""
 
-    def __init__(self, drain: Drain, streams: Streams, health: Health) -> None:
+    def __init__(
+        self, drain: Drain, streams: Streams, health: Health, auth: Mapping[str, int]
+    ) -> None:
         self._drain = drain
         self._streams = streams
         self._health = health
+        self._auth = auth
 
     def collect(self) -> Iterable[Metric]:
         """Every family that lives elsewhere."""
         yield from self._of_streams()
         yield from self._of_drain()
         yield from self._of_backplane()
+        yield from _counters("tidegate_auth_tokens", "Tokens by what became of them", self._auth)
 
     def _of_streams(self) -> Iterable[Metric]:
         streams = self._streams
@@ -98,10 +103,15 @@ class Metrics:
     """The registry, and the counters of the HTTP ports and the reporter."""
 
     def __init__(
-        self, drain: Drain, streams: Streams, health: Health, ports: Iterable[Port] = ()
+        self,
+        drain: Drain,
+        streams: Streams,
+        health: Health,
+        ports: Iterable[Port] = (),
+        auth: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Parts(drain, streams, health))
+        self.registry.register(_Parts(drain, streams, health, auth))
         self.registry.register(PortMetrics(ports))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)

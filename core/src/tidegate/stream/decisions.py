@@ -72,8 +72,9 @@ class Refuse:
 
     @property
     def body(self) -> bytes:
-        """The JSON body."""
-        return json.dumps(self.error.to_json()).encode()
+        """The JSON body, byte for byte as the ports' own errors are."""
+        text = json.dumps(self.error.to_json(), ensure_ascii=False, separators=(",", ":"))
+        return text.encode()
 
     @property
     def headers(self) -> Headers:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from tidegate.auth.tokens import ALGORITHMS, MAX_KID_LENGTH, TokenHeader, read_object
@@ -32,7 +32,7 @@ _CURVES: Final[Mapping[str, str]] = {"P-256": "ES256", "P-384": "ES384", "Ed2551
 _SECRET_BYTES: Final[Mapping[str, int]] = {"HS256": 32, "HS384": 48, "HS512": 64}
 """RFC 7518, 3.2: a key of the hash's size or larger."""
 
-_KINDS: Final = {"oct": OctKey, "RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_KINDS: Final = ("oct", "RSA", "EC", "OKP")
 
 _Key = OctKey | RSAKey | ECKey | OKPKey
 
@@ -107,7 +107,7 @@ def read_jwk(members: Mapping[str, Any]) -> VerifyingKey:
         # The library warns of keys that are too short, or of a public key used as a secret.
         warnings.simplefilter("error", SecurityWarning)
         try:
-            key = _KINDS[kind].import_key(dict(members))
+            key = JWKRegistry.import_key(dict(members), kind)
             algorithms = _algorithms(key)
         except KeyProblem:
             raise

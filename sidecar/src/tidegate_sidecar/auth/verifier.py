@@ -66,6 +66,10 @@ class Verifier:
             self._good.clear()
             self._bad.clear()
 
+    def spend_on_failures(self, seconds: float) -> None:
+        """Take what a bad token has cost from the budget."""
+        self._budget.spend(seconds)
+
     def __call__(self, token: bytes) -> TokenFacts | Literal["overloaded"]:
         """The facts of a token; times are not compared yet.
 
@@ -95,7 +99,7 @@ class Verifier:
             facts = read_facts(parts.payload, self._rules)
         except CallerError as error:
             self.counters["failed"] += 1
-            self._budget.spend(time.thread_time() - began_s)
+            self.spend_on_failures(time.thread_time() - began_s)
             _keep(self._bad, digest, (now + KEPT_S, error), MOST_REFUSED)
             raise _again(error) from None
         self.counters["verified"] += 1
