@@ -35,8 +35,9 @@ class Bench:
         self.verifier.use(keys)
         self.keys = keys
 
-    def missed(self) -> None:
+    def missed(self, _: str | None) -> bool:
         self.unknown += 1
+        return False
 
     def refused(self, token: str) -> str:
         with pytest.raises(CallerError) as caught:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
@@ -112,7 +113,7 @@ class Sidecar:
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
         health = self._backplane.health
-        counted = {} if self._auth is None else self._auth.counters
+        counted: Mapping[str, int] = {} if self._auth is None else self._auth.counters
         self._metrics = Metrics(self._drain, self._engine, health, self._ports, counted)
         shown = _auth_off if self._auth is None else self._auth.status
         self._pod = Pod(settings, self._drain, self._engine, health, clock, shown)
@@ -133,6 +134,7 @@ class Sidecar:
             self._metrics,
             settings.identity.pod_token,
             is_loopback(listeners.admin),
+            _none if self._auth is None else self._auth.not_ready,
         )
         publish = PublishPort(
             self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -246,6 +248,10 @@ def _authentication(settings: SidecarSettings) -> Authentication | None:
 
     streams = settings.streams
     return Authentication(settings.auth, streams.cors_origins, settings.limits.max_streams)
+
+
+def _none() -> None:
+    return None
 
 
 def _auth_off() -> dict[str, str]:

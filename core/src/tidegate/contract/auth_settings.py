@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
-from tidegate.contract.kinds import choice, names, or_empty, pattern, switch
+from tidegate.contract.kinds import choice, names, or_empty, pattern, switch, url
 from tidegate.contract.settings import Problem, setting
 
 AuthMode = Literal["off", "jwt"]
@@ -37,6 +38,19 @@ class AuthSettings:
         or_empty(_PATH, "no key files"),
         "Directory of the keys that verify tokens (PEM, JWK or JWK Set); read again when changed.",
         name="auth_keys",
+    )
+    jwks_url: str | None = setting(
+        "",
+        or_empty(url("https", "http"), "none"),
+        "Where the issuer publishes its keys (a JWK Set): https, or http to loopback.",
+        name="auth_jwks_url",
+        annotation=True,
+    )
+    jwks_ca_file: str | None = setting(
+        "",
+        or_empty(_PATH, "the system's CAs"),
+        "File of the CA that signs the certificate of TIDEGATE_AUTH_JWKS_URL.",
+        name="auth_jwks_ca_file",
     )
     audience: str = setting(
         "",
@@ -86,5 +100,14 @@ class AuthSettings:
         if self.mode == "jwt":
             if not self.audience:
                 yield Problem("auth_audience", "is required where {} is jwt", ("auth",))
-            if self.keys is None:
-                yield Problem("auth_keys", "is required where {} is jwt", ("auth",))
+            if self.keys is None and self.jwks_url is None:
+                text = "is required where {} is jwt, unless {} is set"
+                yield Problem("auth_keys", text, ("auth", "auth_jwks_url"))
+        if self.jwks_url is not None and not _is_private(self.jwks_url):
+            yield Problem("auth_jwks_url", "must be https: over http anybody on the way adds keys")
+
+
+def _is_private(address: str) -> bool:
+    """Whether nobody on the way can change what is fetched."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")

@@ -63,6 +63,10 @@ class Keys:
 
     keys: tuple[VerifyingKey, ...] = ()
 
+    def has(self, kid: str | None) -> bool:
+        """Whether there is a key of this name; none is named ``None``."""
+        return kid is not None and any(key.kid == kid for key in self.keys)
+
     def candidates(self, header: TokenHeader) -> list[VerifyingKey]:
         """The keys that may have signed a token with this header, a few at most.
 

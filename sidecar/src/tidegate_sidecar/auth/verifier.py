@@ -12,9 +12,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from tidegate.auth.claims import ClaimRules, TokenFacts, read_facts
+from tidegate.auth.guard import NotVerified
 from tidegate.auth.refusals import unverified
 from tidegate.auth.tokens import CompactToken, read_token, split_token
 from tidegate.contract.errors import CallerError
@@ -33,8 +34,9 @@ T = TypeVar("T")
 class Verifier:
     """Verifies tokens; `most_kept` bounds the good ones that are kept.
 
-    `clock` is in seconds and only grows. `on_unknown_key` is called for a token whose key is not
-    there, with which it may be fetched. `counters` are for `/metrics`.
+    `clock` is in seconds and only grows. `key_may_come` is asked, by its name, for a key with which
+    nothing could be verified; where it may still be fetched, the client is sent away until then.
+    `counters` are for `/metrics`.
     """
 
     def __init__(
@@ -42,12 +44,12 @@ class Verifier:
         rules: ClaimRules,
         most_kept: int,
         clock: Callable[[], float],
-        on_unknown_key: Callable[[], None] = lambda: None,
+        key_may_come: Callable[[str | None], bool] = lambda _: False,
     ) -> None:
         self._rules = rules
         self._most_kept = most_kept
         self._clock = clock
-        self._on_unknown_key = on_unknown_key
+        self._key_may_come = key_may_come
         self._keys = Keys()
         self._good: OrderedDict[bytes, tuple[float, TokenFacts]] = OrderedDict()
         self._bad: OrderedDict[bytes, tuple[float, CallerError]] = OrderedDict()
@@ -70,10 +72,11 @@ class Verifier:
         """Take what a bad token has cost from the budget."""
         self._budget.spend(seconds)
 
-    def __call__(self, token: bytes) -> TokenFacts | Literal["overloaded"]:
+    def __call__(self, token: bytes) -> TokenFacts | NotVerified:
         """The facts of a token; times are not compared yet.
 
-        Raises `CallerError`. ``"overloaded"``: not looked at, too many bad ones came lately.
+        Raises `CallerError`. ``"overloaded"``: not looked at, too many bad ones came lately;
+        ``"unavailable"``: its key may be one that is still to be fetched.
         """
         split_token(token)  # before its digest: nothing long is worth one
         now, digest = self._clock(), sha256(token).digest()
@@ -91,10 +94,15 @@ class Verifier:
             return "overloaded"
         return self._verify(parts, digest, now)
 
-    def _verify(self, parts: CompactToken, digest: bytes, now: float) -> TokenFacts:
+    def _verify(self, parts: CompactToken, digest: bytes, now: float) -> TokenFacts | NotVerified:
         began_s = time.thread_time()
         try:
             if not self._is_signed(parts):
+                kid = parts.header.kid
+                if not self._keys.has(kid) and self._key_may_come(kid):
+                    self.spend_on_failures(time.thread_time() - began_s)
+                    self.counters["sent_away"] += 1
+                    return "unavailable"
                 raise unverified()
             facts = read_facts(parts.payload, self._rules)
         except CallerError as error:
@@ -110,7 +118,6 @@ class Verifier:
         header = parts.header
         candidates = self._keys.candidates(header)
         if not candidates:
-            self._on_unknown_key()
             idle = decoy(self._keys)
             if idle is not None:
                 idle.verifies(min(idle.algorithms), parts.signing_input, parts.signature)
