@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tidegate_sidecar.auth.verifier import Verifier
 Capture = pytest.CaptureFixture[str]
 
 
-def verify(token: str, key: dict[str, object]) -> TokenFacts:
+def verify(token: str, key: Mapping[str, object]) -> TokenFacts:
     verifier = Verifier(ClaimRules("feed"), 10, lambda: 0.0)
     verifier.use(Keys((read_jwk(key),)))
     facts = verifier(token.strip().encode())
