@@ -133,7 +133,7 @@ async def test_the_last_good_set_serves_for_a_day() -> None:
         remote.now = GOOD_FOR_S
         assert not await remote.keys.refresh()
         assert remote.keys.is_loaded
-        assert remote.keys.status()["problem"]
+        assert remote.keys.problem
         remote.now += 1
         await remote.keys.refresh()
         assert not remote.keys.is_loaded
@@ -188,4 +188,8 @@ async def test_while_a_key_may_still_come_nobody_is_refused(tmp_path: Path) -> N
         token = issuer.token(header={"kid": "next"}, alg="ES256")
         status, text = await status_and_body(sidecar)
         assert (status, '"reason":"unavailable"' in text) == (200, True)
-        assert (await sidecar.status())["auth"]["jwks"]["loaded"]
+        shown = (await sidecar.status())["auth"]
+        assert (shown["jwks"]["loaded"], shown["problem"]) == (True, None)
+        assert (
+            "tidegate_auth_jwks_fetched_total 1.0" in (await sidecar.get("admin", "/metrics")).text
+        )

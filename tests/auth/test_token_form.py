@@ -21,7 +21,7 @@ def token(header: object = None, payload: str = "{}", signature: bytes = b"sig")
 
 
 def test_a_token_is_read_in_its_parts() -> None:
-    read = read_token(token({"alg": "ES256", "kid": "a", "typ": "at+jwt"}, '{"sub":"1"}'))
+    read = read_token(token({"alg": "ES256", "kid": "a", "typ": "at+jwt"}, '{"sub":"1"}'), {})
     assert (read.header.alg, read.header.kid) == ("ES256", "a")
     assert (read.payload, read.signature) == (b'{"sub":"1"}', b"sig")
     assert (
@@ -66,7 +66,7 @@ def test_a_token_is_read_in_its_parts() -> None:
 )
 def test_a_token_of_another_form_is_refused_with_one_answer(bad: bytes) -> None:
     with pytest.raises(CallerError) as caught:
-        read_token(bad)
+        read_token(bad, {})
     error = caught.value
     assert (error.status, error.code, error.detail, error.field) == (
         401,

@@ -7,7 +7,7 @@ two sidecars in one process would not see each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,11 +25,23 @@ from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
 
+class AuthHealth(Protocol):
+    """What is shown of authentication, where it is on."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the keys are not refreshed."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Tokens by what became of them, and fetches of keys."""
+
+
 class _Parts(Collector):
     """Reads drain, streams and the log's health at the moment of the scrape."""
 
     def __init__(
-        self, drain: Drain, streams: Streams, health: Health, auth: Mapping[str, int]
+        self, drain: Drain, streams: Streams, health: Health, auth: AuthHealth | None
     ) -> None:
         self._drain = drain
         self._streams = streams
@@ -41,7 +53,8 @@ class _Parts(Collector):
         yield from self._of_streams()
         yield from self._of_drain()
         yield from self._of_backplane()
-        yield from _counters("tidegate_auth_tokens", "Tokens by what became of them", self._auth)
+        if self._auth is not None:
+            yield from self._of_auth(self._auth)
 
     def _of_streams(self) -> Iterable[Metric]:
         streams = self._streams
@@ -98,6 +111,14 @@ class _Parts(Collector):
             )
         yield from _counters("tidegate_backplane", "Counted by the backplane", health.counters)
 
+    def _of_auth(self, auth: AuthHealth) -> Iterable[Metric]:
+        yield _gauge(
+            "tidegate_auth_degraded",
+            "1 while the keys that verify tokens are not refreshed.",
+            auth.problem is not None,
+        )
+        yield from _counters("tidegate_auth", "Counted by authentication", auth.counters)
+
 
 class Metrics:
     """The registry, and the counters of the HTTP ports and the reporter."""
@@ -108,7 +129,7 @@ class Metrics:
         streams: Streams,
         health: Health,
         ports: Iterable[Port] = (),
-        auth: Mapping[str, int] = MappingProxyType({}),
+        auth: AuthHealth | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Parts(drain, streams, health, auth))

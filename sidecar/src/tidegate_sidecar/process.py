@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
@@ -113,8 +112,7 @@ class Sidecar:
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
         health = self._backplane.health
-        counted: Mapping[str, int] = {} if self._auth is None else self._auth.counters
-        self._metrics = Metrics(self._drain, self._engine, health, self._ports, counted)
+        self._metrics = Metrics(self._drain, self._engine, health, self._ports, self._auth)
         shown = _auth_off if self._auth is None else self._auth.status
         self._pod = Pod(settings, self._drain, self._engine, health, clock, shown)
         self._reporter = self._make_reporter()

@@ -36,6 +36,9 @@ class TopicPatterns:
         for count, pattern in enumerate(patterns, start=1):
             if count > MAX_PATTERNS:
                 raise ValueError(f"at most {MAX_PATTERNS} patterns")
+            if is_topic(pattern):  # nearly all are just that
+                exact.add(pattern)
+                continue
             text = pattern if subject is None else pattern.replace(_SUBJECT, subject)
             parts = _segments(pattern, text)
             if _ONE in parts or _REST in parts:

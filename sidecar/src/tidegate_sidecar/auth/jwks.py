@@ -113,13 +113,7 @@ class RemoteKeys:
     def status(self) -> dict[str, Any]:
         """For `/status`."""
         age_s = None if self._good_at is None else self._clock() - self._good_at
-        return {
-            "loaded": self.is_loaded,
-            "age_s": age_s,
-            "problem": self.problem,
-            "fetched": self.fetched,
-            "failed": self.failed,
-        }
+        return {"loaded": self.is_loaded, "age_s": age_s}
 
     def _failed(self, problem: str) -> None:
         self.failed += 1

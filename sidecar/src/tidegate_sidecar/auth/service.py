@@ -82,15 +82,24 @@ class Authentication:
             "issuer": self._settings.issuer,
             "query": self._settings.query,
             "keys": [{"kid": key.kid, "algorithms": sorted(key.algorithms)} for key in keys],
-            "problem": self._problem,
+            "problem": self.problem,
             "jwks": None if self._remote is None else self._remote.status(),
-            **self._verifier.counters,
+            **self.counters,
         }
+
+    @property
+    def problem(self) -> str | None:
+        """Why the keys are not refreshed; ``None`` while they are."""
+        return self._problem or (None if self._remote is None else self._remote.problem)
 
     @property
     def counters(self) -> Mapping[str, int]:
         """For `/metrics`."""
-        return self._verifier.counters
+        tokens = {f"tokens_{name}": n for name, n in self._verifier.counters.items()}
+        if self._remote is None:
+            return tokens
+        fetches = {"jwks_fetched": self._remote.fetched, "jwks_failed": self._remote.failed}
+        return {**tokens, **fetches}
 
     async def _reread(self, files: KeyFiles) -> None:
         while True:

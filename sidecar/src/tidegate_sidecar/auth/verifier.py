@@ -17,13 +17,15 @@ from typing import Final, TypeVar
 from tidegate.auth.claims import ClaimRules, TokenFacts, read_facts
 from tidegate.auth.guard import NotVerified
 from tidegate.auth.refusals import unverified
-from tidegate.auth.tokens import CompactToken, read_token, split_token
+from tidegate.auth.tokens import CompactToken, TokenHeader, read_token, split_token
 from tidegate.contract.errors import CallerError
 from tidegate.stream.bucket import TokenBucket
 from tidegate_sidecar.auth.keys import Keys, decoy
 
 KEPT_S: Final = 300.0
 MOST_REFUSED: Final = 1024
+MOST_HEADERS: Final = 16
+"""Headers of verified tokens that are kept: an issuer has one for each of its keys."""
 FAILED_SHARE: Final = 0.1
 """Seconds of a core that tokens which turn out bad may cost, per second."""
 FAILED_BURST_S: Final = 0.5
@@ -51,6 +53,7 @@ class Verifier:
         self._clock = clock
         self._key_may_come = key_may_come
         self._keys = Keys()
+        self._headers: dict[bytes, TokenHeader] = {}
         self._good: OrderedDict[bytes, tuple[float, TokenFacts]] = OrderedDict()
         self._bad: OrderedDict[bytes, tuple[float, CallerError]] = OrderedDict()
         self._budget = TokenBucket(FAILED_SHARE, FAILED_BURST_S, clock())
@@ -65,6 +68,7 @@ class Verifier:
         """Verify by `keys` from now on; what others have verified is forgotten."""
         if keys != self._keys:
             self._keys = keys
+            self._headers.clear()
             self._good.clear()
             self._bad.clear()
 
@@ -88,7 +92,7 @@ class Verifier:
         refused = self._bad.get(digest)
         if refused is not None and now < refused[0]:
             raise _again(refused[1])
-        parts = read_token(token)
+        parts = read_token(token, self._headers)
         if self._budget.wait_s(now) > 0:
             self.counters["sent_away"] += 1
             return "overloaded"
@@ -111,6 +115,8 @@ class Verifier:
             _keep(self._bad, digest, (now + KEPT_S, error), MOST_REFUSED)
             raise _again(error) from None
         self.counters["verified"] += 1
+        if len(self._headers) < MOST_HEADERS:
+            self._headers[parts.signing_input.partition(b".")[0]] = parts.header
         _keep(self._good, digest, (now + KEPT_S, facts), self._most_kept)
         return facts
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -36,11 +35,15 @@ class _Next(IntEnum):
     CUT = 2
 
 
-@dataclass(slots=True)
 class _Watched:
-    expiry: Expiry
-    next: _Next = _Next.WARNING
-    bucket: int = 0
+    """One stream's times, what comes next, and the bucket in which it is."""
+
+    __slots__ = ("bucket", "expiry", "next")
+
+    def __init__(self, expiry: Expiry, following: _Next) -> None:
+        self.expiry = expiry
+        self.next = following
+        self.bucket = 0
 
 
 class Expiries:
@@ -63,10 +66,9 @@ class Expiries:
             return
         now = self._wall_clock()
         expiry = expiry_of(rights.expires_at, rights.lifetime_s, stream.number, now)
-        self._watched[stream] = watched = _Watched(expiry)
-        if expiry.warn_at <= now:
-            # It begins shortly before its end: its client has this token, and can hardly renew it.
-            watched.next = _Next.GOODBYE
+        # Where it begins shortly before its end, a warning would come too late to renew the token.
+        following = _Next.WARNING if expiry.warn_at > now else _Next.GOODBYE
+        self._watched[stream] = watched = _Watched(expiry, following)
         self._enter(stream, watched)
 
     def forget(self, stream: Stream) -> None:
@@ -120,7 +122,12 @@ class Expiries:
 
     def _enter(self, stream: Stream, watched: _Watched) -> None:
         expiry = watched.expiry
-        at = (expiry.warn_at, expiry.goodbye_at, expiry.expires_at + LEEWAY_S)[watched.next]
+        if watched.next is _Next.WARNING:
+            at = expiry.warn_at
+        elif watched.next is _Next.GOODBYE:
+            at = expiry.goodbye_at
+        else:
+            at = expiry.expires_at + LEEWAY_S
         # Rounded down: never late by more than a step.
         watched.bucket = bucket = int(at * _BUCKETS_PER_S)
         if bucket not in self._buckets:
