@@ -45,16 +45,16 @@ def find_credential(
     they are not taken; `cookie` is the cookie's name. An ``Authorization`` of another scheme is not
     ours and is passed over. Raises `CallerError` for a credential that stands twice.
     """
-    authorizations: list[bytes] = []
-    cookies: list[bytes] = []
+    authorization = in_cookie = None
     for name, value in headers:
         if name == b"authorization":
-            authorizations.append(value.strip(b" \t"))
+            authorization = _single(authorization, value.strip(b" \t"), "Authorization")
         elif name == b"cookie":
-            cookies += _cookies(value, cookie)
-    authorization = _single(authorizations, "Authorization")
-    in_cookie = _single(cookies, "cookie")
-    in_query = _single(query_tokens, QUERY_TOKEN)
+            for found in _cookies(value, cookie):
+                in_cookie = _single(in_cookie, found, "cookie")
+    in_query = None
+    for found in query_tokens:
+        in_query = _single(in_query, found, QUERY_TOKEN)
     if authorization is not None:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() == _BEARER:
@@ -122,7 +122,7 @@ def _cookies(header: bytes, name: bytes) -> list[bytes]:
     return [value for key, _, value in pairs if key == name]
 
 
-def _single(values: list[bytes], field: str) -> bytes | None:
-    if len(values) > 1:
+def _single(before: bytes | None, value: bytes, field: str) -> bytes:
+    if before is not None:
         raise refusal("doubled_credential", "stands more than once in the request", field)
-    return values[0] if values else None
+    return value

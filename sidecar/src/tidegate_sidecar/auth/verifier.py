@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from tidegate.auth.claims import ClaimRules, TokenFacts, read_facts
 from tidegate.auth.guard import NotVerified
 from tidegate.auth.refusals import unverified
-from tidegate.auth.tokens import CompactToken, TokenHeader, read_token, split_token
+from tidegate.auth.tokens import MAX_TOKEN_BYTES, CompactToken, TokenHeader, read_token
 from tidegate.contract.errors import CallerError
 from tidegate.stream.bucket import TokenBucket
 from tidegate_sidecar.auth.keys import Keys, decoy
@@ -82,7 +82,8 @@ class Verifier:
         Raises `CallerError`. ``"overloaded"``: not looked at, too many bad ones came lately;
         ``"unavailable"``: its key may be one that is still to be fetched.
         """
-        split_token(token)  # before its digest: nothing long is worth one
+        if len(token) > MAX_TOKEN_BYTES:
+            raise unverified()
         now, digest = self._clock(), sha256(token).digest()
         kept = self._good.get(digest)
         if kept is not None and now < kept[0]:
