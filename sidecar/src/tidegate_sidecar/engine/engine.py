@@ -43,7 +43,8 @@ class Engine:
     `clock` gives monotonic seconds, `loop` is the one loop on which everything is called. `log`
     belongs to the engine from here on; `reader` fills it. `recall` looks up what a client has
     acknowledged. `port` holds the connections that are no streams; `descriptors_below` is its own.
-    Without a `guard` everybody may read; `wall_clock` gives seconds since 1970, by which tokens end.
+    Without a `guard` everybody may read; `wall_clock` gives seconds since 1970, by which tokens
+    end.
     """
 
     def __init__(
