@@ -27,13 +27,15 @@ FILL_BYTES = 1 << 20
 CATCH_UP_S = 20.0
 SMALL_RECEIVE_BUFFER = 4096
 
-_HEADERS = (
+HEADERS = (
     "Host: localhost\r\nAccept: text/event-stream\r\nCache-Control: no-store\r\n"
     "User-Agent: bench/1\r\nAccept-Encoding: gzip, deflate\r\n\r\n"
 )
-_PLAIN = f"GET /events?topic=news HTTP/1.1\r\n{_HEADERS}".encode()
+"""What browsers send as well, and the end of the head."""
+
+_PLAIN = f"GET /events?topic=news HTTP/1.1\r\n{HEADERS}".encode()
 _MUTABLE = (
-    f"GET /sse/subscribe/{MUTABLE_CLIENT}?topic=fill&topic=news HTTP/1.1\r\n{_HEADERS}".encode()
+    f"GET /sse/subscribe/{MUTABLE_CLIENT}?topic=fill&topic=news HTTP/1.1\r\n{HEADERS}".encode()
 )
 
 
@@ -68,7 +70,7 @@ def measure_asgi(streams: int) -> float:
         readers = Readers(server.answer()["port"])
         readers.open(streams // 10, _PLAIN)
         for _ in range(CONNECT_ROUNDS):
-            _all_gone(server, readers)
+            all_gone(server, readers)
             before = cpu_s(server.process.pid)
             readers.open(streams, _PLAIN)
             rates.append(streams / (cpu_s(server.process.pid) - before))
@@ -83,7 +85,7 @@ def _connecting(server: Server, readers: Readers, pid: int, streams: int) -> dic
     rss_empty = 0
     mutable: list[Reader] = []
     for _ in range(CONNECT_ROUNDS):
-        _all_gone(server, readers)
+        all_gone(server, readers)
         rss_empty = rss_empty or rss_kb(pid)
         before = cpu_s(pid)
         count = round(streams * MUTE_SHARE)
@@ -100,7 +102,8 @@ def _connecting(server: Server, readers: Readers, pid: int, streams: int) -> dic
     }
 
 
-def _all_gone(server: Server, readers: Readers) -> None:
+def all_gone(server: Server, readers: Readers) -> None:
+    """Close all streams, and wait until the server has noticed."""
     readers.close()
     while True:
         server.ask(do="stats")

@@ -10,7 +10,7 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _RECEIVE_BYTES = 1 << 18
 _STAMP = b'data: {"ns":'
@@ -55,8 +55,14 @@ class Readers:
 
         A small `receive_buffer` (bytes; 0: the system's) fills soon, and adds delays of its own.
         """
+        return self.open_each([request] * count, receive_buffer, in_flight)
+
+    def open_each(
+        self, requests: Sequence[bytes], receive_buffer: int = 0, in_flight: int = 128
+    ) -> list[Reader]:
+        """The same, each stream with a request of its own."""
         opened = []
-        for _ in range(count):
+        for request in requests:
             sock = socket.socket()
             if receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

@@ -2,7 +2,7 @@
 
 One JSON command per line, one JSON answer per line: ``saturate`` appends one event per turn of
 the loop, ``pace`` at a rate, ``fill`` appends to one topic, ``stats``
-tells the counters.
+tells the counters. With a directory of keys as argument it asks for tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,9 +18,12 @@ from typing import Any
 import uvloop
 
 from bench.child import serve
+from tidegate.auth.guard import Guard
+from tidegate.contract.auth_settings import AuthSettings
 from tidegate.contract.publish import To
 from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.log import EventLog, LogEntry
+from tidegate_sidecar.auth.service import Authentication
 from tidegate_sidecar.engine import Engine, tune_listener
 
 EVENT_BYTES = 100
@@ -27,6 +31,9 @@ EVENT_BYTES = 100
 
 MUTABLE_CLIENT = "mutable"
 """The client whose streams will not be read."""
+
+AUDIENCE = "bench"
+"""Of the tokens that are taken."""
 
 _EVERYONE = To(everyone=True)
 
@@ -84,12 +91,25 @@ async def _answer(engine: Engine, publisher: Publisher, command: dict[str, Any])
     return await verbs[do](**command)
 
 
+def _guard(directories: list[str], limits: Limits) -> Guard | None:
+    if not directories:
+        return None
+    settings = AuthSettings(mode="jwt", keys=directories[0], audience=AUDIENCE)
+    return Authentication(settings, (), limits.max_streams).guard
+
+
 async def _main() -> None:
     loop = asyncio.get_running_loop()
     log = EventLog("bench", 1_000_000)
     limits = Limits(max_streams=100_000, max_streams_per_client=100_000)
     engine = Engine(
-        StreamSettings(), limits, log, pod_name="bench-0", clock=time.monotonic, loop=loop
+        StreamSettings(),
+        limits,
+        log,
+        pod_name="bench-0",
+        clock=time.monotonic,
+        loop=loop,
+        guard=_guard(sys.argv[1:], limits),
     )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

@@ -100,7 +100,7 @@ def test_the_help_of_one_command(argv: list[str], command: Make, capsys: Capture
 
 
 def test_every_program_is_a_command_with_a_version(capsys: Capture) -> None:
-    for name in ("sidecar", "operator", "injector", "readmit", "demo", "simulate"):
+    for name in ("sidecar", "token", "operator", "injector", "readmit", "demo", "simulate"):
         with pytest.raises(SystemExit) as end:
             main([name, "--version"])
         assert end.value.code == 0

@@ -13,6 +13,7 @@ import uvicorn
 from kit.waiting import until
 from uvicorn.server import ServerState
 
+from tidegate.auth.guard import Guard
 from tidegate.contract.publish import To
 from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
@@ -275,6 +276,8 @@ class Bench:
         streams: StreamSettings = StreamSettings(),
         limits: Limits = Limits(),
         clock: Callable[[], float] | None = None,
+        guard: Guard | None = None,
+        wall_clock: Callable[[], float] = time.time,
         **ring: int,
     ) -> None:
         self.now = 0.0
@@ -286,6 +289,8 @@ class Bench:
             pod_name="web-1",
             clock=clock or (lambda: self.now),
             loop=asyncio.get_running_loop(),
+            guard=guard,
+            wall_clock=wall_clock,
         )
 
     def open(

@@ -37,7 +37,7 @@ def cors_of(client: Client) -> dict[str, str]:
 READABLE = {
     "access-control-allow-origin": SHOP,
     "access-control-allow-credentials": "true",
-    "access-control-expose-headers": "retry-after",
+    "access-control-expose-headers": "retry-after, www-authenticate",
     "vary": "origin",
 }
 

@@ -65,12 +65,13 @@ def test_without_an_environment_the_declared_defaults_hold() -> None:
 
 @pytest.mark.parametrize("row", rows(SidecarSettings), ids=lambda row: row.name)
 def test_what_is_set_is_what_is_read(row: Any) -> None:
-    samples: tuple[str, ...] = ("7", "300", "1048576", "off", "/a/file", "web-1", "http://o:1")
-    samples += ("https://shop.example", "nats://n:4222", "cut", "debug")
+    samples: tuple[str, ...] = ("7", "300", "1048576", "off", "/a/file", "web-1")
+    samples += ("https://shop.example", "http://o:1", "nats://n:4222", "cut", "debug", "jwt", "on")
     text = next(text for text in samples if text != row.default and row.kind.accepts(text))
     text = "1048576" if row.name == "ring_bytes" else text
-    before, after = read(SidecarSettings, {})[0], read(SidecarSettings, {row.variable: text})[0]
-    assert before != after
+    beside = {env("auth_keys"): "/keys", env("auth_audience"): "feed"} if row.name == "auth" else {}
+    before = read(SidecarSettings, beside)[0]
+    assert before != read(SidecarSettings, {**beside, row.variable: text})[0]
 
 
 @pytest.mark.parametrize(

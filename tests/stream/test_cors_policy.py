@@ -30,7 +30,7 @@ def test_a_listed_origin_is_echoed_and_may_show_credentials() -> None:
         assert dict(LISTED.of(origin)) == {
             ORIGIN: origin,
             CREDENTIALS: b"true",
-            b"access-control-expose-headers": b"Retry-After",
+            b"access-control-expose-headers": b"Retry-After, WWW-Authenticate",
             b"vary": b"Origin",
         }
 
@@ -57,7 +57,7 @@ def test_a_listed_origin_among_all_keeps_its_credentials() -> None:
     assert dict(BOTH.of(SHOP))[CREDENTIALS] == b"true"
     assert dict(BOTH.of(DESK)) == {
         ORIGIN: b"*",
-        b"access-control-expose-headers": b"Retry-After",
+        b"access-control-expose-headers": b"Retry-After, WWW-Authenticate",
         b"vary": b"Origin",
     }
 

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidegate.auth.refusals import challenge
 from tidegate.contract.errors import BackplaneUnavailableError, CallerError
 from tidegate.contract.names import PATH_METRICS
 from tidegate_process.logs import LIMITED
@@ -52,6 +53,9 @@ _WORDS = {
 
 def error_response(error: CallerError, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a caller's mistake."""
+    asked = challenge(error)
+    if asked is not None:
+        headers = {**(headers or {}), "WWW-Authenticate": asked}
     return JSONResponse(error.to_json(), status_code=error.status, headers=headers)
 
 

@@ -7,6 +7,7 @@ two sidecars in one process would not see each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,19 +25,36 @@ from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
 
+class AuthHealth(Protocol):
+    """What is shown of authentication, where it is on."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the keys are not refreshed."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Tokens by what became of them, and fetches of keys."""
+
+
 class _Parts(Collector):
     """Reads drain, streams and the log's health at the moment of the scrape."""
 
-    def __init__(self, drain: Drain, streams: Streams, health: Health) -> None:
+    def __init__(
+        self, drain: Drain, streams: Streams, health: Health, auth: AuthHealth | None
+    ) -> None:
         self._drain = drain
         self._streams = streams
         self._health = health
+        self._auth = auth
 
     def collect(self) -> Iterable[Metric]:
         """Every family that lives elsewhere."""
         yield from self._of_streams()
         yield from self._of_drain()
         yield from self._of_backplane()
+        if self._auth is not None:
+            yield from self._of_auth(self._auth)
 
     def _of_streams(self) -> Iterable[Metric]:
         streams = self._streams
@@ -93,15 +111,28 @@ class _Parts(Collector):
             )
         yield from _counters("tidegate_backplane", "Counted by the backplane", health.counters)
 
+    def _of_auth(self, auth: AuthHealth) -> Iterable[Metric]:
+        yield _gauge(
+            "tidegate_auth_degraded",
+            "1 while the keys that verify tokens are not refreshed.",
+            auth.problem is not None,
+        )
+        yield from _counters("tidegate_auth", "Counted by authentication", auth.counters)
+
 
 class Metrics:
     """The registry, and the counters of the HTTP ports and the reporter."""
 
     def __init__(
-        self, drain: Drain, streams: Streams, health: Health, ports: Iterable[Port] = ()
+        self,
+        drain: Drain,
+        streams: Streams,
+        health: Health,
+        ports: Iterable[Port] = (),
+        auth: AuthHealth | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Parts(drain, streams, health))
+        self.registry.register(_Parts(drain, streams, health, auth))
         self.registry.register(PortMetrics(ports))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)

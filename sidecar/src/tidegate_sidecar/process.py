@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sys
 import time
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.sidecar import SidecarSettings, env
@@ -39,6 +39,9 @@ from tidegate_sidecar.ports.publish import PublishPort
 from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
+
+if TYPE_CHECKING:
+    from tidegate_sidecar.auth.service import Authentication
 
 PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75, body_bytes=48 * 2**20)
 """The application keeps its connections between events, and has a pool of them. Three of the
@@ -81,6 +84,8 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         below = self._descriptors
         streams = settings.streams
+        self._auth = _authentication(settings)
+        guard = None if self._auth is None else self._auth.guard
         ring = EventLog(_EMPTY_EPOCH, max_events=streams.ring_events, max_bytes=streams.ring_bytes)
         name = settings.identity.pod_name
         self._backplane = make_backplane(settings, clock)
@@ -95,6 +100,7 @@ class Sidecar:
             clock=clock,
             loop=loop,
             recall=self._acknowledgements.recall,
+            guard=guard,
             descriptors_below=below.below_public,
         )
         self._ports = (
@@ -105,14 +111,17 @@ class Sidecar:
         self._drain = Drain(settings.drain, streams, operator=settings.operator.url is not None)
         self._drainer = Drainer(self._drain, self._engine, clock, loop)
         self._engine.reader.when_filled(self._drainer.filled)
-        self._metrics = Metrics(self._drain, self._engine, self._backplane.health, self._ports)
-        self._pod = Pod(settings, self._drain, self._engine, self._backplane.health, clock)
+        health = self._backplane.health
+        self._metrics = Metrics(self._drain, self._engine, health, self._ports, self._auth)
+        shown = _auth_off if self._auth is None else self._auth.status
+        self._pod = Pod(settings, self._drain, self._engine, health, clock, shown)
         self._reporter = self._make_reporter()
 
     def _servers(self) -> list[Server]:
         settings = self._settings
         ports, listeners = self._ports, self._listeners
-        acknowledge = AcknowledgePort(self._acknowledgements, self._metrics).app()
+        guard = None if self._auth is None else self._auth.guard
+        acknowledge = AcknowledgePort(self._acknowledgements, self._metrics, guard).app()
         public = make_public_app(
             self._engine.asgi_app, acknowledge, self._engine.admission.cors, self._metrics
         )
@@ -123,6 +132,7 @@ class Sidecar:
             self._metrics,
             settings.identity.pod_token,
             is_loopback(listeners.admin),
+            _none if self._auth is None else self._auth.not_ready,
         )
         publish = PublishPort(
             self._backplane.log, self._engine, self._metrics, settings.limits.max_event_bytes
@@ -143,12 +153,21 @@ class Sidecar:
             await server.start()
         announce(output, **self._listeners._asdict())
         self._warn_of_few_descriptors()
+        if self._auth is None:
+            _log.warning(
+                "authentication is off: whatever reaches the public port may read every channel "
+                "(%s=jwt asks for a token)",
+                env("auth"),
+            )
         await self._backplane.log.start(self._engine.reader)
         reporting = self._report()
+        refreshing = self._refresh_keys()
         ended = asyncio.gather(*(server.ended() for server in servers))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        if refreshing is not None:
+            refreshing.cancel()
         if not stop.is_set():
             _log.error("a server ended unexpectedly")
         await self._end(servers, ended, reporting)
@@ -186,6 +205,13 @@ class Sidecar:
         task.add_done_callback(_tell_of_death)
         return task
 
+    def _refresh_keys(self) -> asyncio.Task[None] | None:
+        if self._auth is None:
+            return None
+        task = asyncio.create_task(self._auth.run(), name="keys")
+        task.add_done_callback(_tell_of_death)
+        return task
+
     async def _end(
         self,
         servers: list[Server],
@@ -212,8 +238,26 @@ class Sidecar:
         _log.info("stopped")
 
 
+def _authentication(settings: SidecarSettings) -> Authentication | None:
+    if settings.auth.mode == "off":
+        return None
+    # Imported here: cryptography costs memory and time that a pod without it does not spend.
+    from tidegate_sidecar.auth.service import Authentication
+
+    streams = settings.streams
+    return Authentication(settings.auth, streams.cors_origins, settings.limits.max_streams)
+
+
+def _none() -> None:
+    return None
+
+
+def _auth_off() -> dict[str, str]:
+    return {"mode": "off"}
+
+
 def _tell_of_death(task: asyncio.Task[None]) -> None:
-    """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
+    """A reporter that ends by an error costs steering, not streams; it must not end silently."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("%s ended", task.get_name(), exc_info=task.exception())
 

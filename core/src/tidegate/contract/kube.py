@@ -27,6 +27,10 @@ CONTAINER_PORT_STREAMS = "tidegate-sse"
 CONTAINER_PORT_ADMIN = "tidegate-admin"
 VOLUME_OPERATOR = "tidegate-operator"
 MOUNT_OPERATOR = "/var/run/secrets/tidegate.dev"
+VOLUME_AUTH = "tidegate-auth"
+MOUNT_AUTH = "/var/run/tidegate/auth"
+"""The keys that verify clients' tokens, from a Secret of the pod's namespace."""
+
 FILE_TOKEN = "token"  # noqa: S105 - a file's name
 FILE_CA = "ca.crt"
 TOKEN_AUDIENCE = "tidegate.dev"  # noqa: S105 - an audience

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.contract import kube, names
+from tidegate.contract.auth_settings import AuthSettings
 from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.kinds import (
     integer,
@@ -179,6 +180,7 @@ class SidecarSettings:
     drain: DrainSettings = group(DrainSettings)
     streams: StreamSettings = group(StreamSettings)
     limits: Limits = group(Limits)
+    auth: AuthSettings = group(AuthSettings)
 
     def problems(self) -> Iterator[Problem]:
         """A ring that cannot hold what it is given."""

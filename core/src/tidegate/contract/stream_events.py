@@ -21,6 +21,7 @@ CONNECTED = "connected"
 GAP = "gap"
 CURSOR = "cursor"
 SHUTDOWN = "shutdown"
+TOKEN_EXPIRING = "tidegate.token-expiring"  # noqa: S105 - an event's name
 
 RESERVED = frozenset({CONNECTED, CURSOR, GAP, SHUTDOWN, "open", "error"})
 """`open` and `error` are what an EventSource calls its own changes of state."""
@@ -30,9 +31,10 @@ RESERVED_PREFIX = "tidegate."
 
 GapReason = Literal["expired", "lagged", "epoch", "foreign"]
 ShutdownReason = Literal[
-    "drain", "shed", "overloaded", "stopping", "starting", "ended", "unavailable"
+    "drain", "shed", "overloaded", "stopping", "starting", "ended", "unavailable", "expired"
 ]
-"""`unavailable`: the pod cannot look up the acknowledged position, so it cannot resume the stream.
+"""`unavailable`: the pod cannot look up the acknowledged position, so it cannot resume the stream,
+or has no keys to verify a token with. `expired`: the token ends, come back with a new one.
 """
 
 MIN_RETRY_MS = 1
@@ -79,6 +81,20 @@ class Gap:
     def to_json(self) -> dict[str, Any]:
         """The event's data; on the wire the range is called from and to."""
         return {"from": self.start, "to": self.end, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExpiring:
+    """Data of `tidegate.token-expiring`: the token ends, and when the stream does, at the latest.
+
+    A page that renews its cookie, or has a new token at hand, before that loses nothing.
+    """
+
+    expires_in_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The event's data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ _OWN: Final = (
         pattern(_DNS_NAME, "the name of a Secret"),
         "Secret of the pod's namespace whose key `url` is the backplane's address.",
     ),
+    Annotation(
+        "auth-secret",
+        "",
+        or_empty(pattern(_DNS_NAME, "the name of a Secret"), "none"),
+        "Secret of the pod's namespace whose files are the keys that verify tokens, with auth jwt.",
+    ),
     Annotation("cpu-request", "50m", cpu(), "The sidecar's CPU request, which HPAs need."),
     Annotation(
         "cpu-limit",

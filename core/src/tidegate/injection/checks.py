@@ -95,8 +95,10 @@ def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str
     grace, reserve = drain_times(pod, requested)
     ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
     times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
+    keys = {"auth_keys": kube.MOUNT_AUTH} if requested.text("auth-secret") else {}
     # The kubelet probes the pod's address, and loopback is the default.
-    return {**requested.settings(), **ports, **times, "admin_host": requested.text("host")}
+    host = {"admin_host": requested.text("host")}
+    return {**requested.settings(), **ports, **times, **keys, **host}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:
@@ -144,8 +146,9 @@ def _name_clash(pod: PodObject, _: RequestedSettings) -> str | None:
     containers = [*spec_list(pod, "containers"), *spec_list(pod, "initContainers")]
     if any(c.get("name") == kube.CONTAINER_SIDECAR for c in containers):
         return f"the pod has a container {kube.CONTAINER_SIDECAR} already: rename it"
-    if any(v.get("name") == kube.VOLUME_OPERATOR for v in spec_list(pod, "volumes")):
-        return f"the pod has a volume {kube.VOLUME_OPERATOR} already: rename it"
+    for name in (kube.VOLUME_OPERATOR, kube.VOLUME_AUTH):
+        if any(v.get("name") == name for v in spec_list(pod, "volumes")):
+            return f"the pod has a volume {name} already: rename it"
     for container in containers:
         for port in container.get("ports") or []:
             if port.get("name") in (kube.CONTAINER_PORT_STREAMS, kube.CONTAINER_PORT_ADMIN):
@@ -239,6 +242,15 @@ def _short_window(pod: PodObject, requested: RequestedSettings) -> str | None:
     )
 
 
+def _keys_without_use(_: PodObject, requested: RequestedSettings) -> str | None:
+    if not requested.is_own("auth-secret") or requested.text("auth") == "jwt":
+        return None
+    return (
+        f"{kube.KEY_PREFIX}auth-secret is set, but whatever reaches the streams may read them: "
+        f'set {kube.KEY_PREFIX}auth: "jwt"'
+    )
+
+
 def _guaranteed(pod: PodObject, requested: RequestedSettings) -> str | None:
     if not all(_is_guaranteed(c) for c in [*long_running(pod), *spec_list(pod, "initContainers")]):
         return None
@@ -267,4 +279,10 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _resources,
     _log_of_a_job,
 )
-_WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed, _ring_above_limit)
+_WARNINGS: Final[tuple[Check, ...]] = (
+    _not_steered,
+    _short_window,
+    _keys_without_use,
+    _guaranteed,
+    _ring_above_limit,
+)

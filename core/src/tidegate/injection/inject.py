@@ -17,7 +17,12 @@ from tidegate.injection.patch import Operation, PatchBuilder
 from tidegate.injection.pods import PodObject, injected_index, metadata_map, spec_list
 from tidegate.injection.requested import RequestedSettings, bad_values, read_requested, unknown_keys
 from tidegate.injection.settings import InjectionSettings
-from tidegate.injection.sidecar import backplane_stream, operator_volume, sidecar_container
+from tidegate.injection.sidecar import (
+    auth_volume,
+    backplane_stream,
+    operator_volume,
+    sidecar_container,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ def _patch(
         if settings.operator_ca_pem is not None:
             builder.put((*annotate, kube.ANNOTATION_OPERATOR_CA), settings.operator_ca_pem)
         builder.append(("spec", "volumes"), operator_volume(pod, requested, settings))
+    keys = auth_volume(requested)
+    if keys is not None:
+        builder.append(("spec", "volumes"), keys)
     _put_pull_secrets(builder, pod, settings)
     container = sidecar_container(pod, namespace, requested, settings, token)
     builder.append(("spec", "initContainers"), container)

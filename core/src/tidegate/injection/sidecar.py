@@ -53,14 +53,23 @@ def sidecar_container(
         "lifecycle": {"preStop": {"httpGet": _hook(admin_port, token)}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    mounts = []
     if settings.operator_url is not None:
-        mount = {
-            "name": kube.VOLUME_OPERATOR,
-            "mountPath": kube.MOUNT_OPERATOR,
-            "readOnly": True,
-        }
-        container["volumeMounts"] = [mount]
+        mounts.append(_mount(kube.VOLUME_OPERATOR, kube.MOUNT_OPERATOR))
+    if requested.text("auth-secret"):
+        mounts.append(_mount(kube.VOLUME_AUTH, kube.MOUNT_AUTH))
+    if mounts:
+        container["volumeMounts"] = mounts
     return container
+
+
+def auth_volume(requested: RequestedSettings) -> dict[str, Any] | None:
+    """The keys that verify tokens, where the pod names a Secret.
+
+    A volume and no variable: it follows a rotation, and a pod's spec shows variables.
+    """
+    name = requested.text("auth-secret")
+    return {"name": kube.VOLUME_AUTH, "secret": {"secretName": name}} if name else None
 
 
 def operator_volume(
@@ -124,6 +133,10 @@ def _backplane(requested: RequestedSettings) -> dict[str, Any]:
 
 def _from_field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _mount(volume: str, path: str) -> dict[str, Any]:
+    return {"name": volume, "mountPath": path, "readOnly": True}
 
 
 def _port(name: str, number: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _MAX_HEADERS_BYTES: Final = 1024
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TOKENS: Final = re.compile(rb"%b([ \t]*,[ \t]*%b)*" % (_TOKEN, _TOKEN))  # RFC 9110, 5.6
 
-_READABLE: Final = (b"access-control-expose-headers", b"Retry-After")
+_READABLE: Final = (b"access-control-expose-headers", b"Retry-After, WWW-Authenticate")
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (
     b"vary",

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from tidegate.auth.refusals import challenge
+from tidegate.auth.rights import UNLIMITED, Rights
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import Gap, ShutdownReason
@@ -36,7 +38,7 @@ class Accept(NamedTuple):
     """Let the stream in.
 
     `first` are its first bytes (not framed); events above `position` follow. `headers_only`: the
-    answer to HEAD, after which nothing follows.
+    answer to HEAD, after which nothing follows. `rights` say how long it may last.
     """
 
     wanted: Wanted
@@ -45,6 +47,7 @@ class Accept(NamedTuple):
     gap: Gap | None
     spread_ms: int
     headers_only: bool = False
+    rights: Rights = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,9 @@ class Refuse:
 
     @property
     def body(self) -> bytes:
-        """The JSON body."""
-        return json.dumps(self.error.to_json()).encode()
+        """The JSON body, byte for byte as the ports' own errors are."""
+        text = json.dumps(self.error.to_json(), ensure_ascii=False, separators=(",", ":"))
+        return text.encode()
 
     @property
     def headers(self) -> Headers:
@@ -81,6 +85,9 @@ class Refuse:
             (b"content-length", b"%d" % len(self.body)),
             (b"connection", b"close"),
         )
+        asked = challenge(self.error)
+        if asked is not None:
+            return (*headers, (b"www-authenticate", asked.encode()))
         return (*headers, (b"allow", b"GET, HEAD")) if self.status == 405 else headers
 
 

@@ -4,7 +4,9 @@ A stream can come in two ways: its connection is taken over right behind the HTT
 runs as an ordinary ASGI response. Both ask this function, so that they cannot disagree. It returns
 *defer* where a connection must not be taken over; the ASGI way never gets that.
 
-* a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop;
+* a **caller's mistake** is a 4xx with a JSON body: the client is meant to stop. That includes what
+  the guard refuses (`tidegate.auth`), which is asked only where the pod takes streams: a token
+  costs a pod nothing that sends clients away;
 * the **pod's state** is a bounce, a 200 that sends the client elsewhere: a native EventSource
   gives up on any other status (WHATWG 9.2.3, "fail the connection"). Its `retry:` is a slot in the
   queue of those that come back (`tidegate.stream.queue`);
@@ -18,6 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+from tidegate.auth.credentials import Credential
+from tidegate.auth.expiry import retry_after_expiry_ms
+from tidegate.auth.guard import Guard, TurnedAway
+from tidegate.auth.rights import UNLIMITED, Asked, Rights
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import Shutdown, ShutdownReason
 from tidegate.contract.stream_settings import Limits, StreamSettings
@@ -74,19 +80,28 @@ class Door:
     """Decides on stream requests for one pod.
 
     `log` is only read. `pod_name` and the heartbeat are announced in `connected`. The only state
-    is the queue: an accepted GET takes a place, a bounced one a slot.
+    is the queue: an accepted GET takes a place, a bounced one a slot. Without a `guard` everything
+    may be read.
     """
 
     def __init__(
-        self, streams: StreamSettings, limits: Limits, log: EventLog, *, pod_name: str
+        self,
+        streams: StreamSettings,
+        limits: Limits,
+        log: EventLog,
+        *,
+        pod_name: str,
+        guard: Guard | None = None,
     ) -> None:
         self._log = log
         self._streams = streams
         self._limits = limits
+        self._guard = guard
         self._reader = RequestReader(limits.max_topics_per_stream)
         self._connected = ConnectedEncoder(pod_name, round(streams.heartbeat_s * 1000))
         self._limited = limits.max_new_streams_per_s is not None
         self._queue = AcceptQueue(new_streams_per_s(streams, limits))
+        self._expired = 0
 
     def decide(self, request: StreamRequest, pod: PodView, way: Way) -> Decision:
         """Decide on one request; `way` is how it would be served if accepted."""
@@ -98,23 +113,44 @@ class Door:
             return Defer(reason)
         try:
             self._check_head(request)
-            wanted = self._reader.read(request)
-            headers_only = request.method == "HEAD"
-            if (bounced := self._pod_refuses(pod, wanted)) is not None:
-                return self._bounce(bounced, pod, headers_only)
-            if self._may_be_at_limit(wanted, pod):
-                return self._bounce("overloaded", pod, headers_only)
+            return self._decide(request, pod, request.method == "HEAD")
         except CallerError as error:
             return Refuse(error)
+
+    def _decide(self, request: StreamRequest, pod: PodView, headers_only: bool) -> Decision:
+        """Decide on a stream that this pod could serve in this way; raises `CallerError`."""
+        wanted, credential = self._read(request)
+        if (bounced := self._pod_refuses(pod, wanted)) is not None:
+            return self._bounce(bounced, pod, headers_only)
         if self._limited and not self._queue.has_room(pod.now):
             return self._bounce("overloaded", pod, headers_only, least_s=LEAST_WAIT_S)
+        rights = UNLIMITED
+        if self._guard is not None:
+            asked = Asked(wanted.client, wanted.topics)
+            given = self._guard.rights(credential, request.method, request.headers, asked)
+            if isinstance(given, TurnedAway):
+                return self._turn_away(given, pod, headers_only)
+            rights = given
+        if self._may_be_at_limit(wanted, pod):
+            return self._bounce("overloaded", pod, headers_only)
         named = wanted.key is not None and wanted.last_event_id is None
         ahead = is_ahead(parse_cursor(wanted.last_event_id), self._log)
         if headers_only or not (named or ahead):
-            return self._accept(wanted, pod, headers_only)
-        return self._go_on(wanted, request, pod)
+            return self._accept(wanted, rights, pod, headers_only)
+        return self._go_on(wanted, rights, request, pod)
 
-    def _go_on(self, wanted: Wanted, request: StreamRequest, pod: PodView) -> Decision:
+    def _read(self, request: StreamRequest) -> tuple[Wanted, Credential | None]:
+        """What is asked for, and with which credential; a token in the query is kept nowhere."""
+        if self._guard is None:
+            return self._reader.read(request), None
+        query, credential = self._guard.screen(request.headers, request.query)
+        if query is not request.query:
+            request = request._replace(query=query)
+        return self._reader.read(request), credential
+
+    def _go_on(
+        self, wanted: Wanted, rights: Rights, request: StreamRequest, pod: PodView
+    ) -> Decision:
         """Go on at a position that the store knows: the acknowledged one, or one not read here.
 
         Where the store is out of reach the client is sent to another pod or time: to begin at the
@@ -126,7 +162,8 @@ class Door:
         if not recalled.reached:
             return self._bounce("unavailable", pod, headers_only=False)
         event_id = wanted.last_event_id or recalled.event_id
-        return self._accept(wanted._replace(last_event_id=event_id), pod, False, recalled.newest)
+        wanted = wanted._replace(last_event_id=event_id)
+        return self._accept(wanted, rights, pod, False, recalled.newest)
 
     def _check_head(self, request: StreamRequest) -> None:
         if request.header_bytes > self._limits.max_header_bytes:
@@ -162,7 +199,9 @@ class Door:
         is_over = wanted.client is None and pod.without_client >= limit - limit // KEPT_FOR_CLIENTS
         return "overloaded" if is_over else None
 
-    def _accept(self, wanted: Wanted, pod: PodView, headers_only: bool, newest: int = 0) -> Accept:
+    def _accept(
+        self, wanted: Wanted, rights: Rights, pod: PodView, headers_only: bool, newest: int = 0
+    ) -> Accept:
         cursor = parse_cursor(wanted.last_event_id)
         start = resume(self._log, wanted.topics, wanted.client, cursor, self._streams, newest)
         retry = assign(self._streams, pod.arrivals, pod.streams)
@@ -177,7 +216,20 @@ class Door:
             first += encode_gap(start.gap)
         if self._limited and not headers_only:
             self._queue.take()
-        return Accept(wanted, first, start.position, start.gap, retry.spread_ms, headers_only)
+        return Accept(
+            wanted, first, start.position, start.gap, retry.spread_ms, headers_only, rights
+        )
+
+    def _turn_away(self, away: TurnedAway, pod: PodView, headers_only: bool) -> Bounce:
+        """Send a client away that could not be verified now.
+
+        Its wait takes no slot of the queue: it may be half a minute, behind which all others would
+        wait as well.
+        """
+        if away.reason != "expired":
+            return self._bounce(away.reason, pod, headers_only)
+        self._expired += 1
+        return _bounce(away.reason, retry_after_expiry_ms(self._expired), headers_only)
 
     def _bounce(
         self,
@@ -194,8 +246,12 @@ class Door:
         retry_ms = pod.bounce_retry_ms
         if retry_ms and not headers_only:
             retry_ms = self._queue.slot_ms(pod.now, retry_ms / 1000 if least_s is None else least_s)
-        goodbye = Shutdown(reason, reconnect_after_ms=retry_ms, deadline_ms=0)
-        return Bounce(encode_shutdown(goodbye, None), reason, headers_only)
+        return _bounce(reason, retry_ms, headers_only)
+
+
+def _bounce(reason: ShutdownReason, retry_ms: int, headers_only: bool) -> Bounce:
+    goodbye = Shutdown(reason, reconnect_after_ms=retry_ms, deadline_ms=0)
+    return Bounce(encode_shutdown(goodbye, None), reason, headers_only)
 
 
 def headers_too_large(limit: int) -> CallerError:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
+from tidegate.auth.credentials import QUERY_TOKEN, RawHeaders
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.names import (
@@ -34,6 +35,7 @@ from tidegate.contract.names import (
 _SUBSCRIBE = PATH_SUBSCRIBE.partition("{")[0].encode()
 _ACKNOWLEDGE = PATH_ACKNOWLEDGE.rpartition("}")[2].encode()
 _EVENTS = PATH_EVENTS.encode()
+_QUERY_TOKEN = QUERY_TOKEN.encode()
 _MAX_FIELDS = 1024
 _LAST_EVENT_ID = (QUERY_LAST_EVENT_ID, *QUERY_LAST_EVENT_ID_ALIASES)
 _NOT_TOPIC = frozenset({f"{QUERY_TOPIC}[]", f"{QUERY_TOPIC}s", f"{QUERY_TOPIC}s[]"})
@@ -66,6 +68,7 @@ class StreamRequest(NamedTuple):
     `path` and `query` are raw (percent-encoded), header values as received. `header_bytes` is the
     size of request line and headers. The flags after it can only be set where a connection might
     be taken over; each of them forbids that. `recalled` is set where the door has asked for it.
+    `headers` are all of them, names in lower case; only the guard reads them.
     """
 
     method: str
@@ -80,6 +83,7 @@ class StreamRequest(NamedTuple):
     response_unfinished: bool = False
     write_buffer_used: bool = False
     recalled: Recalled | None = None
+    headers: RawHeaders = ()
 
 
 class Wanted(NamedTuple):
@@ -134,7 +138,8 @@ class RequestReader:
         return Wanted(client, query.topics, query.handover, last_event_id, key)
 
     def _keep(self, raw: bytes, query: _Query) -> _Query:
-        if len(raw) <= MAX_QUERY_BYTES_KEPT:
+        # Without authentication nothing has cut a token out, and none must stay in memory.
+        if len(raw) <= MAX_QUERY_BYTES_KEPT and _QUERY_TOKEN not in raw:
             if len(self._queries) >= MAX_QUERIES:
                 self._queries.clear()
             self._queries[raw] = query

@@ -17,9 +17,11 @@ from tidegate.contract.stream_events import (
     GAP,
     MIN_RETRY_MS,
     SHUTDOWN,
+    TOKEN_EXPIRING,
     Connected,
     Gap,
     Shutdown,
+    TokenExpiring,
 )
 
 HEARTBEAT = b":\n"
@@ -108,6 +110,11 @@ def encode_shutdown(shutdown: Shutdown, event_id: str | None) -> bytes:
     """
     retry_ms = shutdown.reconnect_after_ms or None
     return _encode_json(shutdown.to_json(), SHUTDOWN, event_id, retry_ms)
+
+
+def encode_token_expiring(notice: TokenExpiring) -> bytes:
+    """Encode the notice that the token ends soon; it is no position, so it has no id."""
+    return _encode_json(notice.to_json(), TOKEN_EXPIRING, None, None)
 
 
 def _encode_json(document: object, event: str, event_id: str | None, retry_ms: int | None) -> bytes:

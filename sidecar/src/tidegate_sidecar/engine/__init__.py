@@ -28,6 +28,7 @@ fast_path         a new connection: a whole, plain stream request never meets th
 http_protocol     all other connections: uvicorn's protocol, with the door asked at each head
 handoff           a connection that has left the web server, until it has its answer
 asgi              the way for what cannot be taken over, and for other servers
+expiries          streams whose token ends
 admission         the door asked, counted; a new stream entered and opened
 reader            the backplane's log into the ring
 housekeeping      heartbeats, time-outs, positions for quiet streams

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from tidegate.auth.guard import Guard
+from tidegate.auth.rights import UNLIMITED, Rights
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.errors import CallerError
 from tidegate.contract.stream_events import ShutdownReason
@@ -44,8 +46,9 @@ class Admission:
     """Lets streams in; what happens to one afterwards is reported to `host`.
 
     `gate` is read at every request; the owner of the pod's state sets it. `recall` looks up what
-    a client has acknowledged. `cut` ends a stream whose transport has raised. `clock` gives
-    monotonic seconds.
+    a client has acknowledged. `cut` ends a stream whose transport has raised. `guard` decides who
+    may read (``None``: everybody), and `watch` ends a stream by the time its rights end. `clock`
+    gives monotonic seconds.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Admission:
         host: Host,
         cut: Callable[[Stream, str], None],
         recall: Callable[[StreamKey | None], Awaitable[Recalled]],
+        guard: Guard | None,
+        watch: Callable[[Stream, Rights], None],
     ) -> None:
         retry_ms = streams.retry_base_ms if streams.retry else 0
         self.gate = Gate(bounce_retry_ms=retry_ms)
@@ -76,7 +81,8 @@ class Admission:
         self._host = host
         self._cut = cut
         self._probed: dict[str, float] = {}
-        self._door = Door(streams, limits, log, pod_name=pod_name)
+        self._watch = watch
+        self._door = Door(streams, limits, log, pod_name=pod_name, guard=guard)
 
     def decide(self, request: StreamRequest, way: Way) -> Decision:
         """Ask the door and count its answer."""
@@ -158,6 +164,8 @@ class Admission:
             cost_bytes=cost_bytes,
         )
         self._registry.admit(stream)
+        if accepted.rights is not UNLIMITED:
+            self._watch(stream, accepted.rights)
         return stream
 
     def open_with(self, stream: Stream, accepted: Accept, head: bytes) -> None:

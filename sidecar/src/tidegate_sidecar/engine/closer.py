@@ -76,6 +76,12 @@ class Closer:
         else:
             self._close(stream, goodbye.reason, last_words)
 
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Write whole chunks to a stream that has not had its goodbye."""
+        if stream.phase is Phase.OPEN:
+            stream.last_write_s = self._clock()
+            self._try_write(stream, data)
+
     def end(self, stream: Stream, cause: str) -> None:
         """End a stream without a goodbye but cleanly."""
         self._close(stream, cause, LAST_CHUNK)

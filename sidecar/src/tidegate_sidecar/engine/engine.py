@@ -1,17 +1,19 @@
 """The engine's face: it puts the parts together and is what the rest of the sidecar calls.
 
 `Admission` lets streams in, `Registry` holds them, `LogReader` takes in what the backplane reads,
-`Delivery` writes to the streams what they lack, `Closer` ends them, `Housekeeping` does what time
-demands.
+`Delivery` writes to the streams what they lack, `Closer` ends them, `Expiries` those whose token
+ends, `Housekeeping` does what time demands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.types import ASGIApp
 
+from tidegate.auth.guard import Guard
 from tidegate.contract.acknowledge import StreamKey
 from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.drain.decision import Goodbye
@@ -23,6 +25,7 @@ from tidegate_sidecar.engine.admission import Admission
 from tidegate_sidecar.engine.closer import Closer
 from tidegate_sidecar.engine.counters import Counters
 from tidegate_sidecar.engine.delivery import Delivery
+from tidegate_sidecar.engine.expiries import Expiries
 from tidegate_sidecar.engine.fast_path import FastPathProtocol
 from tidegate_sidecar.engine.housekeeping import Housekeeping
 from tidegate_sidecar.engine.memory import StreamMemory
@@ -40,6 +43,8 @@ class Engine:
     `clock` gives monotonic seconds, `loop` is the one loop on which everything is called. `log`
     belongs to the engine from here on; `reader` fills it. `recall` looks up what a client has
     acknowledged. `port` holds the connections that are no streams; `descriptors_below` is its own.
+    Without a `guard` everybody may read; `wall_clock` gives seconds since 1970, by which tokens
+    end.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         recall: Callable[[StreamKey | None], Awaitable[Recalled]] | None = None,
         descriptors_below: int | None = None,
+        guard: Guard | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
         self._clock = clock
@@ -75,6 +82,8 @@ class Engine:
             clock=clock,
             close_timeout_s=streams.write_timeout_s,
         )
+        retry_ms = streams.retry_base_ms if streams.retry else 0
+        self._expiries = Expiries(self._closer, wall_clock, retry_ms)
         self._housekeeping = Housekeeping(
             streams,
             log,
@@ -99,6 +108,8 @@ class Engine:
             host=self,
             cut=self._cut,
             recall=recall or _nothing_kept,
+            guard=guard,
+            watch=self._expiries.watch,
         )
         self.gate = self.admission.gate
         self.asgi_app: ASGIApp = ways.asgi_app(self.admission)
@@ -221,6 +232,7 @@ class Engine:
     def lost(self, stream: Stream, error: Exception | None) -> None:
         """The connection is gone."""
         self._delivery.backlog.end(stream)
+        self._expiries.forget(stream)
         self._registry.gone(stream, _cause(error))
 
     # Within
@@ -231,6 +243,7 @@ class Engine:
     def _chores(self, now: float) -> None:
         self.port.expire()
         self._closer.expire(now)
+        self._expiries.step()
 
 
 def _cause(error: Exception | None) -> str:

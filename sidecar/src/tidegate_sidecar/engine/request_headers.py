@@ -63,4 +63,5 @@ def stream_request(
         pipelined,
         response_unfinished,
         write_buffer_used,
+        headers=headers,
     )

@@ -18,7 +18,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
+from tidegate.auth.guard import Guard, TurnedAway
+from tidegate.auth.rights import Asked
 from tidegate.contract.acknowledge import (
     ACKNOWLEDGE_EVERY_S,
     MAX_ACKNOWLEDGE_BYTES,
@@ -166,9 +169,12 @@ class Acknowledgements:
 class AcknowledgePort:
     """``POST /sse/subscribe/{client_id}/ack?stream=NAME`` with ``{"id": …}``."""
 
-    def __init__(self, acknowledgements: Acknowledgements, metrics: Metrics) -> None:
+    def __init__(
+        self, acknowledgements: Acknowledgements, metrics: Metrics, guard: Guard | None = None
+    ) -> None:
         self._acknowledgements = acknowledgements
         self._metrics = metrics
+        self._guard = guard
 
     def app(self) -> Starlette:
         """The ASGI application; its caller routes the paths to it."""
@@ -179,8 +185,23 @@ class AcknowledgePort:
 
     async def acknowledge(self, request: Request) -> Response:
         """Keep one position; 204."""
-        path, query = raw_path(request.scope), request.scope.get("query_string", b"")
-        key = read_acknowledge_target(path, query)
+        key = self._target(request.scope)
         body = await read_body(request, MAX_ACKNOWLEDGE_BYTES, BODY_LIMIT_S)
         await self._acknowledgements.keep(key, read_acknowledgement(body))
         return Response(status_code=204, headers={"cache-control": "no-store"})
+
+    def _target(self, scope: Scope) -> StreamKey:
+        """The position that may be moved; raises `CallerError`.
+
+        Asked before the body is read, so that a stranger's body costs nothing.
+        """
+        path, query = raw_path(scope), scope.get("query_string", b"")
+        if self._guard is None:
+            return read_acknowledge_target(path, query)
+        headers = scope["headers"]
+        query, credential = self._guard.screen(headers, query)
+        key = read_acknowledge_target(path, query)
+        given = self._guard.rights(credential, "POST", headers, Asked(key.client))
+        if isinstance(given, TurnedAway):
+            raise BackplaneUnavailableError("tokens cannot be verified now")
+        return key

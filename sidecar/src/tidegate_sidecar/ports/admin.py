@@ -31,7 +31,7 @@ class AdminPort:
 
     `is_filled` answers whether the ring was filled, `prestop` drains the pod and returns when it
     may be stopped. An empty `token` means that none is asked for. `is_local`: it listens on
-    loopback.
+    loopback. `no_keys` is why tokens cannot be verified yet.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class AdminPort:
         metrics: Metrics,
         token: str,
         is_local: bool = False,
+        no_keys: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._pod = pod
         self._is_filled = is_filled
@@ -49,6 +50,7 @@ class AdminPort:
         self._metrics = metrics
         self._token = token
         self._is_local = is_local
+        self._no_keys = no_keys
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -69,9 +71,9 @@ class AdminPort:
         self._metrics.refused("admin", error)
 
     def not_ready(self) -> str | None:
-        """``None`` once the ring was filled, else what keeps it empty."""
+        """``None`` once the ring was filled and tokens can be verified, else what is lacking."""
         if self._is_filled():
-            return None
+            return self._no_keys()
         return "the ring is not filled yet" + self.remark()
 
     def remark(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tidegate
@@ -15,7 +15,10 @@ from tidegate_sidecar.streams import Streams
 
 
 class Pod:
-    """Reads drain, streams and the log's health; changes nothing but the report's number."""
+    """Reads drain, streams and the log's health; changes nothing but the report's number.
+
+    `auth` gives the part of `/status` on authentication.
+    """
 
     def __init__(
         self,
@@ -24,12 +27,14 @@ class Pod:
         streams: Streams,
         health: Health,
         clock: Callable[[], float],
+        auth: Callable[[], Mapping[str, Any]] = lambda: {"mode": "off"},
     ) -> None:
         self._settings = settings
         self._drain = drain
         self._streams = streams
         self._health = health
         self._clock = clock
+        self._auth = auth
         self._reports = 0
 
     def counts(self) -> tuple[int, int]:
@@ -62,6 +67,7 @@ class Pod:
             "bounced_by_reason": dict(streams.bounced_total),
             "refused_by_error": dict(streams.refused_total),
             "engine": dict(streams.counters),
+            "auth": dict(self._auth()),
             "backplane": {
                 "degraded": self._health.degraded,
                 "problem": self.problem(),
