@@ -26,6 +26,7 @@ MOST_OVER_MEAN = 1.25
 async def test_a_crowd_after_a_deploy_is_left_where_it_lands(
     kubectl: Kubectl, installation: Installation, pods: int, per_s: float
 ) -> None:
+    """Nobody is moved, and no pod ever holds more than a quarter over its share."""
     workload = Workload(
         installation.images.sidecar.name, namespace=f"e2e-crowd-{pods}", pods=pods, min_ready_s=0
     )

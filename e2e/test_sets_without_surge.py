@@ -1,4 +1,4 @@
-"""Sets whose next pod comes only when its predecessor is gone: no drain waits for what cannot come."""
+"""Sets whose next pod comes only when its predecessor is gone: no drain waits for it."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ async def _each_replaced(kubectl: Kubectl, seen: Happening) -> None:
 
 
 def workload(installation: Installation, kind: str, mode: str) -> Workload:
+    """Three pods of a kind, rolled out in a mode."""
     return Workload(
         installation.images.sidecar.name,
         mode=mode,

@@ -1,4 +1,4 @@
-"""The workload that is rolled out: a Deployment (or StatefulSet), its stream Service and its own Service.
+"""The workload that is rolled out: a Deployment or StatefulSet, its stream Service and its own.
 
 The three modes differ in the annotations of the pod template and in nothing else. Stock is the
 same sidecar ending every stream without a word at SIGTERM and assigning no `retry:`; its operator
