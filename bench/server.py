@@ -23,7 +23,6 @@ from tidegate.contract.auth_settings import AuthSettings
 from tidegate.contract.publish import To
 from tidegate.contract.stream_settings import Limits, StreamSettings
 from tidegate.stream.log import EventLog, LogEntry
-from tidegate_sidecar.auth.service import Authentication
 from tidegate_sidecar.engine import Engine, tune_listener
 
 EVENT_BYTES = 100
@@ -94,6 +93,9 @@ async def _answer(engine: Engine, publisher: Publisher, command: dict[str, Any])
 def _guard(directories: list[str], limits: Limits) -> Guard | None:
     if not directories:
         return None
+    # As in the sidecar: without authentication its libraries are not loaded.
+    from tidegate_sidecar.auth.service import Authentication
+
     settings = AuthSettings(mode="jwt", keys=directories[0], audience=AUDIENCE)
     return Authentication(settings, (), limits.max_streams).guard
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from tidegate.auth.credentials import Credential
 from tidegate.auth.expiry import retry_after_expiry_ms
 from tidegate.auth.guard import Guard, TurnedAway
 from tidegate.auth.rights import UNLIMITED, Asked, Rights
@@ -119,7 +118,14 @@ class Door:
 
     def _decide(self, request: StreamRequest, pod: PodView, headers_only: bool) -> Decision:
         """Decide on a stream that this pod could serve in this way; raises `CallerError`."""
-        wanted, credential = self._read(request)
+        credential = None
+        if self._guard is None:
+            wanted = self._reader.read(request)
+        else:
+            query, credential = self._guard.screen(request.headers, request.query)
+            # A token in the query is kept nowhere: the reader keeps what it reads.
+            without = request if query is request.query else request._replace(query=query)
+            wanted = self._reader.read(without)
         if (bounced := self._pod_refuses(pod, wanted)) is not None:
             return self._bounce(bounced, pod, headers_only)
         if self._limited and not self._queue.has_room(pod.now):
@@ -138,15 +144,6 @@ class Door:
         if headers_only or not (named or ahead):
             return self._accept(wanted, rights, pod, headers_only)
         return self._go_on(wanted, rights, request, pod)
-
-    def _read(self, request: StreamRequest) -> tuple[Wanted, Credential | None]:
-        """What is asked for, and with which credential; a token in the query is kept nowhere."""
-        if self._guard is None:
-            return self._reader.read(request), None
-        query, credential = self._guard.screen(request.headers, request.query)
-        if query is not request.query:
-            request = request._replace(query=query)
-        return self._reader.read(request), credential
 
     def _go_on(
         self, wanted: Wanted, rights: Rights, request: StreamRequest, pod: PodView

@@ -73,6 +73,8 @@ class Expiries:
 
     def forget(self, stream: Stream) -> None:
         """`stream` is gone."""
+        if not self._watched:
+            return  # nearly always so without authentication
         watched = self._watched.pop(stream, None)
         if watched is not None:
             self._buckets.get(watched.bucket, {}).pop(stream, None)

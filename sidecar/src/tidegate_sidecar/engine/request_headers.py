@@ -63,5 +63,6 @@ def stream_request(
         pipelined,
         response_unfinished,
         write_buffer_used,
-        headers=headers,
+        None,
+        headers,
     )
