@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from operator_kube.test_rollout_scorecards import BEGUN, END, MIDDLE, REST, SMOOTH, ended, watched
-from operator_shell.fakes import pod
 
-from tidegate.rollout.snapshot import Action, Policy, SetAdmit, Workload
+from tidegate.rollout.snapshot import Action, Pod, Policy, SetAdmit, Workload
 from tidegate_operator.kube.status.announcing import Announcement, announce, figures
 from tidegate_operator.kube.status.rollouts import NOT_WHOLE, Watched
 from tidegate_operator.reconcile import steered
@@ -59,5 +58,5 @@ def test_a_new_leader_announces_the_end_alone_with_the_reason_for_what_is_missin
 def test_the_log_line_names_the_pods_whose_label_changes(
     actions: tuple[Action, ...], line: str
 ) -> None:
-    workload = Workload("web", 3, "new", (pod("a"), pod("b"), pod("c")))
+    workload = Workload("web", 3, "new", tuple(Pod(n, n, "new", ready=True) for n in "abc"))
     assert steered(workload, actions) == line
