@@ -16,6 +16,7 @@ from tidegate_client.actions import Moment
 from tidegate_client.controls import read_control
 from tidegate_client.decisions import Floor, Settings, judge, retry_after_ms, retry_delay_ms
 from tidegate_client.inbox import Inbox
+from tidegate_client.requester import resume_header
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "client"
 SCENARIOS = json.loads((VECTORS / "scenarios.json").read_text())
@@ -50,6 +51,12 @@ def test_what_was_received_handed_over_and_handled(scenario: dict[str, Any]) -> 
         seen = (taken, inbox.position, inbox.handled, len(inbox))
         expected = (step["do"], step["last_event_id"], step["handled"], step["waiting"])
         assert seen == expected, f"step {number}: {step['call']}"
+
+
+@pytest.mark.parametrize("vector", DECISIONS["last_event_id_header"], ids=lambda v: repr(v["id"]))
+def test_the_ids_that_a_request_can_carry(vector: dict[str, Any]) -> None:
+    sent = resume_header(vector["id"] * vector["times"])
+    assert sent.decode("latin-1") == vector["expect"] * vector["times"]
 
 
 def test_a_connection_is_held_until_it_is_let_go() -> None:

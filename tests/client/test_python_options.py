@@ -88,6 +88,7 @@ def test_a_url_that_cannot_work_is_refused_at_once(kind: Any, url: Any) -> None:
         ("on_change", "print"),
         ("on_comment", 1),
         ("http", "http://proxy"),
+        ("http", httpx2.Client()),
         ("method", "GE T"),
         ("method", 1),
         ("body", {"a": 1}),
@@ -179,6 +180,15 @@ async def test_an_http_client_that_is_closed_or_cannot_send_stops_at_once() -> N
     async with httpx2.AsyncClient(headers={"X-Bad": "a\x01\nb"}) as http, scripted() as server:
         stopped = await stopped_by(SseClient(server.url, http=http))
     assert stopped.reason == "invalid_request"
+
+
+@pytest.mark.parametrize("made", [None, 5, httpx2.Client()])
+async def test_a_function_that_makes_no_http_client_stops_at_once(made: Any) -> None:
+    client = SseClient(URL, http=lambda: made)
+    stopped = await stopped_by(client)
+    assert stopped.reason == "invalid_request"
+    assert isinstance(stopped.__cause__, SettingsError)
+    assert "AsyncClient" in str(stopped.__cause__)
 
 
 async def test_a_body_that_cannot_be_decompressed_stops_at_once() -> None:

@@ -131,7 +131,7 @@ export class AcknowledgingSseClient extends SseClient {
   override addEventListener<T extends string>(
     type: T,
     listener: (event: EventOf<T>) => void,
-    options?: ListenerOptions
+    options?: ListenerOptions | null
   ): void {
     if (type !== GAP && isReserved(type)) return super.addEventListener(type, listener, options)
     const tracked = this.#tracked.get(listener) ?? this.#track(listener as (e: SseEvent) => unknown)
@@ -148,13 +148,13 @@ export class AcknowledgingSseClient extends SseClient {
     if (tracked) super.removeEventListener(type, tracked as (event: EventOf<T>) => void)
   }
 
-  protected override held(): Place | undefined {
-    return this.#unhandled[0]?.before
+  protected override resumeAfter(): string {
+    return this.#inbox.resume(this.#unhandled[0]?.before)
   }
 
   protected override advanced(): void {
     const {handled} = this.#inbox
-    const held = this.held()
+    const held = this.#unhandled[0]?.before
     if (this.#automatic) this.#take(least(held ? [held, handled] : [handled])!.id)
   }
 

@@ -1,4 +1,4 @@
-/** The words of the state machine in `connector.ts`: its states, its inputs' kinds, its actions. */
+/** The words of the state machine in `connector.ts`: its states, its inputs, its shell. */
 import type {Connection} from './connection.js'
 import type {OpenEvent, SseErrorEvent} from './options.js'
 import type {ParsedEvent} from './parser.js'
@@ -42,24 +42,36 @@ export type StopReason =
   | 'exhausted'
 
 /**
- * What the shell has to do.
- *
- * `open`: ask for the stream; `renew` is the 401 or 403 to answer with new credentials, or 0;
- * `handover` says whether the server is to be told that this client hands over. `deliver`:
- * `control` marks an event of the server's own, which is no event of the application's. `tell`:
- * the stream is open, lost, or given up, and then `last` is the loss that used up the attempts.
+ * Carries out what the machine decides, and lends it the clock. `deliver` and `tell` may call the
+ * machine again, from a listener: it is called last, or what follows looks whether it still holds.
  */
-export type Action =
-  | {do: 'open'; held: Connection; renew: number; handover: boolean}
-  | {do: 'abort'; held: Connection}
-  | {do: 'deliver'; event: ParsedEvent; control: boolean}
-  | {do: 'tell'; change: OpenEvent | SseErrorEvent; last?: LostReason | undefined}
+export interface Shell {
+  /** As in {@link Moment}. */
+  now(): number
+  random(): number
+  /** Whether there is a network; without one, failures never exhaust the attempts. */
+  online(): boolean
+  /**
+   * Ask for the stream, and set the connection's `abort`. `renew` is the 401 or 403 to answer with
+   * new credentials, or 0; `handover`: whether to tell the server that this client hands over.
+   */
+  open(held: Connection, renew: number, handover: boolean): void
+  /** An event; `control` marks one of the server's own, which is no event of the application's. */
+  deliver(event: ParsedEvent, control: boolean): void
+  /** The stream is open, lost, or given up. */
+  tell(change: OpenEvent | SseErrorEvent): void
+}
 
 /**
  * What may happen. What comes for a connection that is not held any more has no effect, and
  * nothing counts that a connection says after its goodbye.
  */
-export interface Inputs {
+export interface Connector {
+  readonly readyState: ReadyState
+  /** The id to resume after. */
+  lastEventId: string
+  /** When `tick` is due next; `Infinity`: never. */
+  deadlineMs(): number
   /** Start, unless started. */
   connect(): void
   /** End everything, from any state. */
@@ -71,12 +83,17 @@ export interface Inputs {
     contentType: string | null,
     retryAfterMs: number
   ): void
+  /**
+   * An event has come. In a Tidegate stream the reserved names are the server's own words: those
+   * that are understood are obeyed and delivered as such, the others go no further.
+   */
+  event(held: Connection, event: ParsedEvent): void
   /** A `retry:` line has come. */
   retry(held: Connection, retryMs: number): void
   /** The parser stands at this id, also where no event was dispatched. */
   position(held: Connection, lastEventId: string): void
   /** A connection has ended: cleanly, by an error, or by what no repetition mends. */
-  ended(held: Connection, how: Ending): void
+  ended(held: Connection, how: Ending, error?: unknown): void
   /** Time has passed: do what is due. */
   tick(): void
   /**
@@ -84,26 +101,4 @@ export interface Inputs {
    * client that has used up its attempts starts anew.
    */
   wake(): void
-}
-
-export interface Connector {
-  readonly readyState: ReadyState
-  lastEventId: string
-  /** Without a network, failures never exhaust the attempts. */
-  online: boolean
-  /** What is to be done about an input. */
-  step<Input extends keyof Inputs>(
-    at: Moment,
-    input: Input,
-    ...facts: Parameters<Inputs[Input]>
-  ): Action[]
-  /**
-   * An event has come. In a Tidegate stream the reserved names are the server's own words: those
-   * that are understood are obeyed and delivered as such, the others go no further. Nothing is
-   * returned where it is only to be delivered to the application: this is the one input that has to
-   * be fast.
-   */
-  event(at: Moment, held: Connection, event: ParsedEvent): Action[] | undefined
-  /** When `tick` is due next; `Infinity`: never. */
-  deadlineMs(): number
 }

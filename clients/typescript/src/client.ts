@@ -5,10 +5,9 @@
  * {@link Inbox}, and a loop that takes nothing makes the reading stop.
  */
 import type {ReadyState} from './actions.js'
-import {isReserved} from './contract.js'
-import {CAPACITY, Inbox, type Loop, type Place} from './inbox.js'
-import {type ListenerOptions, Listeners} from './listeners.js'
-import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
+import {CAPACITY, Inbox, type Loop} from './inbox.js'
+import {Listeners} from './listeners.js'
+import type {OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
 import {createStream, type Stream} from './stream.js'
 import type {UrlLike} from './web-types.js'
 
@@ -20,21 +19,22 @@ const PATIENCE_MS = 500
  * Throws a `RangeError` that names the option for a value that cannot work, and a `TypeError` for
  * a URL, a header or a body that no request can have.
  */
-export class SseClient implements AsyncIterable<SseEvent> {
+export class SseClient extends Listeners implements AsyncIterable<SseEvent> {
   readonly #inbox: Inbox
   readonly #stream: Stream
-  readonly #listeners: Listeners
   #waiting: (() => void)[] = []
   /** Whether a loop has connected it: then the last loop closes it. */
   #byLoop = false
+  /** Counts ends and new starts: what was of an earlier life is not told any more. */
+  #life = 0
 
   constructor(
     url: string | UrlLike,
     options: SseClientOptions = {},
     inbox = new Inbox(options.lastEventId)
   ) {
+    super(options.onListenerError)
     this.#inbox = inbox
-    this.#listeners = new Listeners(options.onListenerError)
     this.#stream = createStream(url, options, {
       deliver: (event, control) => this.#deliver(event, control),
       tell: (change) => {
@@ -72,7 +72,7 @@ export class SseClient implements AsyncIterable<SseEvent> {
   /** Start following; does nothing when started. */
   connect(): void {
     if (!this.#stream.running) this.#byLoop = false
-    this.#stream.start(this.#inbox.resume(this.held()))
+    this.#stream.start(this.resumeAfter())
   }
 
   /**
@@ -80,6 +80,7 @@ export class SseClient implements AsyncIterable<SseEvent> {
    * a new loop, resumes after `lastEventId`. May be called in any state, also twice.
    */
   close(): void {
+    this.#life++
     this.#inbox.drop()
     this.#stream.stop()
     this.#pulse()
@@ -87,25 +88,9 @@ export class SseClient implements AsyncIterable<SseEvent> {
 
   /** Drop the connection and connect now, resuming after the last event that has come. */
   reconnect(): void {
+    this.#life++
     this.#stream.cut()
     this.connect()
-  }
-
-  /**
-   * Listen to `open`, `error`, `message`, or any event by its name. A listener that throws, or
-   * whose promise is rejected, harms none.
-   */
-  addEventListener<T extends string>(
-    type: T,
-    listener: (event: EventOf<T>) => void,
-    options?: ListenerOptions
-  ): void {
-    this.#listeners.add(type, listener, options)
-  }
-
-  /** Listen no more. */
-  removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.remove(type, listener)
   }
 
   /**
@@ -125,51 +110,50 @@ export class SseClient implements AsyncIterable<SseEvent> {
       left = true
       if (!loop) return
       inbox.leave(loop)
-      if (this.#byLoop && [...inbox.loops].every((one) => one.left)) {
+      if (this.#byLoop && inbox.loops.every((one) => one.left)) {
         if (stream.running) this.close()
         else stream.stop()
       }
       this.#pulse()
     }
 
-    // Not an async generator: that would take three turns for what is there, and `return` would
-    // wait for an event that may never come.
-    const next = (): Promise<IteratorResult<SseEvent, void>> => {
-      // In the order in which they were asked for.
-      if (waiting) return waiting.then(next)
-      if (!left) {
-        if (!loop) {
-          if (!stream.running) {
-            this.connect()
-            this.#byLoop = true
-          }
-          loop = inbox.open()
-        }
-        const value = inbox.take(loop)
-        this.advanced()
-        if (value) {
-          // Not for each: the reading costs more to wake than an event to take.
-          if (this.#waiting[0] && inbox.length < CAPACITY / 2) this.#pulse()
-          return Promise.resolve({value, done: false})
-        }
-        if (stream.running) {
-          waiting = this.#change().then(() => (waiting = undefined))
-          return waiting.then(next)
-        }
-        leave()
-        const {stopped} = stream
-        if (stopped && !/no_content|ended/.test(stopped.reason)) return Promise.reject(stopped)
-      }
-      return Promise.resolve({value: undefined, done: true})
-    }
-
     return {
-      next,
-      async return(value) {
+      // Not an async generator: there `return` would wait for an event that may never come.
+      next: async () => {
+        // Several are served in the order in which they were asked for.
+        while (waiting) await waiting
+        while (!left) {
+          if (!loop) {
+            if (!stream.running) {
+              this.connect()
+              this.#byLoop = true
+            }
+            loop = inbox.open()
+          }
+          const value = inbox.take(loop)
+          this.advanced()
+          if (value) {
+            // Not for each: the reading costs more to wake than an event to take.
+            if (this.#waiting[0] && inbox.length < CAPACITY / 2) this.#pulse()
+            return {value, done: false}
+          }
+          if (!stream.running) {
+            leave()
+            const {stopped} = stream
+            if (stopped && !/no_content|ended/.test(stopped.reason)) throw stopped
+          } else {
+            waiting = this.#change()
+            await waiting
+            waiting = undefined
+          }
+        }
+        return {value: undefined, done: true}
+      },
+      return: async (value) => {
         leave()
         return {value: await value, done: true}
       },
-      async throw(error) {
+      throw: async (error) => {
         leave()
         throw error
       },
@@ -182,14 +166,9 @@ export class SseClient implements AsyncIterable<SseEvent> {
   /** Called when more may have been handled. */
   protected advanced(): void {}
 
-  /** Up to where listeners have handled what they were given; all of it by default. */
-  protected held(): Place | undefined {
-    return undefined
-  }
-
-  /** Whether there is a listener for the application's events. */
-  #heard(): boolean {
-    return this.#listeners.has((type) => !isReserved(type))
+  /** Where a stream that is opened now resumes. */
+  protected resumeAfter(): string {
+    return this.#inbox.received.id
   }
 
   #deliver(event: SseEvent, control: boolean): void {
@@ -197,7 +176,7 @@ export class SseClient implements AsyncIterable<SseEvent> {
     if (control) inbox.receive(event.lastEventId)
     else {
       // What no consumer has taken is kept for the first one that does.
-      if (!inbox.loops.size && !this.#heard()) inbox.leave(inbox.open())
+      if (!inbox.loops[0] && !this.heard) inbox.leave(inbox.open())
       inbox.receive(event.lastEventId, event)
     }
     this.#pulse()
@@ -206,19 +185,19 @@ export class SseClient implements AsyncIterable<SseEvent> {
   }
 
   #emit(event: OpenEvent | SseErrorEvent | SseEvent): void {
-    const {life} = this.#stream
-    this.#listeners.emit(event, () => life === this.#stream.life)
+    const life = this.#life
+    this.emit(event, () => life === this.#life)
   }
 
   /** Until loops have made room; one that takes nothing holds up the others for so long only. */
   async #room(): Promise<void> {
     const inbox = this.#inbox
     const {length} = inbox
-    let timer
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, true)))
-    if ((await Promise.race([late, this.#change()])) && inbox.length >= length) {
-      inbox.lag(this.#heard())
-    }
+    const timer = setTimeout(() => {
+      if (inbox.length >= length) inbox.lag(this.heard)
+      this.#pulse()
+    }, PATIENCE_MS)
+    await this.#change()
     clearTimeout(timer)
   }
 

@@ -4,11 +4,16 @@ import type {Moment} from './actions.js'
 let aheadMs = 0
 
 /**
- * Now. A machine that slept must find its deadlines past, which only the wall clock tells; but that
- * one may be set back, and then time goes on as the other clock has it.
+ * Now, in milliseconds. A machine that slept must find its deadlines past, which only the wall
+ * clock tells; but that one may be set back, and then time goes on as the other clock has it.
  */
-export function moment(): Moment {
+export function now(): number {
   const runMs = Math.floor(performance.now())
   aheadMs = Math.max(aheadMs, Date.now() - runMs)
-  return {nowMs: runMs + aheadMs, random: Math.random()}
+  return runMs + aheadMs
+}
+
+/** Now, and a random number. */
+export function moment(): Moment {
+  return {nowMs: now(), random: Math.random()}
 }

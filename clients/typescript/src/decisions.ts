@@ -91,8 +91,8 @@ export function judge(status: number, contentType: string | null): Verdict {
     return /^\s*text\/event-stream\s*(;|$)/i.test(contentType!) ? 'stream' : 'not_a_stream'
   }
   if (status === 204) return 'no_content'
-  if (status === 401 || status === 403) return 'renew'
-  if (status >= 500 || status === 408 || status === 425 || status === 429) return 'retry'
+  if (/^40[13]$/.test(`${status}`)) return 'renew'
+  if (status >= 500 || /^4(08|25|29)$/.test(`${status}`)) return 'retry'
   return status >= 400 ? 'refused' : 'not_a_stream'
 }
 

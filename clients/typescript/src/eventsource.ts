@@ -73,14 +73,14 @@ export const EventSource: types.EventSourceConstructor = class
   )
   #failed: ReturnType<typeof setTimeout> | undefined
 
-  constructor(url: string | UrlLike, init: EventSourceInit = {}) {
+  constructor(url: string | UrlLike, init?: EventSourceInit | null) {
     super()
-    const {withCredentials = false, maxBufferSize, ...rest} = init
+    const {withCredentials = false, maxBufferSize, ...rest} = init ?? {}
     const full = resolve(url)
     this.url = full.href
-    this.#onError = init.onListenerError ?? report
+    this.#onError = rest.onListenerError ?? report
     this.withCredentials = withCredentials
-    if (!init.fetch && !canBeFetched(full)) {
+    if (!rest.fetch && !canBeFetched(full)) {
       this.#failed = setTimeout(() => this.#fail())
       return
     }

@@ -7,7 +7,7 @@
  * waited was dropped. *Handled* is what an acknowledging loop has finished (`handling-inbox.ts`).
  * Both languages run the same scenarios, `tests/vectors/client/positions.json`.
  *
- * Events are kept once, for as long as some loop has yet to take them.
+ * Events are kept once, each leading to the next, for as long as some loop has yet to take them.
  */
 import {GAP} from './contract.js'
 import type {ParsedEvent} from './parser.js'
@@ -18,6 +18,7 @@ export interface Place {
   id: string
   /** What came with it, if anything. */
   readonly event?: ParsedEvent | undefined
+  next?: Place
 }
 
 /** One loop, or one that was left and waits for the next to go on with it. */
@@ -27,16 +28,6 @@ export interface Loop {
   left?: boolean
   /** The others went on without it: what it has not taken is lost to it. */
   lost?: boolean
-  /** An event that it has taken and not finished, if that counts. */
-  hand?: Taken | undefined
-  /** An event that it was left with, and is to be given again. */
-  again?: Taken | undefined
-}
-
-/** An event, and where its loop stood before it. */
-export interface Taken {
-  readonly event: ParsedEvent
-  readonly before: Place
 }
 
 /** Reading stops while a loop has this many events to take. */
@@ -44,11 +35,7 @@ export const CAPACITY = 1024
 
 export class Inbox {
   received: Place
-  readonly loops = new Set<Loop>()
-  /** Numbered without a gap. */
-  #items: Place[] = []
-  /** What was handed over when all that waited was dropped. */
-  #dropped: Place | undefined
+  loops: Loop[] = []
 
   constructor(lastEventId = '') {
     this.received = {n: 0, id: lastEventId}
@@ -56,15 +43,13 @@ export class Inbox {
 
   /** How much waits for the slowest loop. */
   get length(): number {
-    return this.received.n - this.#slowest().n
+    return this.received.n - this.#slowest(this.loops).n
   }
 
   /** Handed over to every loop that runs, else to those that were left. */
   get place(): Place {
-    const loops = [...this.loops].filter(({lost}) => !lost)
-    const running = loops.filter(({left}) => !left)
-    const counted = running[0] ? running : loops
-    return least(counted.map(({again, at}) => again?.before ?? at)) ?? this.received
+    const running = this.loops.filter(({left, lost}) => !left && !lost)
+    return this.#slowest(running[0] ? running : this.loops)
   }
 
   /** An event has come, or a position alone. */
@@ -75,18 +60,15 @@ export class Inbox {
       // Of several positions in a row the last one is enough.
       if (!before.event) return void (before.id = id)
     }
-    this.received = {n: before.n + 1, id, event}
-    if (!this.loops.size) return
-    this.#items.push(this.received)
+    this.received = before.next = {n: before.n + 1, id, event}
     if (event) return
-    for (const loop of this.loops) if (loop.at === before && !loop.hand) loop.at = this.received
-    this.#trim()
+    for (const loop of this.loops) if (loop.at === before) loop.at = this.received
   }
 
   /** A loop begins; it goes on where one before it was left. */
   open(): Loop {
-    const loop = [...this.loops].find(({left}) => left) ?? {at: this.received}
-    this.loops.add(loop)
+    let loop = this.loops.find(({left}) => left)
+    if (!loop) this.loops.push((loop = {at: this.received}))
     loop.left = false
     return loop
   }
@@ -95,17 +77,13 @@ export class Inbox {
   take(loop: Loop): ParsedEvent | undefined {
     const {at, lost} = loop
     if (lost) {
-      loop.at = this.#slowest()
+      loop.at = this.#slowest(this.loops)
       loop.lost = false
       return lagged(at.id, loop.at.id)
     }
-    const [first] = this.#items
-    const next = first && this.#items[at.n + 1 - first.n]
-    if (!next) return undefined
-    loop.at = next
-    // Seldom, as it costs more than to take an event.
-    if (next === this.received || next.n % 64 === 0) this.#trim()
-    return next.event ?? this.take(loop)
+    if (!at.next) return undefined
+    loop.at = at.next
+    return at.next.event ?? this.take(loop)
   }
 
   leave(loop: Loop): void {
@@ -114,47 +92,36 @@ export class Inbox {
 
   /** Go on without the slowest loops, if there are others (`heard`: those that listen). */
   lag(heard: boolean): void {
-    const {n} = this.#slowest()
-    const loops = [...this.loops].filter(({lost}) => !lost)
-    if (!heard && loops.every(({at}) => at.n === n)) return
-    for (const loop of loops) loop.lost = loop.at.n === n
-    this.#trim()
+    const {n} = this.#slowest(this.loops)
+    if (heard || this.loops.some(({at, lost}) => !lost && at.n > n)) {
+      for (const loop of this.loops) {
+        if (loop.at.n > n) continue
+        loop.lost = true
+        loop.at = detached(loop.at)
+      }
+    }
   }
 
   /** The stream is closed: what waits is dropped, and is to come again. */
   drop(): void {
-    const {place} = this
-    this.#dropped ??= place
-    this.#items = []
     // What comes again comes later than all that has come.
-    this.received = {n: this.received.n + 1, id: place.id}
+    this.received = {n: this.received.n + 1, id: this.place.id}
+    this.loops = this.loops.filter(({left}) => !left)
     for (const loop of this.loops) {
       loop.at = this.received
       loop.lost = false
     }
   }
 
-  /** Where a stream that is opened now resumes; `held`: what listeners have not handled is behind. */
-  resume(held?: Place): string {
-    if (this.#dropped) {
-      this.received.id = least(held ? [held, this.#dropped] : [this.#dropped])!.id
-      this.#dropped = undefined
-      for (const loop of this.loops) if (loop.left) this.loops.delete(loop)
-    }
-    return this.received.id
+  /** Where the slowest of these loops stands that is not lost. */
+  #slowest(loops: Loop[]): Place {
+    return least(loops.filter(({lost}) => !lost).map(({at}) => at)) ?? this.received
   }
+}
 
-  /** Where the slowest loop stands that is not lost. */
-  #slowest(): Place {
-    let place = this.received
-    for (const {at, lost} of this.loops) if (!lost && at.n < place.n) place = at
-    return place
-  }
-
-  #trim(): void {
-    const [first] = this.#items
-    if (first) this.#items.splice(0, this.#slowest().n + 1 - first.n)
-  }
+/** A place to remember: from the place itself all that comes later would hang. */
+export function detached({n, id}: Place): Place {
+  return {n, id}
 }
 
 /** The first of them. */

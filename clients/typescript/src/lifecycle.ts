@@ -25,20 +25,12 @@ export function watchLifecycle(
   {wake, hide, show, close}: Reactions
 ): void {
   const {document} = globalThis
-  const on = (
-    target: Partial<EventTarget> | undefined,
-    acts: Record<string, (e: Event) => void>
-  ) => {
-    for (const type in acts) target?.addEventListener?.(type, acts[type]!, {signal: until})
-  }
-  on(signal, {abort: close})
-  on(globalThis, {
-    online: wake,
-    pagehide: hide,
-    pageshow: (event) => (event as PageTransitionEvent).persisted && show()
-  })
-  on(document, {
-    resume: wake,
-    visibilitychange: () => document.visibilityState === 'visible' && wake()
-  })
+  const on = (target: Partial<EventTarget> | undefined, type: string, act: (e: Event) => void) =>
+    target?.addEventListener?.(type, act, {signal: until})
+  on(signal, 'abort', close)
+  on(globalThis, 'online', wake)
+  on(globalThis, 'pagehide', hide)
+  on(globalThis, 'pageshow', (event) => (event as PageTransitionEvent).persisted && show())
+  on(document, 'resume', wake)
+  on(document, 'visibilitychange', () => document.visibilityState === 'visible' && wake())
 }

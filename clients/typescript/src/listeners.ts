@@ -1,5 +1,7 @@
 /** Listeners by event type. One that fails harms neither the others nor the stream. */
 
+import {isReserved} from './contract.js'
+import type {EventOf} from './options.js'
 import type {WebAbortSignal} from './web-types.js'
 
 /** What a listener may be called with; the caller knows which type goes with which event. */
@@ -28,19 +30,15 @@ export function guard<A>(
   onError: ErrorListener = report,
   argument: A
 ): void {
+  let done: unknown
   try {
-    const done = call(argument) as Promise<unknown> | undefined
-    done?.then?.(undefined, (error) => failed(onError, error))
+    done = call(argument)
   } catch (error) {
-    failed(onError, error)
+    done = Promise.reject(error)
   }
-}
-
-function failed(onError: ErrorListener, error: unknown): void {
-  try {
-    onError(error)
-  } catch (worse) {
-    report(worse)
+  // Few listeners are asynchronous, and a promise for each event would cost more than it.
+  if ((done as Partial<Promise<unknown>> | undefined)?.then) {
+    Promise.resolve(done).catch(onError).catch(report)
   }
 }
 
@@ -50,47 +48,52 @@ interface Entry {
   readonly once: boolean | undefined
 }
 
+/** What has listeners, like an `EventTarget`. */
 export class Listeners {
-  /** Replaced, never changed: an event is emitted to those of its moment. */
-  #entries: readonly Entry[] = []
+  readonly #entries = new Set<Entry>()
   readonly #onError: ErrorListener | undefined
 
-  constructor(onError?: ErrorListener) {
+  constructor(onError: ErrorListener | undefined) {
     this.#onError = onError
   }
 
-  /** Whether there is one for a type that is `wanted`. */
-  has(wanted: (type: string) => boolean): boolean {
-    return this.#entries.some(({type}) => wanted(type))
-  }
-
-  /** Add, unless added. */
-  add(type: string, listener: Listener, {once, signal}: ListenerOptions = {}): void {
+  /**
+   * Listen to `open`, `error`, `message`, or any event by its name. A listener that throws, or
+   * whose promise is rejected, harms none.
+   */
+  addEventListener<T extends string>(
+    type: T,
+    listener: (event: EventOf<T>) => void,
+    options?: ListenerOptions | null
+  ): void {
+    const {once, signal} = options ?? {}
     if (signal?.aborted || this.#find(type, listener)) return
     const entry = {type, listener, once}
-    this.#entries = [...this.#entries, entry]
-    signal?.addEventListener('abort', () => this.#drop(entry))
+    this.#entries.add(entry)
+    signal?.addEventListener('abort', () => this.#entries.delete(entry))
   }
 
-  remove(type: string, listener: Listener): void {
-    this.#drop(this.#find(type, listener))
+  /** Listen no more. */
+  removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
+    this.#entries.delete(this.#find(type, listener)!)
+  }
+
+  /** Whether there is a listener for the application's events. */
+  protected get heard(): boolean {
+    return [...this.#entries].some(({type}) => !isReserved(type))
   }
 
   /** Tell those of the event's type, for as long as it is `wanted`. */
-  emit(event: {readonly type: string}, wanted: () => boolean): void {
-    for (const entry of this.#entries) {
-      // An earlier one may have removed it, or closed the client.
-      if (entry.type !== event.type || !this.#entries.includes(entry) || !wanted()) continue
-      if (entry.once) this.#drop(entry)
+  protected emit(event: {readonly type: string}, wanted: () => boolean): void {
+    // Those of this moment; an earlier one may remove a later one, or close the client.
+    for (const entry of [...this.#entries]) {
+      if (entry.type !== event.type || !this.#entries.has(entry) || !wanted()) continue
+      if (entry.once) this.#entries.delete(entry)
       guard(entry.listener, this.#onError, event as never)
     }
   }
 
   #find(type: string, listener: Listener): Entry | undefined {
-    return this.#entries.find((entry) => entry.type === type && entry.listener === listener)
-  }
-
-  #drop(entry: Entry | undefined): void {
-    this.#entries = this.#entries.filter((other) => other !== entry)
+    return [...this.#entries].find((entry) => entry.type === type && entry.listener === listener)
   }
 }

@@ -24,7 +24,7 @@ export interface SseErrorEvent {
   readonly attempt: number
   /** The HTTP status, 0 without a response. */
   readonly status: number
-  /** What `fetch` or the header provider threw, if anything. */
+  /** What `fetch` or the header provider threw, or which loss used up the attempts, if any. */
   readonly error?: unknown
 }
 

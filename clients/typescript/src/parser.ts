@@ -21,6 +21,9 @@ export interface ParsedEvent {
 /** What a chunk completes: an event, a new `retry:` in milliseconds, or a comment. */
 export type Item = ParsedEvent | {readonly retryMs: number} | {readonly comment: string}
 
+/** The longest line and the most data of one event, where nothing else is said. */
+export const BOUNDS = {maxLineLength: 1 << 20, maxEventLength: 1 << 22}
+
 /** Bounds and starting point of a parser; lengths are in UTF-16 code units. */
 export interface ParserOptions {
   /** The id that earlier connections left in force; empty by default. */
@@ -31,21 +34,19 @@ export interface ParserOptions {
   readonly maxEventLength?: number | undefined
 }
 
-/** Thrown when a line or an event exceeds its bound. */
-export class OversizedError extends RangeError {}
-
 /**
  * Takes the next bytes; `take` gets what they complete. Where it answers false, what follows in the
  * chunk has no effect. Returns the id to resume from, which is adopted at each blank line, even
- * where no event is dispatched. Throws {@link OversizedError}; is to be fed no more after either.
+ * where no event is dispatched. Throws a `RangeError` where a line or an event exceeds its
+ * bound; is to be fed no more after either.
  */
 export type Feed = (chunk: Uint8Array, take: (item: Item) => boolean) => string
 
 /** The parser of one connection; each needs its own, as a BOM is skipped once. */
 export function createParser({
   lastEventId = '',
-  maxLineLength = 1 << 20,
-  maxEventLength = 1 << 22
+  maxLineLength = BOUNDS.maxLineLength,
+  maxEventLength = BOUNDS.maxEventLength
 }: ParserOptions = {}): Feed {
   const decoder = textDecoder()
   /** In use from a chunk that ends inside a character until one that does not. */
@@ -85,7 +86,7 @@ export function createParser({
     const value = line.slice(end + (line[end + 1] === ' ' ? 2 : 1))
     if (field === 'data') {
       data = data === undefined ? value : `${data}\n${value}`
-      check(data.length + 1, maxEventLength)
+      check(data, maxEventLength - 1)
     } else if (field === 'id') {
       if (!value.includes('\0')) id = value
     } else if (field === 'event') type = value
@@ -103,16 +104,16 @@ export function createParser({
       skip = text.endsWith('\r') ? '\n' : ''
     }
     if (text.includes('\r')) text = text.replace(/\r\n?/g, '\n')
-    let at = 0
-    for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
-      const line = partial + text.slice(at, end)
-      partial = ''
-      check(line.length, maxLineLength)
+    const lines = text.split('\n')
+    // Added and not searched again: a long line in small pieces costs no more than it is long.
+    lines[0] = partial + lines[0]
+    partial = lines.pop()!
+    for (const line of lines) {
+      check(line, maxLineLength)
       const item = read(line)
       if (item && !take(item)) return lastEventId
     }
-    partial += text.slice(at)
-    check(partial.length, maxLineLength)
+    check(partial, maxLineLength)
     return lastEventId
   }
 }
@@ -122,6 +123,6 @@ function textDecoder(): TextDecoder {
   return new TextDecoder(undefined, {ignoreBOM: true})
 }
 
-function check(length: number, limit: number): void {
-  if (length > limit) throw new OversizedError('too long')
+function check({length}: string, limit: number): void {
+  if (length > limit) throw new RangeError('too long')
 }

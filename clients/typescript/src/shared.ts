@@ -12,8 +12,9 @@ import {CONNECTED, SHUTDOWN} from './contract.js'
 import {isAfter} from './ids.js'
 import {lagged} from './inbox.js'
 import {watchLifecycle} from './lifecycle.js'
-import {type ListenerOptions, Listeners} from './listeners.js'
-import type {EventOf, OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
+import {Listeners} from './listeners.js'
+import type {OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
+import {checked} from './request.js'
 import {createStream, type Stream} from './stream.js'
 import type {UrlLike, WebBroadcastChannel, WebLockManager} from './web-types.js'
 
@@ -38,10 +39,9 @@ export interface SharedSseClientOptions extends SseClientOptions {
 }
 
 /** The same as an {@link SseClient} for listeners, on a stream that all tabs share. */
-export class SharedSseClient {
+export class SharedSseClient extends Listeners {
   readonly url: string | UrlLike
   readonly #options: SharedSseClientOptions
-  readonly #listeners: Listeners
   readonly #name: string
   #watching: AbortController | undefined
   #membership: AbortController | undefined
@@ -57,9 +57,11 @@ export class SharedSseClient {
   #exhausted = false
 
   constructor(url: string | UrlLike, options: SharedSseClientOptions = {}) {
+    super(options.onListenerError)
+    // What can be found at once is thrown here and not in the tab that leads.
+    checked(String(url), options)
     this.url = url
     this.#options = options
-    this.#listeners = new Listeners(options.onListenerError)
     this.#name = `tidegate:${options.name ?? String(url)}`
     this.#lastEventId = options.lastEventId ?? ''
   }
@@ -101,18 +103,6 @@ export class SharedSseClient {
     this.#readyState = CLOSED
     this.#watching?.abort()
     this.#leave()
-  }
-
-  addEventListener<T extends string>(
-    type: T,
-    listener: (event: EventOf<T>) => void,
-    options?: ListenerOptions
-  ): void {
-    this.#listeners.add(type, listener, options)
-  }
-
-  removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#listeners.remove(type, listener)
   }
 
   #join(): void {
@@ -226,7 +216,7 @@ export class SharedSseClient {
     }
     const membership = this.#membership
     const wanted = () => membership === this.#membership
-    this.#listeners.emit(event, wanted)
+    this.emit(event, wanted)
   }
 
   #sayState(): void {

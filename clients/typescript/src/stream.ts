@@ -1,14 +1,14 @@
 /**
- * One stream: carries out what the {@link Connector} decides, with `fetch` and one timer, and gives
- * what comes to a consumer.
+ * One stream: the shell of the {@link Connector}, with `fetch` and one timer, which gives what
+ * comes to a consumer.
  *
  * Each connection has its own AbortController and parser. A consumer without room makes the reading
  * stop; the server then sees a full socket and tells in a `gap` what was lost.
  */
 
-import type {Action, Ending, Inputs, ReadyState, StopReason} from './actions.js'
+import type {Ending, ReadyState, StopReason} from './actions.js'
 import {CLOSED} from './actions.js'
-import {moment} from './clock.js'
+import {now} from './clock.js'
 import type {Connection} from './connection.js'
 import {createConnector} from './connector.js'
 import {QUERY_HANDOVER} from './contract.js'
@@ -17,9 +17,12 @@ import {watchLifecycle} from './lifecycle.js'
 import {guard} from './listeners.js'
 import type {OpenEvent, SseClientOptions, SseErrorEvent, SseEvent} from './options.js'
 import {SseError} from './options.js'
-import {createParser, MAX_RETRY_MS, OversizedError} from './parser.js'
+import {createParser, MAX_RETRY_MS} from './parser.js'
 import {checked, requestHeaders} from './request.js'
-import type {FetchInit, UrlLike} from './web-types.js'
+import type {FetchInit, FetchResponse, UrlLike} from './web-types.js'
+
+/** Methods that do nothing, however often (RFC 9110 9.2.1, and QUERY). */
+const SAFE = /^(GET|HEAD|OPTIONS|QUERY)$/
 
 /** Gets what comes. */
 export interface Consumer {
@@ -43,8 +46,6 @@ export interface Stream {
   running: boolean
   /** Why it has come to its end, unless it was closed. */
   stopped: SseError | undefined
-  /** Counts ends and new starts: what was decided in an earlier life is not told any more. */
-  life: number
   /** Start, unless started; resumes after `lastEventId`. */
   start(lastEventId: string): void
   /** Stop; nothing is delivered any more. May be called in any state, also twice. */
@@ -62,66 +63,17 @@ export function createStream(
   const url = String(anyUrl).replace(/#.*/s, '')
   const settings = checked(url, options)
   const {headers, method, body, credentials, signal: own, onComment, onListenerError} = settings
-  const connector = createConnector(settings)
   let timer: ReturnType<typeof setTimeout> | undefined
   /** What the timer was set for; it may ring earlier. */
   let armedMs = Infinity
   let watching: AbortController | undefined
-  /** What has ended the connection whose end is being carried out. */
-  let thrown: unknown
 
-  const carryOut = (actions: Action[]) => {
-    const {life} = stream
-    for (const action of actions) {
-      if (action.do === 'abort') action.held.abort?.()
-      // A listener may have closed the client in the middle of these actions.
-      else if (life !== stream.life) continue
-      else if (action.do === 'deliver') to.deliver(action.event, action.control)
-      else if (action.do === 'open') {
-        stream.running = true
-        stream.stopped = undefined
-        void follow(action)
-      } else tell(action)
-    }
-  }
-
-  const tell = ({change, last}: Action & {do: 'tell'}) => {
-    if (change.type === 'open') return to.tell(change)
-    const {reason, status, willRetry} = change
-    if (!willRetry) {
-      const cause = thrown ?? (last && new Error(`${last} ${status || ''}`))
-      stream.stopped = new SseError(reason as StopReason, status, cause)
-      stream.running = false
-    }
-    to.tell({...change, error: thrown})
-  }
-
-  const act = <Input extends keyof Inputs>(input: Input, ...facts: Parameters<Inputs[Input]>) => {
-    carryOut(connector.step(moment(), input, ...facts))
-    arm()
-  }
-
-  /** One timer for everything. It may ring too early, as bytes only move the watchdog back. */
-  const arm = () => {
-    const dueMs = connector.deadlineMs()
-    // A new timer for every chunk would cost more than reading it.
-    if (armedMs <= dueMs && dueMs < Infinity) return
-    clearTimeout(timer)
-    armedMs = dueMs
-    const ring = () => {
-      armedMs = Infinity
-      act('tick')
-    }
-    // A timer that is asked for more than it can wait for rings at once.
-    const waitMs = Math.min(dueMs - moment().nowMs, MAX_RETRY_MS)
-    if (dueMs < Infinity) timer = setTimeout(ring, waitMs)
-  }
-
-  const follow = async ({held, renew: refused, handover}: Action & {do: 'open'}) => {
+  const open = async (held: Connection, refused: number, handover: boolean) => {
+    stream.running = true
+    stream.stopped = undefined
     const {fetch = globalThis.fetch} = settings
     const abort = new AbortController()
     held.abort = () => abort.abort()
-    connector.online = globalThis.navigator?.onLine !== false
     let how: Ending = 'error'
     let error: unknown
     try {
@@ -129,7 +81,7 @@ export function createStream(
       how = 'invalid_request'
       const sent = requestHeaders(fields, connector.lastEventId)
       how = 'error'
-      if (method !== 'GET') held.repeat = sent['idempotency-key'] ? 'broken' : 'unanswered'
+      if (!SAFE.test(method)) held.repeat = sent['idempotency-key'] ? 'broken' : 'unanswered'
       const asking = handover ? `${url.includes('?') ? '&' : '?'}${QUERY_HANDOVER}=1` : ''
       const response = await fetch(url + asking, {
         method,
@@ -140,56 +92,89 @@ export function createStream(
         cache: 'no-store',
         credentials
       } as FetchInit)
+      how = 'unreadable'
       const {status, headers: got} = response
       const waitMs = retryAfterMs(got.get('retry-after'), Date.now())
-      act('responded', held, status, got.get('content-type'), waitMs)
+      connector.responded(held, status, got.get('content-type'), waitMs)
+      arm()
       if (!held.gone) {
-        how = 'unreadable'
         const reader = response.body!.getReader()
         how = 'error'
-        await read(held, () => reader.read())
+        await read(held, reader)
         how = 'eof'
       }
     } catch (caught) {
       error = caught
-      if (error instanceof OversizedError) how = 'oversized'
+      // Only the parser throws one here.
+      if (held.opened && error instanceof RangeError) how = 'oversized'
     }
     abort.abort()
-    thrown = error
-    act('ended', held, how)
-    thrown = undefined
+    connector.ended(held, how, error)
+    arm()
   }
 
   const read = async (
     held: Connection,
-    next: () => Promise<{readonly value?: Uint8Array | undefined}>
+    reader: ReturnType<NonNullable<FetchResponse['body']>['getReader']>
   ) => {
-    const {lastEventId} = connector
-    const feed = createParser({...settings, lastEventId})
-    for (let chunk; (chunk = (await next()).value); ) {
-      const at = moment()
-      held.activeMs = at.nowMs
+    const feed = createParser({...settings, lastEventId: connector.lastEventId})
+    for (let chunk; (chunk = (await reader.read()).value); ) {
+      held.activeMs = now()
       const id = feed(chunk, (item) => {
-        if ('type' in item) {
-          const actions = connector.event(at, held, item)
-          if (actions) carryOut(actions)
-          else to.deliver(item, false)
-        } else if ('retryMs' in item) connector.step(at, 'retry', held, item.retryMs)
+        if ('type' in item) connector.event(held, item)
+        else if ('retryMs' in item) connector.retry(held, item.retryMs)
         else if (onComment) guard(onComment, onListenerError, item.comment)
         return !held.gone
       })
       if (held.gone) return
-      connector.step(at, 'position', held, id)
+      connector.position(held, id)
       to.reach?.(connector.lastEventId)
       arm()
       for (let room; (room = to.room?.()); ) {
         // This silence is ours, not the server's.
         held.activeMs = Infinity
         await room
-        held.activeMs = moment().nowMs
+        held.activeMs = now()
         arm()
       }
     }
+  }
+
+  const connector = createConnector(settings, {
+    now,
+    random: Math.random,
+    online: () => globalThis.navigator?.onLine !== false,
+    deliver: to.deliver,
+    open,
+
+    tell(change) {
+      if (change.type === 'error' && !change.willRetry) {
+        stream.stopped = new SseError(change.reason as StopReason, change.status, change.error)
+        stream.running = false
+      }
+      to.tell(change)
+    }
+  })
+
+  /** One timer for everything. It may ring too early, as bytes only move the watchdog back. */
+  const arm = () => {
+    const dueMs = connector.deadlineMs()
+    // A new timer for every chunk would cost more than the chunk.
+    if (armedMs <= dueMs && dueMs < Infinity) return
+    clearTimeout(timer)
+    armedMs = dueMs
+    const ring = () => {
+      armedMs = Infinity
+      connector.tick()
+      arm()
+    }
+    // A timer that is asked for more than it can wait for rings at once.
+    if (dueMs < Infinity) timer = setTimeout(ring, Math.min(dueMs - now(), MAX_RETRY_MS))
+  }
+
+  const act = (input: 'connect' | 'close' | 'wake') => () => {
+    connector[input]()
+    arm()
   }
 
   const stream: Stream = {
@@ -199,22 +184,21 @@ export function createStream(
     },
     running: false,
     stopped: undefined,
-    life: 0,
 
     start(lastEventId) {
       if (own?.aborted) return
       if (!watching) {
         watching = new AbortController()
         watchLifecycle(watching.signal, own, {
-          wake: () => act('wake'),
-          hide: () => act('close'),
-          show: () => act('connect'),
+          wake: act('wake'),
+          hide: act('close'),
+          show: act('connect'),
           close: to.close
         })
       }
       if (connector.readyState === CLOSED) {
         connector.lastEventId = lastEventId
-        act('connect')
+        connect()
       }
     },
 
@@ -225,10 +209,8 @@ export function createStream(
       stream.cut()
     },
 
-    cut() {
-      stream.life++
-      act('close')
-    }
+    cut: act('close')
   }
+  const connect = act('connect')
   return stream
 }

@@ -285,7 +285,15 @@ test('reconnect inside a listener: one connection, resuming after the last event
 
 test('an option that cannot work is refused by name, and undefined stands for the default', () => {
   const wrong = '3' as unknown as number
-  const bad = [{maxDelayMs: -1}, {jitter: NaN}, {initialDelayMs: wrong}, {factor: 0.9}]
+  const bad = [
+    {maxDelayMs: -1},
+    {jitter: NaN},
+    {initialDelayMs: wrong},
+    {factor: 0.9},
+    {maxLineLength: NaN},
+    {maxEventLength: 0},
+    {handover: 'yes' as 'auto'}
+  ]
   for (const options of bad) {
     const [name] = Object.keys(options)
     assert.throws(() => new SseClient('http://localhost/', options), {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
 import {DEFAULTS, judge, retryAfterMs, retryDelayMs} from '../dist/decisions.js'
+import {requestHeaders} from '../dist/request.js'
 import {readVectors, toSettings} from './vectors.js'
 
 interface Vectors {
@@ -15,6 +16,7 @@ interface Vectors {
   }[]
   judge: {status: number; content_type: string; expect: string}[]
   retry_after_ms: {header: string | null; now_ms: number; expect: number}[]
+  last_event_id_header: {id: string; times: number; expect: string}[]
 }
 
 const vectors = readVectors<Vectors>('client/decisions.json')
@@ -37,5 +39,12 @@ test('statuses and content types', () => {
 test('Retry-After', () => {
   for (const {header, now_ms: nowMs, expect} of vectors.retry_after_ms) {
     assert.equal(retryAfterMs(header ?? '', nowMs), expect, `${header}`)
+  }
+})
+
+test('the ids that a request can carry, as UTF-8', () => {
+  for (const {id, times, expect} of vectors.last_event_id_header) {
+    const sent = requestHeaders({}, id.repeat(times))['last-event-id'] ?? ''
+    assert.equal(sent, expect.repeat(times), `${times} x ${JSON.stringify(id)}`)
   }
 })

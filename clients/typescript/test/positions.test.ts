@@ -48,6 +48,8 @@ function run({again, start, steps}: Scenario): void {
         return ''
       case 'drop':
         inbox.drop()
+        // As the client does where no loop is there to take what comes.
+        if (!running) inbox.leave((loop = inbox.open()))
         return ''
     }
   }
@@ -104,6 +106,17 @@ test('a loop that takes nothing is gone on without, and told what it has missed'
   assert.equal(inbox.take(slow)?.lastEventId, 'e-3')
 })
 
+test('what is remembered of the past holds nothing of what comes after it', () => {
+  const inbox = new HandlingInbox()
+  const [quick, abandoned] = [inbox.open(), inbox.open()]
+  inbox.receive('e-1', message('e-1'))
+  const {before} = inbox
+  inbox.take(quick)
+  inbox.lag(true)
+  inbox.receive('e-2', message('e-2'))
+  assert.deepEqual([abandoned.lost, abandoned.at.next, before.next], [true, undefined, undefined])
+})
+
 test('nobody else is there: nothing is gone on without', () => {
   const inbox = new Inbox()
   const only = inbox.open()
@@ -116,7 +129,7 @@ test('nobody else is there: nothing is gone on without', () => {
 })
 
 test('what is opened after a drop resumes after what was handed over', () => {
-  const inbox = new Inbox('e-0')
+  const inbox = new HandlingInbox('e-0')
   const loop = inbox.open()
   assert.equal(inbox.resume(), 'e-0')
   filled(inbox, 3)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {afterEach, test} from 'node:test'
 import {CLOSED, SseClient, type SseClientOptions, type SseError} from '../dist/index.js'
+import {SharedSseClient} from '../dist/shared.js'
 import {type Answer, ended, event, refused, serve, stream, until} from './server.js'
 
 const cleanups: (() => void | Promise<void>)[] = []
@@ -48,10 +49,15 @@ test('what no request can have is refused at construction', () => {
     ['http://host/', {headers: null}],
     ['http://host/', {method: 'GE T'}],
     ['http://host/', {method: 'GET', body: '{}'}],
-    ['http://host/', {body: new ReadableStream()}]
+    ['http://host/', {body: new ReadableStream()}],
+    ['http://host/', {credentials: 'sometimes'}],
+    ['http://host/', {fetch: 'node-fetch'}]
   ]
   for (const [url, options] of wrong) {
-    assert.throws(() => new SseClient(url, options), TypeError, `${url} ${JSON.stringify(options)}`)
+    for (const Client of [SseClient, SharedSseClient]) {
+      const made = () => new Client(url, options)
+      assert.throws(made, TypeError, `${url} ${JSON.stringify(options)}`)
+    }
   }
   const own = (url: string, init: RequestInit) => fetch(`http://host${url}`, init)
   assert.equal(new SseClient('/relative', {fetch: own}).url, '/relative')
@@ -100,14 +106,19 @@ test('a fetch that cannot stream: stopped at once', async () => {
   let calls = 0
   const body = null
   const headers = new Headers({'content-type': 'text/event-stream'})
-  const fetch = async () => {
-    calls++
-    return {status: 200, headers, body} as unknown as Response
+  const locked = new Response('data: x\n\n', {headers})
+  locked.body!.getReader()
+  for (const response of [{status: 200, headers, body}, locked, undefined]) {
+    const fetch = async () => {
+      calls++
+      return response as unknown as Response
+    }
+    const {sse} = await served({fetch})
+    const {error} = await all(sse)
+    assert.deepEqual([error?.reason, calls], ['unreadable', 1])
+    assert.ok(error?.cause)
+    calls = 0
   }
-  const {sse} = await served({fetch})
-  const {error} = await all(sse)
-  assert.deepEqual([error?.reason, calls], ['unreadable', 1])
-  assert.ok(error?.cause)
 })
 
 test('the end has its cause: what fetch threw, or how the last attempt was lost', async () => {
@@ -179,6 +190,14 @@ test('a post is repeated before its answer, and not once that has begun', async 
   assert.deepEqual([seen, error?.reason], [['e-1'], 'interrupted'])
   assert.ok(error?.cause)
   assert.equal(server.requests.length, 2)
+})
+
+test('a method that does nothing is repeated however it is written', async () => {
+  for (const method of ['get', 'OPTIONS', 'QUERY']) {
+    const {server, sse} = await served({method}, ended(event('e-1')), refused(204))
+    assert.deepEqual((await all(sse)).seen, ['e-1'])
+    assert.equal(server.requests.length, 2, method)
+  }
 })
 
 test('a post with an idempotency key is resumed where it broke', async () => {

@@ -1,10 +1,10 @@
 /** The connector decides as the shared scenarios say. */
 import assert from 'node:assert/strict'
 import {test} from 'node:test'
-import type {Action, Connector, Ending} from '../dist/actions.js'
+import type {Connector, Ending} from '../dist/actions.js'
 import type {Connection} from '../dist/connection.js'
 import {createConnector} from '../dist/connector.js'
-import {DEFAULTS} from '../dist/decisions.js'
+import {DEFAULTS, type Settings} from '../dist/decisions.js'
 import type {OpenEvent, SseErrorEvent} from '../dist/index.js'
 import {readVectors, toSettings} from './vectors.js'
 
@@ -35,66 +35,68 @@ interface Scenario {
 
 /** Carries out steps; connections are numbered in the order in which they are opened. */
 class Run {
-  readonly #connector: Connector
+  readonly connector: Connector
   readonly #conns: Connection[] = []
+  #done: string[] = []
+  #at: Step | undefined
+  #online = true
 
-  constructor(connector: Connector) {
-    this.#connector = connector
+  constructor(settings: Settings, lastEventId: string) {
+    const note = (what: string) => void this.#done.push(what)
+    const connector = createConnector(settings, {
+      now: () => this.#at!.at,
+      random: () => this.#at!.random ?? 0.5,
+      online: () => this.#online,
+      open: (held, renew, handover) => {
+        const n = this.#conns.push(held)
+        held.abort = () => note(`abort ${n}`)
+        const how = `${renew ? ` renew ${renew}` : ''}${handover ? ' handover' : ''}`
+        note(`open ${n} after '${connector.lastEventId}'${how}`)
+      },
+      deliver: ({type, lastEventId: id}, control) =>
+        note(`${control ? 'control' : 'deliver'} ${type} '${id}'`),
+      tell: (change) => note(told(change))
+    })
+    connector.lastEventId = lastEventId
+    this.connector = connector
   }
 
+  /** What is done about one step. */
   call(step: Step): string[] {
-    const connector = this.#connector
-    const at = {nowMs: step.at, random: step.random ?? 0.5}
-    const held = this.#conns[step.conn - 1]!
-    const actions = (): Action[] => {
-      switch (step.call) {
-        case 'connect':
-        case 'close':
-        case 'tick':
-        case 'wake':
-          return connector.step(at, step.call)
-        case 'online':
-          connector.online = step.online
-          return []
-        case 'responded': {
-          const waitMs = step.retry_after_ms ?? 0
-          return connector.step(at, 'responded', held, step.status, step.content_type, waitMs)
-        }
-        case 'event': {
-          const {type, data, id} = step.event
-          const event = {type, data, lastEventId: id}
-          return connector.event(at, held, event) ?? [{do: 'deliver', event, control: false}]
-        }
-        case 'ended':
-          return connector.step(at, 'ended', held, step.how)
-        case 'retry':
-          return connector.step(at, 'retry', held, step.retry_ms)
-        case 'position':
-          return connector.step(at, 'position', held, step.id)
-        case 'activity':
-          held.activeMs = step.at
-          return []
-        default:
-          throw new Error(`unknown step ${step.call}`)
-      }
-    }
-    return actions().map((action) => this.#described(action))
+    this.#at = step
+    this.#done = []
+    this.#step(step, this.#conns[step.conn - 1]!)
+    return this.#done
   }
 
-  #described(action: Action): string {
-    switch (action.do) {
-      case 'open': {
-        const conn = this.#conns.push(action.held)
-        const renew = action.renew ? ` renew ${action.renew}` : ''
-        const handover = action.handover ? ' handover' : ''
-        return `open ${conn} after '${this.#connector.lastEventId}'${renew}${handover}`
+  #step(step: Step, held: Connection): void {
+    const {connector} = this
+    switch (step.call) {
+      case 'connect':
+      case 'close':
+      case 'tick':
+      case 'wake':
+        return connector[step.call]()
+      case 'online':
+        this.#online = step.online
+        return
+      case 'responded':
+        return connector.responded(held, step.status, step.content_type, step.retry_after_ms ?? 0)
+      case 'event': {
+        const {type, data, id} = step.event
+        return connector.event(held, {type, data, lastEventId: id})
       }
-      case 'abort':
-        return `abort ${this.#conns.indexOf(action.held) + 1}`
-      case 'deliver':
-        return `${action.control ? 'control' : 'deliver'} ${action.event.type} '${action.event.lastEventId}'`
-      case 'tell':
-        return told(action.change)
+      case 'ended':
+        return connector.ended(held, step.how)
+      case 'retry':
+        return connector.retry(held, step.retry_ms)
+      case 'position':
+        return connector.position(held, step.id)
+      case 'activity':
+        held.activeMs = step.at
+        return
+      default:
+        throw new Error(`unknown step ${step.call}`)
     }
   }
 }
@@ -110,8 +112,8 @@ for (const {name, settings, steps} of readVectors<Scenario[]>('client/scenarios.
   test(name, () => {
     const {last_event_id: lastEventId, ...rest} = settings
     const own = {...DEFAULTS, ...toSettings(rest)}
-    const connector = createConnector(own, lastEventId as string | undefined)
-    const run = new Run(connector)
+    const run = new Run(own, (lastEventId as string | undefined) ?? '')
+    const {connector} = run
     for (const [index, step] of steps.entries()) {
       const actions = run.call(step)
       const deadlineMs = connector.deadlineMs()

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from tidegate.contract.errors import SettingsError
 
 _EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
-_SECONDS = re.compile(r"[0-9]{1,15}")
+_SECONDS = re.compile(r"[0-9]+")
 _STATUSES_TO_RETRY = frozenset({408, 425, 429})
 
 Repeat = Literal["always", "broken", "unanswered"]
@@ -144,7 +144,7 @@ def retry_after_ms(header: str | None, now_ms: float) -> float:
     if not header:
         return 0
     if _SECONDS.fullmatch(header):
-        return int(header) * 1000
+        return float(header) * 1000
     if not header.endswith("GMT"):
         return 0  # without the zone that the RFC demands, it would be guessed
     try:

@@ -35,6 +35,8 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ILLEGAL: Final = re.compile(rb"[\x00\n\v\f\r]")
 """What no header value may hold; VT and FF are legal to fetch, but not to h11."""
+_POSITION: Final = re.compile(rb"[^\x00-\x08\n-\x1f\x7f]{1,4096}")
+"""An id that a header can carry; a server refuses a head that is longer than it reads."""
 _BAD_HOST: Final = re.compile(r"[%\s]")
 
 
@@ -67,10 +69,8 @@ class Requester:
         self._provider = headers if callable(headers) else None
         self._headers = {} if headers is None or callable(headers) else headers
         self._has_key = IDEMPOTENCY_KEY in merged(self._headers)
-        if http is not None and not callable(http) and not hasattr(http, "build_request"):
-            raise SettingsError(
-                "http", "must be an httpx2.AsyncClient or a function that makes one"
-            )
+        if http is not None and not callable(http):
+            _check_http(http, "must be an httpx2.AsyncClient or a function that makes one")
         self._http_source = http
         self._own_http: HttpClient | None = None
 
@@ -89,7 +89,7 @@ class Requester:
     async def open(self, opening: Open) -> HttpResponse:
         """Ask for a stream; the response's headers have come."""
         fields = merged(_STREAM_HEADERS, await self.made_headers(opening.renew))
-        if position := _position(opening.last_event_id):
+        if position := resume_header(opening.last_event_id):
             fields[HEADER_LAST_EVENT_ID.lower()] = (HEADER_LAST_EVENT_ID.encode(), position)
         query = self.query
         if opening.handover:
@@ -140,8 +140,10 @@ class Requester:
         source = self._http_source
         if source is not None and not callable(source):
             return source
-        self._own_http = cast("HttpClient", httpx2.AsyncClient()) if source is None else source()
-        return self._own_http
+        made = cast("HttpClient", httpx2.AsyncClient()) if source is None else source()
+        _check_http(made, "the function must make an httpx2.AsyncClient")
+        self._own_http = made
+        return made
 
 
 def split_url(url: object, *, relative: bool) -> tuple[str, bytes]:
@@ -209,16 +211,22 @@ def _checked_method(method: str | None, body: object) -> str:
     return method.upper()
 
 
+def _check_http(http: object, problem: str) -> None:
+    # An httpx2.Client, which cannot be awaited, has no `aclose`.
+    if not hasattr(http, "build_request") or not hasattr(http, "aclose"):
+        raise SettingsError("http", f"{problem}, is {type(http).__name__}")
+
+
 def _set_query(request: Any, query: bytes) -> None:
     """Put our query in front of the parameters that the HTTP client adds to every request."""
     joined = b"&".join(part for part in (query, request.url.query) if part)
     request.url = request.url.copy_with(query=joined or None)
 
 
-def _position(last_event_id: str) -> bytes:
+def resume_header(last_event_id: str) -> bytes:
     """An id as a header can carry it: stripped as fetch does; empty where it cannot.
 
-    h11 refuses such a header before anything is sent, and every attempt would fail on it.
+    It would be refused before anything is sent, or by the server, and every attempt would fail.
     """
-    value = last_event_id.encode(errors="replace").strip(b"\t\n\r ")
-    return b"" if _ILLEGAL.search(value) else value
+    sent = last_event_id.encode(errors="replace")
+    return sent.strip(b"\t ") if _POSITION.fullmatch(sent) else b""
