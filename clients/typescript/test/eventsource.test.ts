@@ -38,6 +38,34 @@ test('constants, url, handlers, named events and message events', async () => {
   assert.equal(es.readyState, es.CLOSED)
 })
 
+test('what a server names open or error is a message event, and what the client says is none', async () => {
+  const named = [event('e-1', 'mine', 'open'), event('e-2', 'mine', 'error')]
+  const {es} = await source(ended(...named), refused(404))
+  const seen: [string, boolean, unknown][] = []
+  const note = (said: Event) => {
+    seen.push([said.type, said instanceof MessageEvent, (said as Partial<MessageEvent>).data])
+  }
+  es.onopen = note
+  es.addEventListener('error', note)
+  await until(() => es.readyState === es.CLOSED, 'the end')
+  assert.deepEqual(seen, [
+    ['open', false, undefined],
+    ['open', true, 'mine'],
+    ['error', true, 'mine'],
+    ['error', false, undefined],
+    ['error', false, undefined]
+  ])
+})
+
+test('null is no options, as for the native one', async () => {
+  const {server} = await source(stream(event('e-1')))
+  const es = new EventSource(server.url, null as unknown as undefined)
+  cleanups.push(() => es.close())
+  const come = new Promise((resolve) => es.addEventListener('message', resolve, null as never))
+  await come
+  assert.equal(es.withCredentials, false)
+})
+
 test('an error while it will retry, and one when it will not', async () => {
   const {es} = await source(ended(event('e-1')), refused(404))
   const seen: [number, string | undefined][] = []
