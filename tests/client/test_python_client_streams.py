@@ -236,8 +236,27 @@ async def test_a_listener_that_raises_does_not_end_the_stream(
         SseClient(server.url, on_change=listener) as client,
     ):
         assert await take(client, 1) == ["e-1"]
-    assert "on_change raised" in caplog.text
+    assert "a hook raised" in caplog.text
     assert "ValueError: mine" in caplog.text
+
+
+async def test_hooks_may_be_async_and_are_awaited_in_turn() -> None:
+    seen: list[str] = []
+
+    async def on_change(change: Opened | Lost) -> None:
+        await asyncio.sleep(0)
+        seen.append(type(change).__name__)
+
+    async def on_comment(text: str) -> None:
+        seen.append(text)
+
+    async with (
+        scripted(stream(":one\n\n", ":two\n\n", event("e-1"))) as server,
+        SseClient(server.url, on_change=on_change, on_comment=on_comment) as client,
+    ):
+        assert await take(client, 1) == ["e-1"]
+        await until(lambda: len(seen) == 3)
+    assert seen == ["Opened", "one", "two"]
 
 
 async def test_reconnecting_inside_a_listener_makes_one_connection() -> None:

@@ -6,11 +6,13 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tidegate_client.background import Background
-from tidegate_client.options import ChangeListener
+from tidegate_client.options import ChangeListener, CommentListener
 from tidegate_client.stream_events import Lost, Opened
 
+_T = TypeVar("_T")
 _log = logging.getLogger("tidegate_client")
 
 
@@ -21,7 +23,7 @@ class Listeners:
         self,
         background: Background,
         on_change: ChangeListener | None,
-        on_comment: Callable[[str], None] | None,
+        on_comment: CommentListener | None,
     ) -> None:
         self._background = background
         self._on_change = on_change
@@ -31,27 +33,25 @@ class Listeners:
 
     def changed(self, change: Opened | Lost) -> None:
         """The stream is open, or lost."""
-        if self._on_change is None:
-            return
+        if self._on_change is not None:
+            self._call(self._on_change, change)
+
+    def comment(self, text: str) -> None:
+        """A comment line has come."""
+        if self._on_comment is not None:
+            self._call(self._on_comment, text)
+
+    def _call(self, hook: Callable[[_T], Awaitable[None] | None], argument: _T) -> None:
         try:
-            outcome = self._on_change(change)
+            outcome = hook(argument)
         except Exception:  # noqa: BLE001 - a hook's error must not end the stream
-            _log.exception("on_change raised")
+            _log.exception("a hook raised")
             return
         if inspect.isawaitable(outcome):
             self._pending.append(outcome)
             if not self._awaiting:
                 self._awaiting = True
                 self._background.start(self._await_pending)
-
-    def comment(self, text: str) -> None:
-        """A comment line has come."""
-        if self._on_comment is None:
-            return
-        try:
-            self._on_comment(text)
-        except Exception:  # noqa: BLE001 - a hook's error must not end the stream
-            _log.exception("on_comment raised")
 
     def close(self) -> None:
         """Forget what was not awaited."""
@@ -67,6 +67,6 @@ class Listeners:
                 try:
                     await self._pending.popleft()
                 except Exception:  # noqa: BLE001 - a hook's error must not end the stream
-                    _log.exception("on_change raised")
+                    _log.exception("a hook raised")
         finally:
             self._awaiting = False

@@ -14,6 +14,9 @@ from tidegate_client.stream_events import Lost, Opened
 ChangeListener = Callable[[Opened | Lost], Awaitable[None] | None]
 """Called with `Opened` and `Lost`; may be async."""
 
+CommentListener = Callable[[str], Awaitable[None] | None]
+"""Called with the text of each comment line; may be async."""
+
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_EVENT_BYTES: Final = 4 << 20
 
@@ -23,7 +26,8 @@ class SseClientOptions(TypedDict, total=False):
 
     `http` is an `httpx2.AsyncClient` (or an httpx one) to use, which is not closed, or a function
     that makes one to be owned and closed: proxy, TLS and limits are set up there. With a `body`
-    the method is POST. `on_comment` is called with the text of each comment line. `clock` (seconds)
+    the method is POST. `on_comment` is called with the text of each comment line; it may be async,
+    too. `clock` (seconds)
     and `random` (in [0, 1)) are for tests.
     """
 
@@ -32,7 +36,7 @@ class SseClientOptions(TypedDict, total=False):
     last_event_id: str | None
     controls: bool | None
     on_change: ChangeListener | None
-    on_comment: Callable[[str], None] | None
+    on_comment: CommentListener | None
     http: HttpSource | None
     method: str | None
     body: str | bytes | None
