@@ -18,7 +18,7 @@ export interface Place {
   id: string
   /** What came with it, if anything. */
   readonly event?: ParsedEvent | undefined
-  next?: Place
+  next?: Place | undefined
 }
 
 /** One loop, or one that was left and waits for the next to go on with it. */
@@ -60,7 +60,8 @@ export class Inbox {
       // Of several positions in a row the last one is enough.
       if (!before.event) return void (before.id = id)
     }
-    this.received = before.next = {n: before.n + 1, id, event}
+    this.received = {n: before.n + 1, id, event}
+    if (this.loops[0]) before.next = this.received
     if (event) return
     for (const loop of this.loops) if (loop.at === before) loop.at = this.received
   }
@@ -81,9 +82,12 @@ export class Inbox {
       loop.lost = false
       return lagged(at.id, loop.at.id)
     }
-    if (!at.next) return undefined
-    loop.at = at.next
-    return at.next.event ?? this.take(loop)
+    const {next} = at
+    if (!next) return undefined
+    loop.at = next
+    // A place that is past and still leads to the next would make the collector keep all of them.
+    if (this.loops.every((one) => one.lost || one.at.n > at.n)) at.next = undefined
+    return next.event ?? this.take(loop)
   }
 
   leave(loop: Loop): void {

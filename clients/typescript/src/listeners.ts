@@ -50,7 +50,8 @@ interface Entry {
 
 /** What has listeners, like an `EventTarget`. */
 export class Listeners {
-  readonly #entries = new Set<Entry>()
+  /** Replaced, never changed: an event is emitted to those of its moment. */
+  #entries: readonly Entry[] = []
   readonly #onError: ErrorListener | undefined
 
   constructor(onError: ErrorListener | undefined) {
@@ -69,31 +70,35 @@ export class Listeners {
     const {once, signal} = options ?? {}
     if (signal?.aborted || this.#find(type, listener)) return
     const entry = {type, listener, once}
-    this.#entries.add(entry)
-    signal?.addEventListener('abort', () => this.#entries.delete(entry))
+    this.#entries = [...this.#entries, entry]
+    signal?.addEventListener('abort', () => this.#drop(entry))
   }
 
   /** Listen no more. */
   removeEventListener<T extends string>(type: T, listener: (event: EventOf<T>) => void): void {
-    this.#entries.delete(this.#find(type, listener)!)
+    this.#drop(this.#find(type, listener))
   }
 
   /** Whether there is a listener for the application's events. */
   protected get heard(): boolean {
-    return [...this.#entries].some(({type}) => !isReserved(type))
+    return this.#entries.some(({type}) => !isReserved(type))
   }
 
   /** Tell those of the event's type, for as long as it is `wanted`. */
   protected emit(event: {readonly type: string}, wanted: () => boolean): void {
-    // Those of this moment; an earlier one may remove a later one, or close the client.
-    for (const entry of [...this.#entries]) {
-      if (entry.type !== event.type || !this.#entries.has(entry) || !wanted()) continue
-      if (entry.once) this.#entries.delete(entry)
+    for (const entry of this.#entries) {
+      // An earlier one may have removed it, or closed the client.
+      if (entry.type !== event.type || !this.#entries.includes(entry) || !wanted()) continue
+      if (entry.once) this.#drop(entry)
       guard(entry.listener, this.#onError, event as never)
     }
   }
 
   #find(type: string, listener: Listener): Entry | undefined {
-    return [...this.#entries].find((entry) => entry.type === type && entry.listener === listener)
+    return this.#entries.find((entry) => entry.type === type && entry.listener === listener)
+  }
+
+  #drop(entry: Entry | undefined): void {
+    this.#entries = this.#entries.filter((other) => other !== entry)
   }
 }

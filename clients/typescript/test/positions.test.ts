@@ -115,6 +115,22 @@ test('what is remembered of the past holds nothing of what comes after it', () =
   inbox.lag(true)
   inbox.receive('e-2', message('e-2'))
   assert.deepEqual([abandoned.lost, abandoned.at.next, before.next], [true, undefined, undefined])
+  const past = quick.at
+  inbox.take(quick)
+  assert.deepEqual([past.next, quick.at.id], [undefined, 'e-2'])
+  const heard = new Inbox()
+  const {received} = heard
+  heard.receive('e-1', message('e-1'))
+  assert.equal(received.next, undefined, 'without a loop nothing is kept')
+})
+
+test('a place that a slower loop has yet to pass leads on', () => {
+  const inbox = new Inbox()
+  const [quick, slow] = [inbox.open(), inbox.open()]
+  filled(inbox, 3)
+  const ids = (loop: Loop) => [1, 2, 3].map(() => inbox.take(loop)?.lastEventId)
+  assert.deepEqual(ids(quick), ['e-1', 'e-2', 'e-3'])
+  assert.deepEqual(ids(slow), ['e-1', 'e-2', 'e-3'])
 })
 
 test('nobody else is there: nothing is gone on without', () => {
