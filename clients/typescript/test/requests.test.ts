@@ -193,8 +193,10 @@ test('a post is repeated before its answer, and not once that has begun', async 
 })
 
 test('a method that does nothing is repeated however it is written', async () => {
+  // Node 18's server knows no QUERY.
+  const own = (url: string, init: object) => fetch(url, {...init, method: 'GET'})
   for (const method of ['get', 'OPTIONS', 'QUERY']) {
-    const {server, sse} = await served({method}, ended(event('e-1')), refused(204))
+    const {server, sse} = await served({method, fetch: own}, ended(event('e-1')), refused(204))
     assert.deepEqual((await all(sse)).seen, ['e-1'])
     assert.equal(server.requests.length, 2, method)
   }
