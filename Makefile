@@ -83,7 +83,7 @@ bench: $(STAMP) ## the engine's smoke benchmark
 mutants: $(STAMP) ## change the core and count the changes that its tests miss (an hour; ARGS="drain --sample 60")
 	@$(BIN)/python -m bench.mutants $(ARGS)
 
-fuzz: $(STAMP) ## 10,000 hostile documents for each kind of a peer's document (some minutes)
+fuzz: $(STAMP) ## 10,000 hostile documents for each kind of a peer's document (half an hour)
 	@$(BIN)/python -m pytest -n0 --timeout=900 --hypothesis-profile=fuzz $(HOSTILE) $(ARGS)
 
 goals: $(STAMP) $(NODE_MODULES) ## rollouts on this machine meet their goals, and each of them can fail

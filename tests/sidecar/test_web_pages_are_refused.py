@@ -46,7 +46,6 @@ async def sidecar() -> AsyncIterator[SidecarProcess]:
         ("GET", "admin", "/drain/pod"),
         ("GET", "admin", "/status"),
         ("GET", "admin", "/metrics"),
-        ("GET", "admin", "/readyz"),
     ],
 )
 async def test_a_page_can_neither_publish_nor_list_nor_end_nor_drain_nor_look(
@@ -96,6 +95,12 @@ async def test_no_answer_redirects_to_the_host_it_was_asked_by(
     assert not 300 <= answer.status_code < 400
     assert "location" not in answer.headers
     assert b"evil.example:" not in answer.content
+
+
+async def test_probes_are_answered_by_any_name(sidecar: SidecarProcess) -> None:
+    for path in ("/livez", "/readyz"):
+        answer = await _ask(sidecar, "GET", "admin", path, {"host": "shop.internal"})
+        assert answer.status_code == 200
 
 
 async def test_on_the_pod_network_the_admin_port_is_asked_by_any_name() -> None:

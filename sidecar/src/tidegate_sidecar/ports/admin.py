@@ -1,7 +1,7 @@
 """The admin port: probes, the preStop hook, metrics and status.
 
 In a cluster it is reached from the pod network, by whatever name or address. On loopback, where it
-listens otherwise, no path of it answers what a web page may have sent (`local_only`).
+listens otherwise, only the probes answer what a web page may have sent (`local_only`).
 
 Readiness means: listening, and the ring filled once. Nothing takes it back: a broker that is away
 must not empty every Service, and failing it while draining would make some load balancers cut the
@@ -64,7 +64,7 @@ class AdminPort:
             Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
         ]
         if self._is_local:
-            routes = [Route(r.path, local_only(r.endpoint), methods=r.methods) for r in routes]
+            routes = [_local(route) for route in routes]
         return make_app(routes, self._refused)
 
     def _refused(self, error: str) -> None:
@@ -106,3 +106,9 @@ class AdminPort:
         await self._prestop()
         status = self._pod.status()
         return JSONResponse({"state": status["state"], "streams": status["streams"]})
+
+
+def _local(route: Route) -> Route:
+    if route.path in (names.PATH_LIVEZ, names.PATH_READYZ):
+        return route  # they show nothing, and a probe may use any name
+    return Route(route.path, local_only(route.endpoint), methods=route.methods)
