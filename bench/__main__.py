@@ -18,7 +18,6 @@ from bench.goals import goals, judge
 from bench.measure import measure, measure_asgi, measure_reference
 from bench.server import EVENT_BYTES
 from bench.tested import pin
-from bench.tokens import measure_tokens
 from tidegate.contract.errors import SettingsError
 from tidegate_lab.descriptors import raise_descriptor_limit
 
@@ -52,7 +51,6 @@ def main() -> int:
     pin(os.getpid(), 1)
     figures = measure(options.streams)
     figures["asgi_new_streams_per_cpu_s"] = measure_asgi(options.streams)
-    figures |= measure_tokens(options.streams)
     figures |= measure_reference(options.streams, figures["event_bytes_on_wire"])
     met = judge(figures)
     document = json.dumps({"streams": options.streams, "event_bytes": EVENT_BYTES} | figures)

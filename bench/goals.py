@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.tokens import GOAL_KNOWN, GOAL_NEW_RS256
-
 GOALS = {
     "deliveries_per_cpu_s": (">=", 250_000.0),
     "kb_per_stream": ("<=", 4.0),
     "new_streams_per_cpu_s": (">=", 8_000.0),
     "p99_with_mute_over_without": ("<=", 1.2),
-    "rs256_new_token_over_off": (">=", GOAL_NEW_RS256),
-    "rs256_known_token_over_off": (">=", GOAL_KNOWN),
 }
 
 ASGI_WHERE_THE_GOAL_WAS_SET = 6_250.0
