@@ -30,6 +30,8 @@ def forwarded_head(request: Request, peer: str, *, is_trusted: bool, last: bool)
     if request.accepts_events:
         left_out |= {b"accept-encoding"}
     lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
+    if request.value(b"host") is None:
+        lines.append(b"Host:\r\n")  # HTTP/1.0 needs none, 1.1 an empty one (RFC 9112, 3.2)
     lines += [
         b"%b: %b\r\n" % (name, v) for lower, name, v in request.fields if lower not in left_out
     ]

@@ -24,6 +24,7 @@ EVENT_STREAM: Final = b"text/event-stream"
 HEADER_STREAM_KIND: Final = b"tidegate-stream"
 """``finite`` or ``endless``, from the application or a client: overrides what is inferred."""
 
+_REQUEST_LINE: Final = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9.]+\r\n")
 _BAD: Final = re.compile(rb"\r\n[ \t]|(?<!\r)\n|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _TARGET: Final = re.compile(rb"/[!-~\x80-\xff]*|\*")
@@ -56,6 +57,13 @@ def head_problem(head: bytes) -> str | None:
     if found[0] in (b"\r", b"\n"):
         return "lines must end with CRLF"
     return "a control character is not allowed"
+
+
+def request_problem(head: bytes) -> str | None:
+    """The same for the whole head of a request."""
+    if _REQUEST_LINE.match(head) is None:
+        return "the request line must be METHOD TARGET HTTP/1.1, with one space between them"
+    return head_problem(head)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ from typing import Final
 import httptools
 
 from tidegate.contract.errors import CallerError
-from tidegate.proxy.heads import Field, Request, Response, head_problem, read_request, read_response
+from tidegate.proxy.heads import (
+    Field,
+    Request,
+    Response,
+    head_problem,
+    read_request,
+    read_response,
+    request_problem,
+)
 
 _STATUS_LINE: Final = len(b"HTTP/1.1 200 ")
 
@@ -38,7 +46,7 @@ class _Head:
 
 def parse_request(head: bytes) -> Request:
     """The request with this whole head; raises `CallerError`."""
-    problem = head_problem(head)
+    problem = request_problem(head)
     found = _Head()
     parser = httptools.HttpRequestParser(found)
     if problem is None:
