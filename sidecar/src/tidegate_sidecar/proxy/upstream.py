@@ -43,9 +43,8 @@ class Upstream(asyncio.Protocol):
         self.receive: Callable[[bytes], None] = self._unasked
         self.kept_until_s = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Connected."""
-        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
 
