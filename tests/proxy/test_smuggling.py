@@ -88,6 +88,7 @@ class World:
             Port("public", PortLimits(connections=100_000), lambda: 0.0),
             ProxyStreams(lambda: 0.0),
             self.upstreams,
+            connecting=TimeLimit(5, lambda: 0.0),
             silence=TimeLimit(600, lambda: 0.0),
             idle=TimeLimit(75, lambda: 0.0),
             queue=None,

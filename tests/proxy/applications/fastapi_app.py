@@ -1,6 +1,7 @@
 """An application as its framework's documentation has it; it has never heard of Tidegate."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -9,7 +10,7 @@ from sse_starlette import EventSourceResponse
 app = FastAPI()
 
 
-async def ticks():
+async def ticks() -> AsyncIterator[str]:
     n = 0
     while True:
         n += 1
@@ -17,7 +18,7 @@ async def ticks():
         await asyncio.sleep(0.1)
 
 
-async def words():
+async def words() -> AsyncIterator[str]:
     for n in range(40):
         yield f'data: {{"token": "word {n}"}}\n\n'
         await asyncio.sleep(0.03)
@@ -31,7 +32,7 @@ async def events() -> StreamingResponse:
 
 @app.get("/sse")
 async def sse() -> EventSourceResponse:
-    async def events():
+    async def events() -> AsyncIterator[dict[str, str]]:
         n = 0
         while True:
             n += 1

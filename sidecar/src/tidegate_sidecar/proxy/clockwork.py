@@ -43,7 +43,7 @@ class Clockwork:
         self._timer = context.loop.call_later(self._tick_s, self._tick)
         now = context.clock()
         context.port.expire()
-        for exchange in context.silence.late():
+        for exchange in (*context.connecting.late(), *context.silence.late()):
             exchange.end()
         for client in context.idle.late():
             client.end()

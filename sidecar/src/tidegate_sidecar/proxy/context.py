@@ -23,8 +23,8 @@ from tidegate_sidecar.proxy.upstream import Upstreams
 class Context:
     """The parts of a proxy that an exchange needs. `clock` in seconds.
 
-    `silence` are exchanges that wait for the application, `idle` connections of clients that wait
-    for their next request, `connections` all of the clients'.
+    `connecting` and `silence` are exchanges that wait for a connection and for an answer, `idle`
+    connections of clients that wait for their next request, `connections` all of the clients'.
     """
 
     settings: ProxySettings
@@ -33,6 +33,7 @@ class Context:
     port: Port
     streams: ProxyStreams
     upstreams: Upstreams
+    connecting: TimeLimit
     silence: TimeLimit
     idle: TimeLimit
     queue: AcceptQueue | None

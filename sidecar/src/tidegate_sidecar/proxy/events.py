@@ -8,6 +8,7 @@ each write ends between two chunks and something can be put behind it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from tidegate.contract.errors import DocumentError
@@ -20,13 +21,6 @@ from tidegate.wire.http import LAST_CHUNK, frame
 _SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,7})\r\n")
 _EVENT_AND_CHUNK_END: Final = b"\n\n\r\n"
 _LEAST_CHUNK: Final = 2
-
-
-class Sink(Protocol):
-    """Where the client's bytes go."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
 
 
 class Owner(Protocol):
@@ -43,18 +37,18 @@ class Owner(Protocol):
 
 
 class EventStream:
-    """One event stream. `frames`: the client gets chunks. `first` goes in front of all events."""
+    """One event stream, sent by `write`, in chunks if `frames`; `first` goes in front of all."""
 
     __slots__ = (
         "_body", "_boundaries", "_can_insert", "_cause", "_first", "_frames", "_has_written",
-        "_is_opaque", "_is_plain", "_last_words", "_mark_may_come", "_owner", "_quiet", "_sink",
-        "_tail",
+        "_is_opaque", "_is_plain", "_last_words", "_mark_may_come", "_owner", "_quiet",
+        "_tail", "write",
     )  # fmt: skip
 
     def __init__(
         self,
         owner: Owner,
-        sink: Sink,
+        write: Callable[[bytes], None],
         body: Body,
         *,
         kind: Kind,
@@ -62,7 +56,7 @@ class EventStream:
         first: bytes,
     ) -> None:
         self._owner = owner
-        self._sink = sink
+        self.write = write
         self._body = body
         self._frames = frames
         # Into what is finite or compressed nothing of ours is put.
@@ -95,7 +89,7 @@ class EventStream:
                 if length >= _LEAST_CHUNK and size.end() + length + 2 == len(data):
                     self._boundaries.at_event_end()
                     self._tail = data if len(data) <= TAIL_BYTES else data[-TAIL_BYTES:]
-                    self._sink.write(data)
+                    self.write(data)
                     return
         self._take(data)
 
@@ -115,11 +109,11 @@ class EventStream:
                 self._begin(payload)
             else:
                 is_whole = self._frames and isinstance(body, Chunked) and body.is_whole
-                self._sink.write(data if is_whole else self._framed(payload))
+                self.write(data if is_whole else self._framed(payload))
             self._boundaries.feed(payload)
         if body.is_done:
             if self._frames:
-                self._sink.write(body.last_chunk if isinstance(body, Chunked) else LAST_CHUNK)
+                self.write(body.last_chunk if isinstance(body, Chunked) else LAST_CHUNK)
             self._owner.stream_ended(rest)
         elif isinstance(body, Chunked):
             self._is_plain = self._frames and self._last_words is None and body.is_between_chunks
@@ -133,7 +127,7 @@ class EventStream:
             mark, self._mark_may_come = b"", False  # it would stand in the midst, where it is text
         out = mark + first + without
         if out:
-            self._sink.write(self._framed(out))
+            self.write(self._framed(out))
 
     def _framed(self, payload: bytes) -> bytes:
         return frame(payload) if self._frames else payload
@@ -157,7 +151,7 @@ class EventStream:
             self._mark_may_come = True
             self._is_plain = False
         first, self._first = self._first, b""
-        self._sink.write(self._framed(first + HEARTBEAT))
+        self.write(self._framed(first + HEARTBEAT))
         return True
 
     def let_go(self, words: bytes, cause: str) -> bool:
@@ -176,24 +170,24 @@ class EventStream:
     def _leave_in(self, payload: bytes) -> bool:
         end = self._boundaries.first_in(payload)
         if end < 0:
-            self._sink.write(self._framed(payload))
+            self.write(self._framed(payload))
             return False
         assert self._last_words is not None
         if end:
-            self._sink.write(self._framed(payload[:end]))
+            self.write(self._framed(payload[:end]))
         self._leave(self._last_words)
         return True
 
     def _leave(self, words: bytes) -> None:
         if words:
-            self._sink.write(self._framed(self._first + words))
+            self.write(self._framed(self._first + words))
         if self._frames and (words or self._is_opaque):
-            self._sink.write(LAST_CHUNK)
+            self.write(LAST_CHUNK)
         self._owner.stream_left(self._cause)
 
     def break_off(self, words: bytes) -> None:
         """The application is gone: end cleanly, with `words` where no event is under way."""
         if words and self._boundaries.is_between_events and self._can_insert:
-            self._sink.write(self._framed(self._last_words or self._first + words))
+            self.write(self._framed(self._last_words or self._first + words))
         if self._frames:
-            self._sink.write(LAST_CHUNK)
+            self.write(LAST_CHUNK)

@@ -57,7 +57,7 @@ class Exchange:
 
     __slots__ = (
         "_body", "_client", "_connecting", "_context", "_head", "_is_over", "_passing", "_plan",
-        "_request_body", "_response", "_stream", "_tunnel", "_upstream", "request",
+        "_request_body", "_response", "_stream", "_tunnel", "_unsent", "_upstream", "request",
     )  # fmt: skip
 
     def __init__(self, context: Context, client: ClientSide, request: Request) -> None:
@@ -74,6 +74,7 @@ class Exchange:
         self._passing: Passing | None = None
         self._stream: EventStream | None = None
         self._tunnel = False
+        self._unsent = b""
         self._is_over = False
 
     @property
@@ -111,6 +112,7 @@ class Exchange:
             return
         if self.request.has_body:
             self._client.pause_reading(is_paused=True)
+        context.connecting.begin(self)
         self._connecting = context.loop.create_task(self._connect())
 
     async def _connect(self) -> None:
@@ -118,11 +120,12 @@ class Exchange:
         try:
             upstream = await context.upstreams.connect()
         except OSError as error:
-            self._connecting = None
             if not self._is_over:
+                self._connecting = None
                 self._away(error)
             return
         self._connecting = None
+        context.connecting.done(self)
         context.streams.counts.connects += 1
         if self._is_over:
             upstream.close()
@@ -207,7 +210,8 @@ class Exchange:
         self._response, self._plan = response, plan
         self._body = body = response.body()
         framing = [_CHUNKED] if plan.frames else []
-        self._client.transport.write(answer_head(response, framing, close=not plan.keep))
+        # Sent with the first bytes of the body: a write costs more than all that is done to a head.
+        self._unsent = answer_head(response, framing, close=not plan.keep)
         if kind == "plain":
             self._passing = Passing(body, frames=plan.frames)
             upstream.receive = self._on_plain
@@ -216,6 +220,18 @@ class Exchange:
             upstream.receive = self._stream.feed if plan.is_endless else self._on_finite
         if rest or body.is_done:
             upstream.receive(rest)
+        self._flush()
+        if self._stream is not None:
+            self._stream.write = self._client.transport.write
+
+    def _write(self, data: bytes) -> None:
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
+        self._client.transport.write(data)
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self._write(b"")
 
     def _new_stream(self, plan: Plan, body: Body) -> EventStream:
         context, first = self._context, b""
@@ -224,9 +240,7 @@ class Exchange:
         if plan.kind == "endless":
             retry_ms = context.first_retry_ms()
             first = b"" if retry_ms is None else encode_retry(retry_ms)
-        return EventStream(
-            self, self._client.transport, body, kind=plan.kind, frames=plan.frames, first=first
-        )
+        return EventStream(self, self._write, body, kind=plan.kind, frames=plan.frames, first=first)
 
     def _on_finite(self, data: bytes) -> None:
         self._wait_again()
@@ -237,7 +251,7 @@ class Exchange:
         self._wait_again()
         assert self._passing is not None
         try:
-            rest = self._passing.feed(data, self._client.transport.write)
+            rest = self._passing.feed(data, self._write)
         except DocumentError:
             self.answer_broken()
             return
@@ -289,6 +303,9 @@ class Exchange:
             if context.streams.gate.refusing is not None:
                 self._fail(_STOPPING)
                 return
+            if self._connecting is not None:
+                self._away(TimeoutError("no connection in time"))
+                return
             context.streams.counts.application_timeouts += 1
             limit_s = context.settings.application.answer_timeout_s
             detail = f"the application has not answered within {limit_s:g} s"
@@ -338,8 +355,7 @@ class Exchange:
             retry_ms = context.settings.streams.retry_base_ms
             self._answer_ourselves(context.bounce(request, "unavailable", retry_ms))
             return
-        reason = "no connection in time" if isinstance(error, TimeoutError) else str(error)
-        detail = f"the application at {context.upstreams.name} is away: {reason}"
+        detail = f"the application at {context.upstreams.name} is away: {error}"
         self._fail(CallerError("application_away", detail, status=502))
 
     def _fail(self, error: CallerError) -> None:
@@ -367,6 +383,8 @@ class Exchange:
 
     def _over(self, cause: str) -> None:
         self._is_over = True
+        self._flush()
+        self._context.connecting.done(self)
         self._context.silence.done(self)
         self._context.streams.ended(self, cause)
 

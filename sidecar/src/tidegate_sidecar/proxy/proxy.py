@@ -52,6 +52,7 @@ class Proxy:
             self.port,
             self.streams,
             Upstreams(application, clock, loop),
+            connecting=TimeLimit(application.connect_timeout_s, clock),
             silence=TimeLimit(application.answer_timeout_s, clock),
             idle=TimeLimit(application.keep_alive_s, clock),
             queue=None if rate_per_s is None else AcceptQueue(rate_per_s),

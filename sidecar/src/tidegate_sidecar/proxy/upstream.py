@@ -115,7 +115,6 @@ class Upstreams:
         assert parts.hostname is not None
         self.name = parts.netloc.rpartition("@")[2]
         self._address = (parts.hostname, parts.port or 80)
-        self._connect_timeout_s = settings.connect_timeout_s
         self._keep_alive_s = settings.upstream_keep_alive_s
         self._clock = clock
         self._loop = loop
@@ -132,9 +131,8 @@ class Upstreams:
         return None
 
     async def connect(self) -> Upstream:
-        """A new connection; raises `OSError` (`TimeoutError` included)."""
-        async with asyncio.timeout(self._connect_timeout_s):
-            _, upstream = await self._loop.create_connection(Upstream, *self._address)
+        """A new connection; raises `OSError`. The caller bounds the time."""
+        _, upstream = await self._loop.create_connection(Upstream, *self._address)
         return upstream
 
     def keep(self, upstream: Upstream) -> None:
