@@ -61,6 +61,9 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None:
         pass
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        pass
+
 
 class NoNetwork(Upstreams):
     """Connections to the application that keep what it gets."""

@@ -18,7 +18,9 @@ from tidegate.proxy.insertions import HEARTBEAT
 from tidegate.proxy.kinds import TAIL_BYTES, Kind
 from tidegate.wire.http import LAST_CHUNK, frame
 
-_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,7})\r\n")
+_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,3})\r\n")
+"""Of chunks up to 4 KiB: the last one is kept, and must not be large."""
+
 _EVENT_AND_CHUNK_END: Final = b"\n\n\r\n"
 _LEAST_CHUNK: Final = 2
 
@@ -41,7 +43,7 @@ class EventStream:
 
     __slots__ = (
         "_body", "_boundaries", "_can_insert", "_cause", "_first", "_frames", "_has_written",
-        "_is_opaque", "_is_plain", "_last_words", "_mark_may_come", "_owner", "_quiet",
+        "_is_opaque", "_is_plain", "_last", "_last_words", "_mark_may_come", "_owner", "_quiet",
         "_tail", "write",
     )  # fmt: skip
 
@@ -70,28 +72,39 @@ class EventStream:
         self._has_written = False
         self._quiet = 0
         self._tail = b""
+        self._last: bytes | None = None
         # Whether pieces may be passed on without a look at anything but their two ends.
         self._is_plain = frames and isinstance(body, Chunked) and not first
 
     @property
     def tail(self) -> bytes:
         """The last bytes that came from the application, framing included."""
-        return self._tail[-TAIL_BYTES:]
+        self._settle()
+        return self._tail
 
     def feed(self, data: bytes) -> None:
         """The application has sent `data`."""
-        self._has_written = True
         if self._is_plain:
-            # One chunk of whole events: most of what an application ever sends.
+            # One chunk of whole events: most of what an application ever sends. What follows from
+            # it is worked out when it is asked for.
             size = _SIZE.match(data)
             if size is not None and data.endswith(_EVENT_AND_CHUNK_END):
                 length = int(size[1], 16)
                 if length >= _LEAST_CHUNK and size.end() + length + 2 == len(data):
-                    self._boundaries.at_event_end()
-                    self._tail = data if len(data) <= TAIL_BYTES else data[-TAIL_BYTES:]
+                    self._last = data
                     self.write(data)
                     return
+        self._settle()
+        self._has_written = True
         self._take(data)
+
+    def _settle(self) -> None:
+        """Take into account what has been passed on without a closer look."""
+        last, self._last = self._last, None
+        if last is not None:
+            self._has_written = True
+            self._tail = last[-TAIL_BYTES:]
+            self._boundaries.at_event_end()
 
     def _take(self, data: bytes) -> None:
         body = self._body
@@ -137,6 +150,7 @@ class EventStream:
 
         One is due where nothing has come for `quiet_rounds`, and may be put in.
         """
+        self._settle()
         if self._has_written:
             self._has_written = False
             self._quiet = 0
@@ -156,6 +170,7 @@ class EventStream:
 
     def let_go(self, words: bytes, cause: str) -> bool:
         """Leave the stream between two events, with `words`; whether that was possible now."""
+        self._settle()
         self._cause = cause
         if self._is_opaque:
             self._leave(b"")
@@ -187,6 +202,7 @@ class EventStream:
 
     def break_off(self, words: bytes) -> None:
         """The application is gone: end cleanly, with `words` where no event is under way."""
+        self._settle()
         if words and self._boundaries.is_between_events and self._can_insert:
             self.write(self._framed(self._last_words or self._first + words))
         if self._frames:

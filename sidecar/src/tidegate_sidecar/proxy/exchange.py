@@ -9,6 +9,7 @@ its connection to the application with it at once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from tidegate.contract.errors import CallerError, DocumentError
@@ -214,12 +215,13 @@ class Exchange:
         self._unsent = answer_head(response, framing, close=not plan.keep)
         if kind == "plain":
             self._passing = Passing(body, frames=plan.frames)
-            upstream.receive = self._on_plain
+            take: Callable[[bytes], None] = self._on_plain
         else:
             self._stream = self._new_stream(plan, body)
-            upstream.receive = self._stream.feed if plan.is_endless else self._on_finite
+            take = self._stream.feed if plan.is_endless else self._on_finite
+        upstream.receive(take)
         if rest or body.is_done:
-            upstream.receive(rest)
+            take(rest)
         self._flush()
         if self._stream is not None:
             self._stream.write = self._client.transport.write
@@ -405,7 +407,7 @@ class Exchange:
         self._context.silence.done(self)
         self._context.streams.tunnelled(self)
         self._client.transport.write(answer_head(response, close=False) + rest)
-        upstream.receive = self._client.transport.write
+        upstream.receive(self._client.transport.write)
 
 
 def _drop(_: bytes) -> None:
