@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from sse_starlette import EventSourceResponse
 
 app = FastAPI()
@@ -48,5 +48,5 @@ async def chat() -> StreamingResponse:
 
 
 @app.post("/echo")
-async def echo(request: Request) -> StreamingResponse:
-    return StreamingResponse(request.stream())
+async def echo(request: Request) -> Response:
+    return Response(await request.body())

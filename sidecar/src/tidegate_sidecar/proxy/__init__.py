@@ -7,6 +7,7 @@ process      the admin port, the reports and the end
 proxy        puts the parts together
 client       one connection of a client: heads, one exchange after the other
 exchange     one request and its answer, and what happens when either side fails
+answer       an answer on its way to the client
 events       an event stream that is passed on, and left between two events
 passing      bodies that are passed on, heads that are waited for
 upstream     connections to the application, and those that are kept

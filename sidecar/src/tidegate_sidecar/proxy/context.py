@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.stream_events import ShutdownReason
 from tidegate.proxy.heads import Request
-from tidegate.proxy.insertions import bounce
+from tidegate.proxy.insertions import bounce, encode_retry
 from tidegate.proxy.kinds import Learnt, Rules, asks_for_endless
 from tidegate.stream.queue import AcceptQueue
 from tidegate.stream.retries import assign
@@ -80,14 +80,15 @@ class Context:
         self.streams.bounced_total[reason] += 1
         return bounce(reason, retry_ms, request.value(b"origin"))
 
-    def opens(self, stream: Ending) -> None:
-        """An answer has turned out to be an endless stream, which may be silent for ever."""
-        self.streams.opened(stream)
+    def opens(self, stream: Ending) -> bytes:
+        """An answer has turned out to be an endless stream; returns its first line, or nothing.
+
+        It may be silent for ever.
+        """
+        streams = self.streams
+        streams.opened(stream)
         self.silence.done(stream)
         if self.queue is not None:
             self.queue.take()
-
-    def first_retry_ms(self) -> int | None:
-        """The ``retry:`` of the stream that has just begun."""
-        streams = self.streams
-        return assign(self.settings.streams, streams.arrived_total, streams.open_count).retry_ms
+        retry = assign(self.settings.streams, streams.arrived_total, streams.open_count)
+        return b"" if retry.retry_ms is None else encode_retry(retry.retry_ms)

@@ -64,7 +64,7 @@ class EventStream:
         # Into what is finite or compressed nothing of ours is put.
         self._can_insert = kind == "endless"
         self._is_opaque = kind == "opaque"
-        self._first = first
+        self._first = first if kind == "endless" else b""
         self._boundaries = Boundaries()
         self._last_words: bytes | None = None
         self._cause = ""
@@ -74,7 +74,7 @@ class EventStream:
         self._tail = b""
         self._last: bytes | None = None
         # Whether pieces may be passed on without a look at anything but their two ends.
-        self._is_plain = frames and isinstance(body, Chunked) and not first
+        self._is_plain = frames and isinstance(body, Chunked) and not self._first
 
     @property
     def tail(self) -> bytes:

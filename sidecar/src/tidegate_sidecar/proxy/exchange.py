@@ -9,23 +9,19 @@ its connection to the application with it at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from tidegate.contract.errors import CallerError, DocumentError
-from tidegate.proxy.bodies import Body, UntilClose
 from tidegate.proxy.forwarding import answer_head, forwarded_head
 from tidegate.proxy.heads import Request, Response
-from tidegate.proxy.insertions import broken_off, encode_retry, problem
+from tidegate.proxy.insertions import problem
 from tidegate.proxy.kinds import asks_for_endless, kind_of
-from tidegate.proxy.plans import Plan, plan_answer
-from tidegate.wire.http import LAST_CHUNK
+from tidegate.proxy.plans import plan_answer
+from tidegate_sidecar.proxy.answer import Answer
 from tidegate_sidecar.proxy.context import Context
-from tidegate_sidecar.proxy.events import EventStream
 from tidegate_sidecar.proxy.passing import AnswerHead, Passing, bad_answer
 from tidegate_sidecar.proxy.upstream import Upstream
 
-_CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 _STOPPING: Final = CallerError(
     "stopping", "this pod is going away; send the request again", status=503
 )
@@ -57,8 +53,8 @@ class Exchange:
     """One exchange of a `client`; `begin` starts it."""
 
     __slots__ = (
-        "_body", "_client", "_connecting", "_context", "_head", "_is_over", "_passing", "_plan",
-        "_request_body", "_response", "_stream", "_tunnel", "_unsent", "_upstream", "request",
+        "_answer", "_client", "_connecting", "_context", "_head", "_is_over", "_request_body",
+        "_tunnel", "_upstream", "request",
     )  # fmt: skip
 
     def __init__(self, context: Context, client: ClientSide, request: Request) -> None:
@@ -69,13 +65,8 @@ class Exchange:
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._head = AnswerHead(request.method)
-        self._response: Response | None = None
-        self._plan: Plan | None = None
-        self._body: Body | None = None
-        self._passing: Passing | None = None
-        self._stream: EventStream | None = None
+        self._answer: Answer | None = None
         self._tunnel = False
-        self._unsent = b""
         self._is_over = False
 
     @property
@@ -96,7 +87,7 @@ class Exchange:
     @property
     def is_last(self) -> bool:
         """Whether nothing is read from the client's connection any more."""
-        return self._plan is not None and not self._plan.keep
+        return self._answer is not None and not self._answer.plan.keep
 
     # The request.
 
@@ -156,14 +147,14 @@ class Exchange:
             if upstream is not None:
                 upstream.transport.write(data)
             return b""
-        self._wait_again()
+        self.wait_again()
         return self._request_body.feed(
             data, _drop if upstream is None else upstream.transport.write
         )
 
     def refuse_body(self, error: DocumentError) -> None:
         """The client's bytes are not the body that its head has announced."""
-        if self._response is None:
+        if self._answer is None:
             self._fail(CallerError("bad_body", str(error)))
         else:
             self._finish("client", flush=True)
@@ -180,7 +171,7 @@ class Exchange:
     # The answer.
 
     def _on_head(self, data: bytes) -> None:
-        self._wait_again()
+        self.wait_again()
         try:
             found = self._head.feed(data)
             while found is not None and found[0].is_interim:
@@ -202,93 +193,43 @@ class Exchange:
         context, request, upstream = self._context, self.request, self._upstream
         assert upstream is not None
         kind = kind_of(request, response, context.rules, context.learnt)
-        closing = context.streams.gate.closing
-        plan = plan_answer(request, response, kind, closing=closing)
-        bounce = context.bounces_stream(request) if plan.is_endless else None
-        if bounce is not None:
-            self._answer_ourselves(bounce)
-            return
-        self._response, self._plan = response, plan
-        self._body = body = response.body()
-        framing = [_CHUNKED] if plan.frames else []
-        # Sent with the first bytes of the body: a write costs more than all that is done to a head.
-        self._unsent = answer_head(response, framing, close=not plan.keep)
-        if kind == "plain":
-            self._passing = Passing(body, frames=plan.frames)
-            take: Callable[[bytes], None] = self._on_plain
-        else:
-            self._stream = self._new_stream(plan, body)
-            take = self._stream.feed if plan.is_endless else self._on_finite
-        upstream.receive(take)
-        if rest or body.is_done:
-            take(rest)
-        self._flush()
-        if self._stream is not None:
-            self._stream.write = self._client.transport.write
-
-    def _write(self, data: bytes) -> None:
-        if self._unsent:
-            data, self._unsent = self._unsent + data, b""
-        self._client.transport.write(data)
-
-    def _flush(self) -> None:
-        if self._unsent:
-            self._write(b"")
-
-    def _new_stream(self, plan: Plan, body: Body) -> EventStream:
-        context, first = self._context, b""
+        plan = plan_answer(request, response, kind, closing=context.streams.gate.closing)
+        first = b""
         if plan.is_endless:
-            context.opens(self)
-        if plan.kind == "endless":
-            retry_ms = context.first_retry_ms()
-            first = b"" if retry_ms is None else encode_retry(retry_ms)
-        return EventStream(self, self._write, body, kind=plan.kind, frames=plan.frames, first=first)
+            bounce = context.bounces_stream(request)
+            if bounce is not None:
+                self._answer_ourselves(bounce)
+                return
+            first = context.opens(self)
+        self._answer = Answer(self, self._client.transport, response, plan, first)
+        self._answer.begin(upstream, rest)
 
-    def _on_finite(self, data: bytes) -> None:
-        self._wait_again()
-        assert self._stream is not None
-        self._stream.feed(data)
-
-    def _on_plain(self, data: bytes) -> None:
-        self._wait_again()
-        assert self._passing is not None
-        try:
-            rest = self._passing.feed(data, self._write)
-        except DocumentError:
-            self.answer_broken()
-            return
-        if self._passing.is_done:
-            self._complete(rest)
-
-    def stream_ended(self, rest: bytes) -> None:
-        """The application has ended its event stream."""
-        self._complete(rest)
-
-    def _complete(self, rest: bytes) -> None:
-        upstream, response, plan = self._upstream, self._response, self._plan
-        assert response is not None
-        assert plan is not None
+    def answer_complete(self, rest: bytes) -> None:
+        """The answer is whole; `rest` came behind it."""
+        upstream, answer = self._upstream, self._answer
+        assert answer is not None
         self._upstream = None
         whole = self._request_body.is_done
         if upstream is not None:
-            own = self.request.accepts_events or self._stream is not None
-            if response.keep_alive and whole and not rest and not own:
+            own = self.request.accepts_events or answer.is_stream
+            if answer.response.keep_alive and whole and not rest and not own:
                 self._context.upstreams.keep(upstream)
             else:
                 upstream.close()
-        if self._stream is not None and self.request.method == b"GET":
-            self._context.learnt.ended(self.request.path, self._stream.tail)
+        if answer.is_stream and self.request.method == b"GET":
+            self._context.learnt.ended(self.request.path, answer.tail)
         self._over("application")
-        self._client.answered(keep=plan.keep and whole)
+        self._client.answered(keep=answer.plan.keep and whole)
 
     # Leaving.
 
     def let_go(self, words: bytes, cause: str) -> bool:
         """End between two events, with `words` as the last one; whether that was possible now."""
-        if self._stream is None:
+        left = None if self._answer is None else self._answer.let_go(words, cause)
+        if left is None:
             self.end()
             return True
-        return self._stream.let_go(words, cause)
+        return left
 
     def stream_left(self, cause: str) -> None:
         """The stream's last bytes are written."""
@@ -296,44 +237,40 @@ class Exchange:
 
     def beat(self, quiet_rounds: int) -> bool:
         """See `EventStream.beat`."""
-        return self._stream is not None and self._stream.beat(quiet_rounds)
+        return self._answer is not None and self._answer.beat(quiet_rounds)
 
     def end(self) -> None:
         """Time is up: of a drain, of the application's silence or of the client's."""
-        context, plan = self._context, self._plan
-        if plan is None and not self._tunnel:
-            if context.streams.gate.refusing is not None:
-                self._fail(_STOPPING)
-                return
-            if self._connecting is not None:
-                self._away(TimeoutError("no connection in time"))
-                return
+        context = self._context
+        if self._answer is not None:
+            self._answer.break_off()
+            self._finish("deadline", flush=True)
+        elif self._tunnel:
+            self._finish("deadline", flush=True)
+        elif context.streams.gate.refusing is not None:
+            self._fail(_STOPPING)
+        elif self._connecting is not None:
+            self._away(TimeoutError("no connection in time"))
+        else:
             context.streams.counts.application_timeouts += 1
             limit_s = context.settings.application.answer_timeout_s
             detail = f"the application has not answered within {limit_s:g} s"
             self._fail(CallerError("application_timeout", detail, status=504))
-            return
-        if plan is not None and plan.is_endless and self._stream is not None:
-            self._stream.break_off(b"")
-        self._finish("deadline", flush=True)
 
     # Failures.
 
     def application_ended(self, error: Exception | None) -> None:
         """The application has closed its connection, or it broke."""
-        plan = self._plan
         self._upstream = None
+        answer = self._answer
         if self._tunnel:
             self._finish("application", flush=True)
-        elif plan is None:
+        elif answer is None:
             self._away(error or ConnectionError("it closed the connection without an answer"))
-        elif isinstance(self._body, UntilClose) and error is None:
-            if plan.frames:
-                self._client.transport.write(LAST_CHUNK)
-            self._complete(b"")
-        elif plan.is_endless and self._stream is not None:
-            retry_ms = self._context.settings.streams.retry_base_ms
-            self._stream.break_off(broken_off(retry_ms))
+        elif error is None and answer.end_by_close():
+            self.answer_complete(b"")
+        elif answer.plan.is_endless:
+            answer.break_off(self._context.settings.streams.retry_base_ms)
             self._context.streams.counts.broken_answers += 1
             self._finish("error", flush=True)
         else:
@@ -347,7 +284,8 @@ class Exchange:
         """The application's answer stops short: the client must see that it is not whole."""
         self._context.streams.counts.broken_answers += 1
         # What ends with its connection looks whole unless the connection is reset.
-        self._finish("error", flush=self._plan is not None and self._plan.shows_its_end)
+        answer = self._answer
+        self._finish("error", flush=answer is not None and answer.plan.shows_its_end)
 
     def _away(self, error: Exception) -> None:
         context, request = self._context, self.request
@@ -385,12 +323,13 @@ class Exchange:
 
     def _over(self, cause: str) -> None:
         self._is_over = True
-        self._flush()
+        if self._answer is not None:
+            self._answer.flush()
         self._context.connecting.done(self)
         self._context.silence.done(self)
         self._context.streams.ended(self, cause)
 
-    def _wait_again(self) -> None:
+    def wait_again(self) -> None:
         """The exchange goes on: the application's time begins anew."""
         silence = self._context.silence
         silence.done(self)

@@ -43,7 +43,7 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.owner: Owner | None = None
-        self.data_received: Callable[[bytes], None] = self._unasked  # type: ignore[method-assign]
+        self.data_received: Callable[[bytes], None] = self._unasked  # type: ignore[assignment]
         self.kept_until_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -77,7 +77,7 @@ class Upstream(asyncio.Protocol):
 
     def receive(self, take: Callable[[bytes], None]) -> None:
         """Give what the application sends to `take` from now on."""
-        self.data_received = take  # type: ignore[method-assign]
+        self.data_received = take
         self.transport.set_protocol(self)  # uvloop has kept the one before
 
     def pause_reading(self, *, is_paused: bool) -> None:
