@@ -94,6 +94,18 @@ async def test_an_answer_that_outlives_the_deadline_is_ended_at_an_event_and_cou
         assert w.proxy.streams.counts.cut_finite == 1
 
 
+async def test_a_request_behind_the_deadline_is_still_served() -> None:
+    async with world(grace_s="2", reserve_s="1") as w:
+        w.app = app
+        stuck = await w.client(get("/stuck", method="POST"))
+        await stuck.until(b"data: a\n\n")
+        await asyncio.wait_for(w.proxy.drainer.prestop(), 30)
+        await stuck.until_end()
+        late = await w.client(get("/chat", method="POST"))
+        received = await late.until_end()
+        assert unchunk(received) == unchunk(STREAM + ANSWER)
+
+
 async def test_sigterm_alone_lets_streams_go_within_its_limit() -> None:
     async with world() as w:
         w.app = app

@@ -105,11 +105,15 @@ class Client(asyncio.Protocol):
     # For the exchange and the port.
 
     def pause_reading(self, *, is_paused: bool) -> None:
-        """Read no more, or go on."""
+        """Read no more, or go on. The client's time for its body stands still meanwhile."""
+        requests, exchange = self._context.port.requests, self._exchange
         if is_paused:
+            requests.done(self)
             self._transport.pause_reading()
         elif not self._is_held:
             self._transport.resume_reading()
+            if exchange is not None and exchange.takes_bytes and not exchange.is_tunnel:
+                requests.begin(self)
 
     def answered(self, *, keep: bool) -> None:
         """The exchange is over and its answer written."""

@@ -28,6 +28,7 @@ class Clockwork:
         self._tick_s = min(TICK_S, self._round_s)
         self._next_round_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._finished_s: float | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -51,7 +52,15 @@ class Clockwork:
         if now >= self._next_round_s:
             self._next_round_s = now + self._round_s
             context.streams.beat(ROUNDS)
-        deadline_s = self._drain.deadline_at
-        if deadline_s is not None and now >= deadline_s:
-            context.streams.finish()
+        self._finish(now)
         context.streams.expire(now)
+
+    def _finish(self, now: float) -> None:
+        """End, once for each deadline, the answers that are under way when it comes.
+
+        The pod may live on for the application's reserve, in which routers may still send requests.
+        """
+        deadline_s = self._drain.deadline_at
+        if deadline_s is not None and now >= deadline_s and deadline_s != self._finished_s:
+            self._finished_s = deadline_s
+            self._context.streams.finish()

@@ -52,6 +52,7 @@ class Context:
         if not networks:
             return False
         address = ipaddress.ip_address(peer.partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in networks)
 
     def bounces(self, request: Request) -> bytes | None:

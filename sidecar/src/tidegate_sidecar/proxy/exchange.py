@@ -330,7 +330,9 @@ class Exchange:
         self._context.streams.ended(self, cause)
 
     def wait_again(self) -> None:
-        """The exchange goes on: the application's time begins anew."""
+        """The exchange goes on: the application's time begins anew. An endless stream has all."""
+        if self._answer is not None and self._answer.plan.is_endless:
+            return
         silence = self._context.silence
         silence.done(self)
         silence.begin(self)
