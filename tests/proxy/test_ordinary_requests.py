@@ -278,6 +278,16 @@ async def test_reports_of_trusted_peers_are_passed_on_with_the_peer_behind_them(
     assert b"Forwarded: for=_a, for=127.0.0.1\r\n" in head
 
 
+async def test_a_head_is_bounded_in_bytes_and_fields() -> None:
+    async with world(max_header_bytes="4096") as w:
+        large = await w.client(get("/", "X: " + "x" * 5000))
+        assert (await large.until_end()).startswith(b"HTTP/1.1 431 ")
+        many = await w.client(get("/", *["A: b"] * 200))
+        assert (await many.until_end()).startswith(b"HTTP/1.1 431 ")
+        assert w.proxy.port.refused == {"large_head": 1, "many_headers": 1}
+        assert w.connections == 0
+
+
 async def test_a_slow_head_is_ended_and_a_slow_body_too() -> None:
     async with world(header_timeout_s="0.5", body_timeout_s="1") as w:
 

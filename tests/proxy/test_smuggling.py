@@ -17,7 +17,8 @@ import h11
 from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.settings import parse
 from tidegate.proxy.kinds import Rules
-from tidegate_process.ports import Port, PortLimits, TimeLimit
+from tidegate_process.limits import PortLimits
+from tidegate_process.ports import Port, TimeLimit
 from tidegate_sidecar.proxy.client import Client
 from tidegate_sidecar.proxy.context import Context
 from tidegate_sidecar.proxy.streams import ProxyStreams

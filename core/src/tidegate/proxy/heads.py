@@ -79,6 +79,7 @@ class Request:
     keep_alive: bool
     upgrade: bytes | None
     accepts_events: bool
+    field_count: int
 
     @property
     def path(self) -> bytes:
@@ -134,6 +135,7 @@ def read_request(method: bytes, target: bytes, version: str, headers: Sequence[F
         bool(minor) and b"close" not in tokens,
         upgrade,
         any(lower == b"accept" and EVENT_STREAM in value.lower() for lower, _, value in lowered),
+        len(lowered),
     )
 
 

@@ -11,7 +11,7 @@ import asyncio
 from typing import Final
 
 from tidegate.contract.errors import CallerError, DocumentError
-from tidegate.proxy.heads import HEAD_END, head_problem
+from tidegate.proxy.heads import HEAD_END, Request, head_problem
 from tidegate.proxy.insertions import problem
 from tidegate_process.protocol import descriptor
 from tidegate_sidecar.proxy.context import Context
@@ -53,7 +53,7 @@ class Client(asyncio.Protocol):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         address = transport.get_extra_info("peername")
         self.peer = address[0] if address else "127.0.0.1"
-        self._context.connections.add(transport)
+        self._context.streams.connections.add(transport)
         self._context.port.opened(self, descriptor(transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,7 +62,7 @@ class Client(asyncio.Protocol):
         context.port.closed(self)
         context.idle.done(self)
         context.streams.closed(self._transport)
-        context.connections.discard(self._transport)
+        context.streams.connections.discard(self._transport)
         self._is_deaf = True
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -173,7 +173,6 @@ class Client(asyncio.Protocol):
 
     def _read_heads(self) -> None:
         """Begin the exchange that the buffer holds the head of."""
-        port = self._context.port
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: an empty line in front is skipped
             buffer = buffer[2:]
@@ -181,26 +180,14 @@ class Client(asyncio.Protocol):
         if not buffer:
             return
         end = buffer.find(HEAD_END) + len(HEAD_END)
-        limit = self._context.max_header_bytes
         if end < len(HEAD_END):
-            wrong = head_problem(buffer)
-            if len(buffer) > limit:
-                self._refuse(_too_large(limit), "large_head")
-            elif wrong is not None:
-                self._refuse(CallerError("bad_request", wrong), "not_http")
-            else:
-                port.heads.begin(self)
+            self._wait_for_head(buffer)
             return
-        if end > limit:
-            self._refuse(_too_large(limit), "large_head")
-            return
-        try:
-            request = parse_request(buffer[:end])
-        except CallerError as error:
-            self._refuse(error, "not_http")
+        request = self._parse(buffer[:end])
+        if request is None:
             return
         self._buffer = b""
-        has_place = port.begin(self, request.path)
+        has_place = self._context.port.begin(self, request.path)
         bounced = self._context.bounces(request)
         if not has_place:
             self._answer(problem(_BUSY), may_send=request.has_body)
@@ -210,6 +197,32 @@ class Client(asyncio.Protocol):
             self._exchange = exchange = Exchange(self._context, self, request)
             exchange.begin()
             self._go_on(exchange, buffer[end:])
+
+    def _wait_for_head(self, beginning: bytes) -> None:
+        port = self._context.port
+        wrong = head_problem(beginning)
+        if len(beginning) > port.limits.head_bytes:
+            self._refuse(_too_large(port.limits.head_bytes), "large_head")
+        elif wrong is not None:
+            self._refuse(CallerError("bad_request", wrong), "not_http")
+        else:
+            port.heads.begin(self)
+
+    def _parse(self, head: bytes) -> Request | None:
+        """The request, or ``None``: it was refused."""
+        limits = self._context.port.limits
+        if len(head) > limits.head_bytes:
+            self._refuse(_too_large(limits.head_bytes), "large_head")
+            return None
+        try:
+            request = parse_request(head)
+        except CallerError as error:
+            self._refuse(error, "not_http")
+            return None
+        if request.field_count > limits.headers:
+            self._refuse(_too_many(limits.headers), "many_headers")
+            return None
+        return request
 
     def _go_on(self, exchange: Exchange, rest: bytes) -> None:
         if not exchange.takes_bytes:
@@ -259,6 +272,10 @@ class Client(asyncio.Protocol):
 
 
 _BUSY: Final = CallerError("busy", "too many concurrent requests", status=503)
+
+
+def _too_many(limit: int) -> CallerError:
+    return CallerError("too_many_headers", f"at most {limit}", "headers", status=431)
 
 
 def _too_large(limit: int) -> CallerError:

@@ -24,7 +24,7 @@ class Context:
     """The parts of a proxy that an exchange needs. `clock` in seconds.
 
     `connecting` and `silence` are exchanges that wait for a connection and for an answer, `idle`
-    connections of clients that wait for their next request, `connections` all of the clients'.
+    connections of clients that wait for their next request.
     """
 
     settings: ProxySettings
@@ -39,12 +39,6 @@ class Context:
     queue: AcceptQueue | None
     rules: Rules
     learnt: Learnt = field(default_factory=Learnt)
-    connections: set[asyncio.Transport] = field(default_factory=set)
-
-    @property
-    def max_header_bytes(self) -> int:
-        """The most that a request's head may take."""
-        return self.settings.limits.max_header_bytes
 
     def trusts(self, peer: str) -> bool:
         """Whether a peer may report the clients before it."""

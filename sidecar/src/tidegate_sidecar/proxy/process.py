@@ -18,7 +18,9 @@ from typing import Final, TextIO
 from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.proxy import ProxySettings
 from tidegate_process.descriptors import Descriptors
-from tidegate_process.ports import Port, PortLimits
+from tidegate_process.limits import PortLimits
+from tidegate_process.listeners import is_loopback
+from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.metrics import Metrics
@@ -60,6 +62,7 @@ async def serve(
         proxy.drainer.prestop,
         metrics,
         settings.identity.pod_token,
+        is_loopback(admin),
     ).app()
     await proxy.start()
     async with Server(app, admin, admin_port):

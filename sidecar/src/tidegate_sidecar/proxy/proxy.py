@@ -13,8 +13,9 @@ from tidegate.drain.drain import Drain
 from tidegate.proxy.kinds import Rules
 from tidegate.stream.queue import AcceptQueue
 from tidegate_process.descriptors import Descriptors
+from tidegate_process.limits import PortLimits
 from tidegate_process.listeners import BACKLOG
-from tidegate_process.ports import Port, PortLimits, TimeLimit
+from tidegate_process.ports import Port, TimeLimit
 from tidegate_sidecar.drainer import Drainer
 from tidegate_sidecar.engine import tune_listener
 from tidegate_sidecar.proxy.client import Client
@@ -83,7 +84,7 @@ class Proxy:
         self.drainer.stop()
         self._clockwork.stop()
         self._context.upstreams.close()
-        for transport in list(self._context.connections):
+        for transport in list(self.streams.connections):
             transport.abort()
         return left
 
@@ -91,6 +92,7 @@ class Proxy:
 def _limits(settings: ProxySettings, connections: int) -> PortLimits:
     return PortLimits(
         connections=connections,
+        head_bytes=settings.limits.max_header_bytes,
         head_s=settings.streams.header_timeout_s,
         request_s=settings.application.body_timeout_s,
         write_s=settings.streams.write_timeout_s,

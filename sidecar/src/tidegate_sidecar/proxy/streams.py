@@ -21,6 +21,9 @@ T = TypeVar("T")
 PART_S: Final = 1.0
 """How long a stream that was given its goodbye within an event may take to that event's end."""
 
+CONNECTION_BYTES: Final = 4096
+"""Memory of a stream with both of its connections (`bench.proxy`)."""
+
 CLOSE_S: Final = 5.0
 """How long a client may take to read the last bytes of a stream that was let go."""
 
@@ -38,8 +41,11 @@ class Ending(Protocol):
         """Send a comment line where nothing has been sent for so many rounds; whether it was."""
 
 
-class Closing(Protocol):
-    """A connection whose last bytes are on their way."""
+class Connection(Protocol):
+    """A client's connection."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the client has not taken."""
 
     def abort(self) -> None:
         """Close it now."""
@@ -82,9 +88,10 @@ class ProxyStreams:
         self.refused_total: Counter[str] = Counter()
         self.endless: dict[Ending, None] = {}
         self.answers: dict[Ending, None] = {}
+        self.connections: set[Connection] = set()
         self._parting: dict[Ending, float] = {}
         self._finishing: dict[Ending, float] = {}
-        self._closing: dict[Closing, float] = {}
+        self._closing: dict[Connection, float] = {}
         self._clock = clock
 
     @property
@@ -97,6 +104,12 @@ class ProxyStreams:
         """Streams within their last event, connections that are closing, unfinished answers."""
         under_way = len(self.answers) + len(self._finishing)
         return len(self._parting) + len(self._closing) + under_way
+
+    @property
+    def memory_bytes(self) -> int:
+        """What connections hold, by what one was measured to take, and what waits in them."""
+        waiting = sum(each.get_write_buffer_size() for each in self.connections)
+        return len(self.connections) * CONNECTION_BYTES + waiting
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -121,11 +134,11 @@ class ProxyStreams:
         if self.endless.pop(stream, self) is None or self._parting.pop(stream, None) is not None:
             self.ended_total[cause] += 1
 
-    def closes(self, connection: Closing) -> None:
+    def closes(self, connection: Connection) -> None:
         """The last bytes of `connection` are on their way."""
         self._closing[connection] = self._clock() + CLOSE_S
 
-    def closed(self, connection: Closing) -> None:
+    def closed(self, connection: Connection) -> None:
         """A connection is gone."""
         self._closing.pop(connection, None)
 
