@@ -7,6 +7,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from kit.waiting import until
+
 from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.settings import parse
 from tidegate_process.descriptors import Descriptors
@@ -78,7 +80,6 @@ class World:
         self.connections = 0
         self.peers: list[Peer] = []
         self.failures: list[BaseException] = []
-        self.upstream = 0
 
     async def client(self, *parts: bytes) -> Peer:
         peer = Peer(*await asyncio.open_connection("127.0.0.1", self.public))
@@ -86,17 +87,36 @@ class World:
         await peer.send(*parts)
         return peer
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+
+@contextlib.asynccontextmanager
+async def serving(
+    handler: Handler, failures: list[BaseException] | None = None
+) -> AsyncIterator[int]:
+    """A server with `handler` for each connection; gives its port, and waits for all of them."""
+    active = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal active
+        active += 1
         peer = Peer(reader, writer)
         try:
-            await self.app(peer)
+            await handler(peer)
         except ConnectionError:
             pass
         except AssertionError as error:
-            self.failures.append(error)
+            if failures is None:
+                raise
+            failures.append(error)
         finally:
-            writer.close()
+            await peer.close()
+            active -= 1
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await until(lambda: not active)
 
 
 async def nothing(_: Peer) -> None:
@@ -107,25 +127,28 @@ async def nothing(_: Peer) -> None:
 async def world(**settings: str) -> AsyncIterator[World]:
     """A proxy with `settings` in front of a scripted application."""
     made = World()
-    server = await asyncio.start_server(made.handle, "127.0.0.1", 0)
-    made.upstream = server.sockets[0].getsockname()[1]
-    texts = {"upstream": f"http://127.0.0.1:{made.upstream}", "linger_s": "0"}
-    texts |= {"crash_spread_max_ms": "0"} | settings
-    chosen, problems = parse(ProxySettings, texts)
-    assert chosen is not None, problems
-    listener = bind("127.0.0.1", 0, "port")
-    made.public = listener.getsockname()[1]
-    loop = asyncio.get_running_loop()
-    made.proxy = Proxy(chosen, listener, Descriptors(4096), time.monotonic, loop)
-    await made.proxy.start()
-    try:
-        yield made
-        assert not made.failures, made.failures
-    finally:
-        for peer in made.peers:
-            await peer.close()
-        await made.proxy.stop()
-        server.close()
+
+    async def handle(peer: Peer) -> None:
+        made.connections += 1
+        await made.app(peer)
+
+    async with serving(handle, made.failures) as upstream:
+        texts = {"upstream": f"http://127.0.0.1:{upstream}", "linger_s": "0"}
+        texts |= {"crash_spread_max_ms": "0"} | settings
+        chosen, problems = parse(ProxySettings, texts)
+        assert chosen is not None, problems
+        listener = bind("127.0.0.1", 0, "port")
+        made.public = listener.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        made.proxy = Proxy(chosen, listener, Descriptors(4096), time.monotonic, loop)
+        await made.proxy.start()
+        try:
+            yield made
+            assert not made.failures, made.failures
+        finally:
+            for peer in made.peers:
+                await peer.close()
+            await made.proxy.stop()
 
 
 def get(path: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
