@@ -9,6 +9,8 @@ client       one connection of a client: heads, one exchange after the other
 exchange     one request and its answer, and what happens when either side fails
 answer       an answer on its way to the client
 events       an event stream that is passed on, and left between two events
+failures     answers where the application has none
+client_side  what an exchange needs of a client's connection
 passing      bodies that are passed on, heads that are waited for
 upstream     connections to the application, and those that are kept
 streams      what is open: for the drain, the report and the metrics

@@ -9,7 +9,6 @@ its connection to the application with it at once.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
 
 from tidegate.contract.errors import CallerError, DocumentError
 from tidegate.proxy.forwarding import answer_head, forwarded_head
@@ -18,35 +17,11 @@ from tidegate.proxy.insertions import problem
 from tidegate.proxy.kinds import asks_for_endless, kind_of
 from tidegate.proxy.plans import plan_answer
 from tidegate_sidecar.proxy.answer import Answer
+from tidegate_sidecar.proxy.client_side import ClientSide
 from tidegate_sidecar.proxy.context import Context
-from tidegate_sidecar.proxy.passing import AnswerHead, Passing, bad_answer
+from tidegate_sidecar.proxy.failures import STOPPING, away, bad_answer, silent
+from tidegate_sidecar.proxy.passing import AnswerHead, Passing
 from tidegate_sidecar.proxy.upstream import Upstream
-
-_STOPPING: Final = CallerError(
-    "stopping", "this pod is going away; send the request again", status=503
-)
-
-
-class ClientSide(Protocol):
-    """The client's connection, as an exchange uses it."""
-
-    peer: str
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """Where the answer is written."""
-
-    def pause_reading(self, *, is_paused: bool) -> None:
-        """Read no more of the request's body, or go on."""
-
-    def connected(self) -> None:
-        """The request's body can be taken now."""
-
-    def answered(self, *, keep: bool) -> None:
-        """The answer is complete; `keep`: another request may follow."""
-
-    def ended(self, *, flush: bool) -> None:
-        """Close the connection, after what has been written is sent or at once."""
 
 
 class Exchange:
@@ -248,14 +223,12 @@ class Exchange:
         elif self._tunnel:
             self._finish("deadline", flush=True)
         elif context.streams.gate.refusing is not None:
-            self._fail(_STOPPING)
+            self._fail(STOPPING)
         elif self._connecting is not None:
             self._away(TimeoutError("no connection in time"))
         else:
             context.streams.counts.application_timeouts += 1
-            limit_s = context.settings.application.answer_timeout_s
-            detail = f"the application has not answered within {limit_s:g} s"
-            self._fail(CallerError("application_timeout", detail, status=504))
+            self._fail(silent(context.settings.application.answer_timeout_s))
 
     # Failures.
 
@@ -295,8 +268,7 @@ class Exchange:
             retry_ms = context.settings.streams.retry_base_ms
             self._answer_ourselves(context.bounce(request, "unavailable", retry_ms))
             return
-        detail = f"the application at {context.upstreams.name} is away: {error}"
-        self._fail(CallerError("application_away", detail, status=502))
+        self._fail(away(context.upstreams.name, error))
 
     def _fail(self, error: CallerError) -> None:
         self._context.streams.refused_total[error.code] += 1

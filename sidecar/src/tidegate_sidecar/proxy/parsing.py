@@ -20,6 +20,7 @@ from tidegate.proxy.heads import (
     read_response,
     request_problem,
 )
+from tidegate_sidecar.proxy.failures import bad_answer
 
 _STATUS_LINE: Final = len(b"HTTP/1.1 200 ")
 
@@ -74,8 +75,7 @@ def parse_response(head: bytes, method: bytes) -> Response:
             # Behind a 101 the parser stops, which is an error to it.
             problem = None if found.is_complete else str(error)
     if not found.is_complete:
-        detail = f"the application's answer cannot be read: {problem or 'not HTTP'}"
-        raise CallerError("bad_answer", detail, status=502)
+        raise bad_answer(problem or "not HTTP")
     reason = head[_STATUS_LINE : head.index(b"\r\n")]
     version = parser.get_http_version()
     return read_response(parser.get_status_code(), reason, version, found.headers, method)

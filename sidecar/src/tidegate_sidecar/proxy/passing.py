@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tidegate.contract.errors import CallerError
 from tidegate.proxy.bodies import Body, Chunked
 from tidegate.proxy.heads import HEAD_END, Response, head_problem
 from tidegate.wire.http import LAST_CHUNK, frame
+from tidegate_sidecar.proxy.failures import bad_answer
 from tidegate_sidecar.proxy.parsing import parse_response
 
 ANSWER_HEAD_BYTES: Final = 64 * 1024
@@ -74,9 +74,3 @@ class AnswerHead:
         if wrong is not None:
             raise bad_answer(wrong)
         return None
-
-
-def bad_answer(problem: str) -> CallerError:
-    """The application's answer cannot be passed on."""
-    detail = f"the application's answer cannot be read: {problem}"
-    return CallerError("bad_answer", detail, status=502)
