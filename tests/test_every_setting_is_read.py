@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.settings import groups
 from tidegate.contract.sidecar import SidecarSettings
 from tidegate_injector.settings import InjectorSettings
 from tidegate_operator.kube.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = (SidecarSettings, OperatorSettings, InjectorSettings)
+PROGRAMS = (SidecarSettings, ProxySettings, OperatorSettings, InjectorSettings)
 FOLDERS = ("core/src", "process/src", "sidecar/src", "operator/src")
 MODULES = tuple(
     ast.parse(path.read_text()) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
@@ -55,7 +56,7 @@ READ = tuple((names_of(module), set(accesses(module))) for module in MODULES)
     ("group", "field", "program"), FIELDS, ids=lambda v: getattr(v, "__name__", v)
 )
 def test_a_declared_setting_is_read(group: type[Any], field: str, program: str) -> None:
-    """In a module that knows the group or the program's settings, so that names may repeat."""
-    knows = {group.__name__, program, RUNS_EVERY_PROGRAM}
+    """In a module that knows the group, its base or the program's settings: names may repeat."""
+    knows = {base.__name__ for base in group.__mro__[:-1]} | {program, RUNS_EVERY_PROGRAM}
     readers = [read for names, read in READ if names & knows]
     assert any(field in read for read in readers), f"nothing reads {group.__name__}.{field}"

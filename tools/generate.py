@@ -19,6 +19,7 @@ import yaml
 from manifests import render
 
 from tidegate.contract.errors import MissingToolError
+from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.settings import Annotation, rows
 from tidegate.contract.sidecar import SidecarSettings
 from tidegate.injection.annotations import ANNOTATIONS, full_key
@@ -45,6 +46,9 @@ A pod sets those of its sidecar by annotations, a cluster by the chart's `sideca
 ## The sidecar
 
 {sidecar}
+## The proxy
+
+{proxy}
 ## Annotations of a pod
 
 {annotations}
@@ -93,6 +97,7 @@ def _settings_page() -> str:
     return _SETTINGS_PAGE.format(
         made=MADE,
         sidecar=_variables(SidecarSettings),
+        proxy=_variables(ProxySettings),
         annotations=_annotations(),
         operator=_variables(OperatorSettings),
         injector=_variables(InjectorSettings),

@@ -41,7 +41,7 @@ class _Parts(Collector):
     """Reads drain, streams and the log's health at the moment of the scrape."""
 
     def __init__(
-        self, drain: Drain, streams: Streams, health: Health, auth: AuthHealth | None
+        self, drain: Drain, streams: Streams, health: Health | None, auth: AuthHealth | None
     ) -> None:
         self._drain = drain
         self._streams = streams
@@ -52,7 +52,8 @@ class _Parts(Collector):
         """Every family that lives elsewhere."""
         yield from self._of_streams()
         yield from self._of_drain()
-        yield from self._of_backplane()
+        if self._health is not None:
+            yield from self._of_backplane(self._health)
         if self._auth is not None:
             yield from self._of_auth(self._auth)
 
@@ -101,8 +102,7 @@ class _Parts(Collector):
             orders.received.items(),
         )
 
-    def _of_backplane(self) -> Iterable[Metric]:
-        health = self._health
+    def _of_backplane(self, health: Health) -> Iterable[Metric]:
         yield _gauge("tidegate_backplane_degraded", "1 while entries may be late.", health.degraded)
         delay_s = health.canary_delay_s
         if delay_s is not None:
@@ -121,13 +121,16 @@ class _Parts(Collector):
 
 
 class Metrics:
-    """The registry, and the counters of the HTTP ports and the reporter."""
+    """The registry, and the counters of the HTTP ports and the reporter.
+
+    A proxy has no log and no `health`.
+    """
 
     def __init__(
         self,
         drain: Drain,
         streams: Streams,
-        health: Health,
+        health: Health | None,
         ports: Iterable[Port] = (),
         auth: AuthHealth | None = None,
     ) -> None:

@@ -52,7 +52,7 @@ class Streams(Protocol):
 
     @property
     def lingering_count(self) -> int:
-        """Streams still open after their goodbye."""
+        """Streams still open after their goodbye, and in a proxy answers that must finish."""
 
     @property
     def memory_bytes(self) -> int:
@@ -84,11 +84,15 @@ class Streams(Protocol):
         The oldest go first, and those that hand over in step with those that do not.
         """
 
-    def end_client(self, client: str, goodbye: Goodbye) -> int:
-        """Send a goodbye to every stream of a client here; returns their number."""
-
     def cut_all(self) -> int:
         """End every stream without a goodbye, at once; returns how many there were."""
+
+
+class ClientStreams(Streams, Protocol):
+    """The same of a hub, which knows whose the streams are."""
+
+    def end_client(self, client: str, goodbye: Goodbye) -> int:
+        """Send a goodbye to every stream of a client here; returns their number."""
 
     def clients(self) -> Mapping[str, int]:
         """Open streams per client id."""

@@ -6,6 +6,7 @@ writes the error, the help, the documentation and the JSON Schema of chart and c
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import re
@@ -165,6 +166,15 @@ def origins() -> Kind:
         "send it (lower case, no path, no default port), several separated by commas",
         parse,
     )
+
+
+def networks() -> Kind:
+    """Addresses or networks of them, as ``10.0.0.0/8`` or ``::1``; may be none."""
+
+    def parse(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(ipaddress.ip_network(p.strip()) for p in text.split(",") if p.strip())
+
+    return Kind("addresses or networks (10.0.0.0/8) separated by commas, or empty", parse)
 
 
 def several(kind: Kind) -> Kind:

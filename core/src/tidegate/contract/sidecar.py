@@ -49,8 +49,8 @@ _PATH = pattern(r"/[^\0]{1,4095}", "an absolute path")
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """Addresses and ports. Publish listens on loopback only."""
+class CommonListening:
+    """Addresses and ports of hub and proxy."""
 
     host: str = setting(
         "0.0.0.0",  # noqa: S104 - the pod's address is the point
@@ -81,6 +81,16 @@ class Listening:
         "Port of probes, hooks and metrics.",
         annotation={"kind": _PORT_OF_A_POD},
     )
+
+    def problems(self) -> Iterator[Problem]:
+        """Two of the ports are one."""
+        return duplicates(public_port=self.public_port, admin_port=self.admin_port)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening(CommonListening):
+    """Addresses and ports of the hub. Publish listens on loopback only."""
+
     publish_port: int = setting(
         str(names.PUBLISH_PORT),
         _PORT,

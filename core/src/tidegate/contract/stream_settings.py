@@ -13,8 +13,8 @@ _GIB: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """How streams are served."""
+class CommonStreamSettings:
+    """How streams are served, by the hub and by the proxy."""
 
     retry: bool = setting("on", switch(), "Whether streams get a `retry:`.", annotation=True)
     retry_base_ms: int = setting(
@@ -41,11 +41,6 @@ class StreamSettings:
         "Silence after which a stream gets a comment line; below proxies' idle timeouts (60 s).",
         annotation=True,
     )
-    cursor_every_s: float = setting(
-        "180",
-        number(1, DAY_S, "seconds"),
-        "Interval at which a quiet stream gets its position.",
-    )
     write_timeout_s: float = setting(
         "60",
         number(1, 3600, "seconds"),
@@ -57,6 +52,17 @@ class StreamSettings:
         number(0.1, 600, "seconds"),
         "Time a connection has to send its request's headers.",
         was=("handshake_timeout_s",),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings(CommonStreamSettings):
+    """How the hub serves streams."""
+
+    cursor_every_s: float = setting(
+        "180",
+        number(1, DAY_S, "seconds"),
+        "Interval at which a quiet stream gets its position.",
     )
     cors_origins: tuple[str, ...] = setting(
         "",
@@ -97,8 +103,8 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds: beyond `max_streams` and `max_new_streams_per_s` a bounce, else a 4xx."""
+class CommonLimits:
+    """Bounds of hub and proxy: beyond `max_streams` and `max_new_streams_per_s` a bounce."""
 
     max_streams: int = setting(
         "20000",
@@ -113,6 +119,17 @@ class Limits:
         "For what is slower than the pod itself: sending a client away costs it as much CPU.",
         annotation=True,
     )
+    max_header_bytes: int = setting(
+        str(16 * 1024),
+        integer(256, _MIB, "bytes"),
+        "Request line and headers together; proxies in front allow 16 KiB, too.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(CommonLimits):
+    """Bounds of the hub; beyond them a 4xx."""
+
     max_streams_per_client: int = setting(
         "32",
         integer(1, 1_000_000, "streams"),
@@ -136,9 +153,4 @@ class Limits:
         integer(1, 64 * _MIB, "bytes"),
         "Data of one event. A broker takes 1 MiB by default; clients stop at a longer line.",
         annotation=True,
-    )
-    max_header_bytes: int = setting(
-        str(16 * 1024),
-        integer(256, _MIB, "bytes"),
-        "Request line and headers together; proxies in front allow 16 KiB, too.",
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.report import Answer, PodState
 from tidegate.contract.stream_events import HANDOVER_DEADLINE_MS, ShutdownReason
-from tidegate.contract.stream_settings import StreamSettings
+from tidegate.contract.stream_settings import CommonStreamSettings
 from tidegate.drain.decision import Decision, Goodbye
 from tidegate.drain.life import PLANS_HEEDED, Event, after
 from tidegate.drain.orders import Order, Orders, Reception
@@ -57,7 +57,7 @@ class Drain:
     def __init__(
         self,
         settings: DrainSettings,
-        streams: StreamSettings,
+        streams: CommonStreamSettings,
         *,
         operator: bool = False,
         back_loaded: bool = True,

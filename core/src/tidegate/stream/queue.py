@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from tidegate.contract.stream_settings import Limits, StreamSettings
+from tidegate.contract.stream_settings import CommonLimits, CommonStreamSettings
 
 BURST_S = 0.1
 """The rate's worth of tokens that a pod at rest holds: no second takes more than 1.1 x the rate."""
@@ -36,7 +36,7 @@ _ONE_TOKEN = 1.0 - 1e-6
 _GOLDEN = 0.6180339887498949
 
 
-def new_streams_per_s(streams: StreamSettings, limits: Limits) -> float:
+def new_streams_per_s(streams: CommonStreamSettings, limits: CommonLimits) -> float:
     """The pod's rate: its limit where one is set, else how fast returning clients are spread."""
     return limits.max_new_streams_per_s or streams.accept_rate_per_s
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tidegate.contract.stream_settings import StreamSettings
+from tidegate.contract.stream_settings import CommonStreamSettings
 
 _GOLDEN = 0.6180339887498949
 _WORTH_TELLING = 1.25
@@ -27,7 +27,7 @@ class RetryAssignment(NamedTuple):
     spread_ms: int
 
 
-def assign(settings: StreamSettings, arrival: int, streams: int) -> RetryAssignment:
+def assign(settings: CommonStreamSettings, arrival: int, streams: int) -> RetryAssignment:
     """The value for the stream with number `arrival` while `streams` are open here."""
     if not settings.retry:
         return RetryAssignment(None, 0)
@@ -36,14 +36,14 @@ def assign(settings: StreamSettings, arrival: int, streams: int) -> RetryAssignm
     return RetryAssignment(settings.retry_base_ms + round(place * width_ms), width_ms)
 
 
-def spread_ms(settings: StreamSettings, streams: int) -> int:
+def spread_ms(settings: CommonStreamSettings, streams: int) -> int:
     """The width for `streams` open streams: streams ÷ accept rate, capped."""
     width_ms = round(streams / settings.accept_rate_per_s * 1000.0)
     return min(width_ms, settings.crash_spread_max_ms)
 
 
 def reassign(
-    settings: StreamSettings, arrival: int, streams: int, sent_ms: int
+    settings: CommonStreamSettings, arrival: int, streams: int, sent_ms: int
 ) -> RetryAssignment | None:
     """A new value where the width has outgrown the `sent_ms` it was drawn from, or ``None``.
 
@@ -55,7 +55,7 @@ def reassign(
     return assign(settings, arrival, streams)
 
 
-def outgrown_ms(settings: StreamSettings, streams: int) -> float:
+def outgrown_ms(settings: CommonStreamSettings, streams: int) -> float:
     """Streams that were given a width below this are to be given a new one."""
     if not settings.retry:
         return 0.0

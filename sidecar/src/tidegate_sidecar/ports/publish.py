@@ -27,7 +27,7 @@ from tidegate_process.http import make_app, read_body, unavailable
 from tidegate_sidecar.backplane.port import Log
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.local_only import content_type, local_only
-from tidegate_sidecar.streams import Streams
+from tidegate_sidecar.streams import ClientStreams
 
 NDJSON: Final = "application/x-ndjson"
 _NDJSON_KINDS: Final = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
@@ -55,7 +55,9 @@ END_DEADLINE_MS: Final = 5000
 class PublishPort:
     """The handlers of the port; `app` serves them."""
 
-    def __init__(self, log: Log, streams: Streams, metrics: Metrics, max_event_bytes: int) -> None:
+    def __init__(
+        self, log: Log, streams: ClientStreams, metrics: Metrics, max_event_bytes: int
+    ) -> None:
         self._log = log
         self._streams = streams
         self._metrics = metrics

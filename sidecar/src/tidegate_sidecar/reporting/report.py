@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import tidegate
 from tidegate.contract.report import DEGRADED_BACKPLANE, MAX_PROBLEM_LENGTH, Report
-from tidegate.contract.sidecar import SidecarSettings
+from tidegate.contract.sidecar import Identity
+from tidegate.contract.stream_settings import CommonLimits, CommonStreamSettings
 from tidegate.drain.drain import Drain
 from tidegate.stream.queue import new_streams_per_s
 from tidegate_sidecar.backplane.port import Health
 from tidegate_sidecar.streams import Streams
 
 
+class PodSettings(Protocol):
+    """What is reported of the settings, which hub and proxy have both."""
+
+    @property
+    def identity(self) -> Identity:
+        """The pod."""
+
+    @property
+    def streams(self) -> CommonStreamSettings:
+        """How streams are served."""
+
+    @property
+    def limits(self) -> CommonLimits:
+        """How many."""
+
+
 class Pod:
     """Reads drain, streams and the log's health; changes nothing but the report's number.
 
-    `auth` gives the part of `/status` on authentication.
+    A proxy has no log and no `health`. `auth` gives the part of `/status` on authentication.
     """
 
     def __init__(
         self,
-        settings: SidecarSettings,
+        settings: PodSettings,
         drain: Drain,
         streams: Streams,
-        health: Health,
+        health: Health | None,
         clock: Callable[[], float],
         auth: Callable[[], Mapping[str, Any]] = lambda: {"mode": "off"},
     ) -> None:
@@ -43,7 +60,7 @@ class Pod:
 
     def problem(self) -> str | None:
         """Why the log cannot be opened, with the fix; ``None`` while it is open."""
-        problem = self._health.problem
+        problem = None if self._health is None else self._health.problem
         return None if problem is None else problem.text
 
     def next_report(self) -> Report:
@@ -68,15 +85,20 @@ class Pod:
             "refused_by_error": dict(streams.refused_total),
             "engine": dict(streams.counters),
             "auth": dict(self._auth()),
-            "backplane": {
-                "degraded": self._health.degraded,
-                "problem": self.problem(),
-                "canary_delay_s": self._health.canary_delay_s,
-                **self._health.counters,
-            },
+            **({} if self._health is None else {"backplane": self._of_log(self._health)}),
+        }
+
+    def _of_log(self, health: Health) -> dict[str, Any]:
+        return {
+            "degraded": health.degraded,
+            "problem": self.problem(),
+            "canary_delay_s": health.canary_delay_s,
+            **health.counters,
         }
 
     def _degraded(self) -> str | None:
+        if self._health is None:
+            return None
         problem = self._health.problem
         if problem is not None:
             return problem.word

@@ -1,0 +1,123 @@
+"""The process of a proxy: its admin port, its reports and its end.
+
+It is ready as soon as it listens, and stays so: whether the application is ready is for its own
+probes to find out, and a proxy that waited for it would keep a pod from starting it. End: endless
+streams are let go with the listener open, answers get the time that is left, then everything ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from socket import socket
+from typing import Final, TextIO
+
+from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
+from tidegate.contract.proxy import ProxySettings
+from tidegate_process.descriptors import Descriptors
+from tidegate_process.limits import PortLimits
+from tidegate_process.listeners import is_loopback
+from tidegate_process.ports import Port
+from tidegate_process.serving import Server, announce
+from tidegate_process.signals import stop_on_signals
+from tidegate_sidecar.metrics import Metrics
+from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.proxy.proxy import Proxy
+from tidegate_sidecar.reporting.credentials import TokenFile, trust
+from tidegate_sidecar.reporting.report import Pod
+from tidegate_sidecar.reporting.reporter import Reporter
+
+ADMIN_LIMITS: Final = PortLimits(
+    connections=64,
+    kept=32,
+    kept_paths=frozenset(path.encode() for path in (PATH_LIVEZ, PATH_READYZ, PATH_DRAIN_POD)),
+)
+
+_log = logging.getLogger("tidegate.process")
+
+
+async def serve(
+    settings: ProxySettings,
+    public: socket,
+    admin: socket,
+    descriptors: Descriptors,
+    output: TextIO | None,
+) -> int:
+    """Serve until a signal ends it; returns the exit status.
+
+    Writes one JSON line with the ports to `output` once both of them are served.
+    """
+    stop, loop, clock = asyncio.Event(), asyncio.get_running_loop(), time.monotonic
+    stop_on_signals(loop, stop.set)
+    proxy = Proxy(settings, public, descriptors, clock, loop)
+    admin_port = Port("admin", ADMIN_LIMITS, clock, descriptors.below_own)
+    metrics = Metrics(proxy.drain, proxy.streams, None, (proxy.port, admin_port))
+    pod = Pod(proxy.settings, proxy.drain, proxy.streams, None, clock)
+    app = AdminPort(
+        pod,
+        lambda: proxy.drain.state != "starting",
+        proxy.drainer.prestop,
+        metrics,
+        settings.identity.pod_token,
+        is_loopback(admin),
+    ).app()
+    await proxy.start()
+    async with Server(app, admin, admin_port):
+        announce(output, public=public, admin=admin)
+        reporting = _report(settings, pod, proxy, metrics)
+        await stop.wait()
+        _log.info("stopping", extra={"streams": proxy.streams.open_count})
+        cut = await proxy.stop()
+        if cut:
+            _log.warning("ended %d streams and answers that were not complete", cut)
+        if reporting is not None:
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
+    _log.info("stopped")
+    return 0
+
+
+def _report(
+    settings: ProxySettings, pod: Pod, proxy: Proxy, metrics: Metrics
+) -> asyncio.Task[None] | None:
+    operator, clock = settings.operator, time.monotonic
+    if operator.url is None:
+        return None
+    own, file = settings.identity.pod_token, operator.token_file
+    reporter = Reporter(
+        operator.url,
+        (lambda: own) if file is None else TokenFile(file, clock),
+        pod,
+        proxy.drainer,
+        metrics,
+        clock,
+        tls=trust(operator.ca_file),
+    )
+    task = asyncio.create_task(reporter.run(), name="reporter")
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("%s ended", task.get_name(), exc_info=task.exception())
+
+
+def run_proxy(
+    settings: ProxySettings, public: socket, admin: socket, descriptors: Descriptors
+) -> int:
+    """Run a proxy on uvloop where there is one; returns the exit status."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serve(settings, public, admin, descriptors, sys.stdout))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
