@@ -257,6 +257,8 @@ export function createConnector(settings: Settings, shell: Shell): Connector {
       if (goodbye) {
         floorMs = clamp(goodbye.reconnect_after_ms)
         assigned = false
+        // What has expired is the token and not the pod: the same one again will do.
+        held.ledNowhere = goodbye.reason === 'expired'
         return first ? bounce(held) : leave(held, event, goodbye.deadline_ms)
       }
       if (first && !greeted(held, event)) return drop(held)

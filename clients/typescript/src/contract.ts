@@ -41,7 +41,9 @@ export function readControl<Duration extends string>(
   data: string,
   ...durations: Duration[]
 ):
-  | ({readonly pod?: unknown; readonly handover?: unknown} & Readonly<Record<Duration, number>>)
+  | ({readonly pod?: unknown; readonly handover?: unknown; readonly reason?: unknown} & Readonly<
+      Record<Duration, number>
+    >)
   | undefined {
   try {
     const value = JSON.parse(data)

@@ -130,6 +130,8 @@ class Connector:
                 self._return.assigned = False
                 if not held.live:
                     return self._gone(held, "bounce", self._return.bounced(at))
+                # What has expired is the token and not the pod: the same one again will do.
+                held.led_nowhere = goodbye.get("reason") == "expired"
                 return self._leave(held, event, goodbye["deadline_ms"], at)
         connected = None
         if not held.live:
