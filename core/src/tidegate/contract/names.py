@@ -27,6 +27,7 @@ PATH_READYZ = "/readyz"
 PATH_METRICS = "/metrics"
 PATH_STATUS = "/status"
 PATH_DRAIN_POD = "/drain/pod"
+PATH_DRAIN_APP = "/drain/app"
 PATH_REPORT = "/v1/report"
 
 QUERY_TOPIC = "topic"
@@ -36,6 +37,8 @@ QUERY_LAST_EVENT_ID_ALIASES = ("lastEventId", "Last-Event-ID")
 """As polyfills of EventSource spell it that cannot set a header (Yaffle's), and the header."""
 
 QUERY_STREAM = "stream"
+QUERY_LEAST_S = "min_s"
+"""Of the application's hook: how long it lasts at least, in seconds."""
 
 HEADER_POD_TOKEN = "X-Tidegate-Token"  # noqa: S105 - the header's name
 HEADER_LAST_EVENT_ID = "Last-Event-ID"

@@ -31,6 +31,7 @@ class ApplicationSettings:
         number(1, DAY_S, "seconds"),
         "How long the application may be silent before or within an answer; endless streams may be "
         "silent for ever.",
+        annotation=True,
     )
     body_timeout_s: float = setting(
         "60", number(1, 3600, "seconds"), "How long a client may be silent within a request's body."
@@ -49,11 +50,13 @@ class ApplicationSettings:
         networks(),
         "Peers whose X-Forwarded-* and Forwarded are passed on, such as the ingress; from others "
         "they are replaced.",
+        annotation=True,
     )
     finite_paths: tuple[str, ...] = setting(
         "",
         names(r"/[!-+\--~]*", "paths (with * at the end: prefixes)"),
         "Event streams of these paths are answers that must finish, also where they come by GET.",
+        annotation=True,
     )
 
 

@@ -8,20 +8,37 @@ writes the denials, the chart's table and the schema of its values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from tidegate.contract import kube
-from tidegate.contract.kinds import choice, or_empty, pattern
+from tidegate.contract.kinds import choice, integer, or_empty, pattern
+from tidegate.contract.proxy import ProxySettings
 from tidegate.contract.settings import Annotation, Row, rows
 from tidegate.contract.sidecar import SidecarSettings
 from tidegate.injection.quantities import cpu, memory
 
 _DNS_NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 
+HUB: Final = "hub"
+PROXY: Final = "proxy"
+
+PROGRAMS: Final[Mapping[str, type[Any]]] = {HUB: SidecarSettings, PROXY: ProxySettings}
+"""The settings of the program that runs in each mode."""
+
 _OWN: Final = (
     Annotation("inject", "false", choice("true", "false"), "Whether the pod gets a sidecar."),
     Annotation(
-        "mode", "hub", choice("hub"), "hub: the application publishes, the sidecar streams."
+        "mode",
+        HUB,
+        choice(HUB, PROXY),
+        "hub: the application publishes, the sidecar streams. proxy: the application streams by "
+        "itself, behind the sidecar.",
+    ),
+    Annotation(
+        "upstream-port",
+        "",
+        or_empty(integer(1, 65_535), "none"),
+        "Port on which the application listens; needed in proxy mode.",
     ),
     Annotation(
         "backplane-secret",
@@ -52,9 +69,12 @@ _OWN: Final = (
 )
 
 PASSED_ON: Final[Mapping[str, Row]] = {
-    row.annotation.key: row for row in rows(SidecarSettings) if row.annotation is not None
+    row.annotation.key: row
+    for program in (ProxySettings, SidecarSettings)
+    for row in rows(program)
+    if row.annotation is not None
 }
-"""The sidecar's settings that a pod may make, by key."""
+"""The settings of sidecar and proxy that a pod may make, by key."""
 
 ANNOTATIONS: Final[Mapping[str, Annotation]] = {
     annotation.key: annotation

@@ -13,8 +13,15 @@ from typing import Any, Final
 from tidegate.contract import kube, names
 from tidegate.contract.drain_settings import DrainSettings
 from tidegate.contract.settings import parse, variable
-from tidegate.contract.sidecar import BACKPLANE_SCHEMES, SidecarSettings
-from tidegate.injection.annotations import KEYS_BY_SETTING, PASSED_ON, full_key
+from tidegate.contract.sidecar import BACKPLANE_SCHEMES
+from tidegate.injection.annotations import (
+    HUB,
+    KEYS_BY_SETTING,
+    PASSED_ON,
+    PROGRAMS,
+    full_key,
+)
+from tidegate.injection.hooks import kept_hooks
 from tidegate.injection.pods import (
     PodObject,
     grace_s,
@@ -48,7 +55,8 @@ Check = Callable[[PodObject, RequestedSettings], str | None]
 
 def denials(pod: PodObject, requested: RequestedSettings) -> list[str]:
     """Every reason not to start this pod as it is."""
-    found = (check(pod, requested) for check in _CHECKS)
+    checks = (*_CHECKS, *(_HUB_CHECKS if requested.mode == HUB else ()))
+    found = (check(pod, requested) for check in checks)
     return [sentence for sentence in found if sentence]
 
 
@@ -66,13 +74,15 @@ def contradictions(defaults: Mapping[str, str]) -> list[str]:
 
 def warnings(pod: PodObject, requested: RequestedSettings) -> list[str]:
     """What the owner should know, although the pod starts."""
-    found = (check(pod, requested) for check in _WARNINGS)
+    checks = (*_WARNINGS, *(_HUB_WARNINGS if requested.mode == HUB else (_other_hooks,)))
+    found = (check(pod, requested) for check in checks)
     return [sentence for sentence in found if sentence]
 
 
 def ports(requested: RequestedSettings) -> list[tuple[str, int]]:
-    """The sidecar's three ports by key."""
-    return [(key, int(requested.text(key))) for key in PORT_KEYS]
+    """The program's ports by key; a proxy has nothing to publish."""
+    keys = PORT_KEYS if requested.mode == HUB else PORT_KEYS[:2]
+    return [(key, int(requested.text(key))) for key in keys]
 
 
 def drain_times(pod: PodObject, requested: RequestedSettings) -> tuple[int, float]:
@@ -93,12 +103,14 @@ def sidecar_texts(pod: PodObject, requested: RequestedSettings) -> dict[str, str
     Its times are the pod's, and its ports are those that the container declares.
     """
     grace, reserve = drain_times(pod, requested)
-    ports = {PASSED_ON[key].name: requested.text(key) for key in PORT_KEYS}
+    numbers = {PASSED_ON[key].name: str(number) for key, number in ports(requested)}
     times = {"grace_s": str(grace), "reserve_s": f"{reserve:g}"}
     keys = {"auth_keys": kube.MOUNT_AUTH} if requested.text("auth-secret") else {}
     # The kubelet probes the pod's address, and loopback is the default.
     host = {"admin_host": requested.text("host")}
-    return {**requested.settings(), **ports, **times, **keys, **host}
+    upstream = {"upstream": f"http://127.0.0.1:{requested.text('upstream-port')}"}
+    more = keys if requested.mode == HUB else upstream
+    return {**requested.settings(), **numbers, **times, **more, **host}
 
 
 def _host_network(pod: PodObject, _: RequestedSettings) -> str | None:
@@ -159,6 +171,21 @@ def _name_clash(pod: PodObject, _: RequestedSettings) -> str | None:
     return None
 
 
+def _upstream(_: PodObject, requested: RequestedSettings) -> str | None:
+    key, port = full_key("upstream-port"), requested.text("upstream-port")
+    if requested.mode == HUB:
+        told = requested.is_own("upstream-port")
+        return f"{key} is for proxy mode: set {full_key('mode')}: proxy" if told else None
+    if not port:
+        return f"proxy mode needs {key}: the port on which the application listens"
+    for own, number in ports(requested):
+        if number == int(port):
+            return f"{key} {port} is the sidecar's own {full_key(own)}: set that to a free port"
+    if requested.is_own("auth-secret"):
+        return f"{full_key('auth-secret')}: a proxy leaves authentication to the application"
+    return None
+
+
 def _backplane(_: PodObject, requested: RequestedSettings) -> str | None:
     if requested.text("backplane") or requested.text("backplane-secret"):
         return None
@@ -179,9 +206,9 @@ def _two_backplanes(_: PodObject, requested: RequestedSettings) -> str | None:
 def _contradictions(pod: PodObject, requested: RequestedSettings) -> str | None:
     """The sidecar would refuse these settings at its start, so the pod would never be ready."""
     texts = sidecar_texts(pod, requested)
-    if requested.text("backplane-secret"):
+    if requested.mode == HUB and requested.text("backplane-secret"):
         texts["backplane"] = _SOME_BACKPLANE
-    _, problems = parse(SidecarSettings, texts)
+    _, problems = parse(PROGRAMS[requested.mode], texts)
     return "; ".join(" ".join(problem.worded(_spelled)) for problem in problems) or None
 
 
@@ -251,6 +278,16 @@ def _keys_without_use(_: PodObject, requested: RequestedSettings) -> str | None:
     )
 
 
+def _other_hooks(pod: PodObject, _: RequestedSettings) -> str | None:
+    kept = [str(name) for name in kept_hooks(pod)]
+    if not kept:
+        return None
+    return (
+        f"container {', '.join(kept)} has a preStop hook of its own, which is kept: it must last "
+        f"until the sidecar has drained, or call {names.PATH_DRAIN_APP} of the admin port"
+    )
+
+
 def _guaranteed(pod: PodObject, requested: RequestedSettings) -> str | None:
     if not all(_is_guaranteed(c) for c in [*long_running(pod), *spec_list(pod, "initContainers")]):
         return None
@@ -273,16 +310,10 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _windows,
     _port_clash,
     _name_clash,
-    _backplane,
-    _two_backplanes,
+    _upstream,
     _contradictions,
     _resources,
-    _log_of_a_job,
 )
-_WARNINGS: Final[tuple[Check, ...]] = (
-    _not_steered,
-    _short_window,
-    _keys_without_use,
-    _guaranteed,
-    _ring_above_limit,
-)
+_HUB_CHECKS: Final[tuple[Check, ...]] = (_backplane, _two_backplanes, _log_of_a_job)
+_WARNINGS: Final[tuple[Check, ...]] = (_not_steered, _short_window, _guaranteed)
+_HUB_WARNINGS: Final[tuple[Check, ...]] = (_keys_without_use, _ring_above_limit)

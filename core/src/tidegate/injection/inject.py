@@ -12,7 +12,9 @@ import json
 from dataclasses import dataclass
 
 from tidegate.contract import kube, names
+from tidegate.injection.annotations import HUB
 from tidegate.injection.checks import denials, drain_times, warnings
+from tidegate.injection.hooks import application_hooks
 from tidegate.injection.patch import Operation, PatchBuilder
 from tidegate.injection.pods import PodObject, injected_index, metadata_map, spec_list
 from tidegate.injection.requested import RequestedSettings, bad_values, read_requested, unknown_keys
@@ -99,11 +101,12 @@ def _patch(
     _put_pull_secrets(builder, pod, settings)
     container = sidecar_container(pod, namespace, requested, settings, token)
     builder.append(("spec", "initContainers"), container)
-    status = {
-        "image": settings.image,
-        "stream": backplane_stream(pod, namespace, requested),
-        "version": settings.version,
-    }
+    status = {"image": settings.image, "version": settings.version}
+    if requested.mode == HUB:
+        status["stream"] = backplane_stream(pod, namespace, requested)
+    else:
+        for index, hook in application_hooks(pod, int(requested.text("admin-port")), token):
+            builder.put(("spec", "containers", str(index), "lifecycle", "preStop"), hook)
     builder.put((*annotate, kube.ANNOTATION_STATUS), json.dumps(status, sort_keys=True))
     return builder.operations
 

@@ -46,9 +46,13 @@ class PatchBuilder:
         elements.append(value)
         self._add([*path, "-"], value)
 
-    def _parent(self, path: Sequence[str]) -> dict[str, Any]:
-        node = self._document
+    def _parent(self, path: Sequence[str]) -> Any:
+        """The object or list at `path`; objects that are not there are made, elements are not."""
+        node: Any = self._document
         for depth, part in enumerate(path, start=1):
+            if isinstance(node, list):
+                node = node[int(part)]
+                continue
             if not node.get(part):
                 node[part] = {}
                 self._add(path[:depth], {})

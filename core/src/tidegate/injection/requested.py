@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.contract import kube, names
-from tidegate.injection.annotations import ANNOTATIONS, PASSED_ON, WRITTEN_BY_TIDEGATE, full_key
+from tidegate.contract.settings import rows
+from tidegate.injection.annotations import (
+    ANNOTATIONS,
+    PASSED_ON,
+    PROGRAMS,
+    WRITTEN_BY_TIDEGATE,
+    full_key,
+)
 
 _LABELS: Final = (names.LABEL_ADMIT, names.LABEL_INJECTED)
 
@@ -28,13 +35,23 @@ class RequestedSettings:
         """Whether the pod itself has the annotation."""
         return key in self.own
 
-    def settings(self) -> dict[str, str]:
-        """The sidecar's settings by name that pod or cluster make, as they are.
+    @property
+    def mode(self) -> str:
+        """``hub`` or ``proxy``."""
+        return self.text("mode")
 
-        The sidecar's own defaults are left to it, which may be of another version.
+    def settings(self) -> dict[str, str]:
+        """The settings by name that pod or cluster make for the mode's program, as they are.
+
+        The program's own defaults are left to it, which may be of another version.
         """
         given = self.own.keys() | self.defaults.keys()
-        return {row.name: self.text(key) for key, row in PASSED_ON.items() if key in given}
+        taken = {row.name for row in rows(PROGRAMS[self.mode])}
+        return {
+            row.name: self.text(key)
+            for key, row in PASSED_ON.items()
+            if key in given and row.name in taken
+        }
 
 
 def read_requested(
@@ -54,14 +71,7 @@ def bad_values(requested: RequestedSettings) -> list[str]:
     sentences = []
     for key, value in requested.own.items():
         kind = ANNOTATIONS[key].kind
-        if kind.accepts(value):
-            continue
-        if (key, value) == ("mode", "proxy"):
-            sentences.append(
-                f"{full_key(key)}: proxy mode is not available in this version; "
-                "use hub, where the application publishes to the sidecar"
-            )
-        else:
+        if not kind.accepts(value):
             sentences.append(f"{full_key(key)} {kind.refusal(value)}")
     return sentences
 

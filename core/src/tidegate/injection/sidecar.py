@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tidegate.contract import kube, names
+from tidegate.contract.settings import variable
 from tidegate.contract.sidecar import env
+from tidegate.injection.annotations import HUB, PROXY
 from tidegate.injection.checks import drain_times, sidecar_texts
+from tidegate.injection.hooks import drain_hook
 from tidegate.injection.pods import PodObject, stream_name
 from tidegate.injection.requested import RequestedSettings
 from tidegate.injection.resources import RESOURCES, amounts
@@ -50,13 +53,15 @@ def sidecar_container(
         "resources": _resources(requested),
         "securityContext": _security_context(settings),
         **_probes(admin_port),
-        "lifecycle": {"preStop": {"httpGet": _hook(admin_port, token)}},
+        "lifecycle": {"preStop": drain_hook(names.PATH_DRAIN_POD, admin_port, token)},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    if requested.mode == PROXY:
+        container["command"] = ["tidegate", "proxy"]
     mounts = []
     if settings.operator_url is not None:
         mounts.append(_mount(kube.VOLUME_OPERATOR, kube.MOUNT_OPERATOR))
-    if requested.text("auth-secret"):
+    if auth_volume(requested) is not None:
         mounts.append(_mount(kube.VOLUME_AUTH, kube.MOUNT_AUTH))
     if mounts:
         container["volumeMounts"] = mounts
@@ -68,7 +73,7 @@ def auth_volume(requested: RequestedSettings) -> dict[str, Any] | None:
 
     A volume and no variable: it follows a rotation, and a pod's spec shows variables.
     """
-    name = requested.text("auth-secret")
+    name = requested.text("auth-secret") if requested.mode == HUB else ""
     return {"name": kube.VOLUME_AUTH, "secret": {"secretName": name}} if name else None
 
 
@@ -107,8 +112,12 @@ def _variables(
     token: str,
 ) -> list[dict[str, Any]]:
     texts = sidecar_texts(pod, requested)
-    texts |= {"pod_token": token, "backplane_stream": backplane_stream(pod, namespace, requested)}
-    texts.pop("backplane", None)
+    texts["pod_token"] = token
+    shared = []
+    if requested.mode == HUB:
+        texts["backplane_stream"] = backplane_stream(pod, namespace, requested)
+        texts.pop("backplane", None)
+        shared = [_backplane(requested)]
     if settings.operator_url is not None:
         texts["operator_url"] = settings.operator_url
         texts["operator_token_file"] = f"{kube.MOUNT_OPERATOR}/{kube.FILE_TOKEN}"
@@ -117,8 +126,8 @@ def _variables(
     return [
         _from_field(env("pod_name"), "metadata.name"),
         _from_field(env("pod_uid"), "metadata.uid"),
-        _backplane(requested),
-        *({"name": env(name), "value": text} for name, text in texts.items()),
+        *shared,
+        *({"name": variable(name), "value": text} for name, text in texts.items()),
     ]
 
 
@@ -194,14 +203,4 @@ def _probes(admin_port: int) -> dict[str, Any]:
             "timeoutSeconds": 5,
             "failureThreshold": LIVENESS_FAILURES,
         },
-    }
-
-
-def _hook(admin_port: int, token: str) -> dict[str, Any]:
-    """No `host`: Pod Security forbids it, and meshes rewrite port and path but not the host."""
-    return {
-        "path": names.PATH_DRAIN_POD,
-        "port": admin_port,
-        "scheme": "HTTP",
-        "httpHeaders": [{"name": names.HEADER_POD_TOKEN, "value": token}],
     }

@@ -10,8 +10,10 @@ streams that are being let go politely.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,6 +26,11 @@ from tidegate_process.http import health_routes, make_app
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.local_only import check_local, local_only
 from tidegate_sidecar.reporting.report import Pod
+
+HOOKS_APART_S: Final = 2.0
+"""How long the hooks of one deletion may be apart; the kubelet starts them within 20 ms."""
+
+LEAST_DIGITS: Final = 4
 
 
 class AdminPort:
@@ -51,6 +58,7 @@ class AdminPort:
         self._token = token
         self._is_local = is_local
         self._no_keys = no_keys
+        self._hooked = asyncio.Event()
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -62,6 +70,7 @@ class AdminPort:
             ),
             Route(names.PATH_STATUS, self.status),
             Route(names.PATH_DRAIN_POD, self.drain_pod, methods=["GET", "POST"]),
+            Route(names.PATH_DRAIN_APP, self.drain_app, methods=["GET", "POST"]),
         ]
         if self._is_local:
             routes = [_local(route) for route in routes]
@@ -94,6 +103,36 @@ class AdminPort:
         The kubelet's httpGet hook is a GET without a time-out of its own that ignores the status;
         it may call twice (kubelet restart), and the second call waits for the same end.
         """
+        self._check(request)
+        self._hooked.set()
+        await self._prestop()
+        return self._drained()
+
+    async def drain_app(self, request: Request) -> Response:
+        """The preStop hook of an application's container: answers when the pod has drained.
+
+        The kubelet calls all hooks of a pod that is deleted at the same time. Where the pod's own
+        does not come, this container alone is being restarted, and nothing is to be waited for.
+        """
+        self._check(request)
+        least_s = _least_s(request.query_params.get(names.QUERY_LEAST_S, "0"))
+        sleeping = asyncio.ensure_future(asyncio.sleep(least_s))
+        try:
+            async with asyncio.timeout(HOOKS_APART_S):
+                await self._hooked.wait()
+        except TimeoutError:
+            pass
+        else:
+            await self._prestop()
+        await sleeping
+        return self._drained()
+
+    def _drained(self) -> Response:
+        status = self._pod.status()
+        return JSONResponse({"state": status["state"], "streams": status["streams"]})
+
+    def _check(self, request: Request) -> None:
+        """Raise `CallerError` for a peer that may not drain the pod."""
         if not self._token:
             check_local(request)
             if request.method != "POST":
@@ -103,9 +142,13 @@ class AdminPort:
         if self._token and not hmac.compare_digest(shown.encode(), self._token.encode()):
             detail = f"the header {names.HEADER_POD_TOKEN} does not hold this pod's token"
             raise CallerError("bad_token", detail, names.HEADER_POD_TOKEN, status=403)
-        await self._prestop()
-        status = self._pod.status()
-        return JSONResponse({"state": status["state"], "streams": status["streams"]})
+
+
+def _least_s(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= LEAST_DIGITS):
+        problem = f"must be whole seconds of at most {LEAST_DIGITS} digits"
+        raise CallerError("bad_query", problem, names.QUERY_LEAST_S)
+    return int(text)
 
 
 def _local(route: Route) -> Route:
