@@ -287,7 +287,7 @@ def test_a_slow_handshake_on_a_kept_connection_is_closed(run: Run, sent: bytes) 
             client = await served.send(BESIDE)
             await until(lambda: client.raw.endswith(b"ok"))
             # Without a byte it is uvicorn's keep-alive that limits it.
-            assert not served.engine.port.heads._due
+            assert not served.engine.port.heads.due
             client.writer.write(sent)
             await until(lambda: client.ended)
             assert served.engine.port.refused == {"slow_head": 1}
@@ -302,10 +302,10 @@ def test_a_blank_line_before_a_request_on_a_kept_connection_does_no_harm(run: Ru
             await until(lambda: client.raw.endswith(b"ok"))
             client.raw = b""
             client.writer.write(b"\r\n")
-            await until(lambda: served.engine.port.heads._due)
+            await until(lambda: served.engine.port.heads.due)
             client.writer.write(GET)
             await client.connected()
-            assert not served.engine.port.heads._due
+            assert not served.engine.port.heads.due
             served.publish("x")
             await until(lambda: client.data == ["x"])
 

@@ -35,31 +35,31 @@ class Connection(Protocol):
 
 
 class TimeLimit:
-    """Connections in the order in which the same span of time ends for them."""
+    """Connections in the order in which the same span of time ends for them: `due`."""
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
         self._limit_s = limit_s
         self._clock = clock
-        self._due: dict[Connection, float] = {}
+        self.due: dict[Connection, float] = {}
 
     def begin(self, connection: Connection) -> None:
         """The time runs from now on, or from the first of several calls."""
-        if connection not in self._due:
-            self._due[connection] = self._clock() + self._limit_s
+        if connection not in self.due:
+            self.due[connection] = self._clock() + self._limit_s
 
     def done(self, connection: Connection) -> None:
         """In time, or gone."""
-        self._due.pop(connection, None)
+        self.due.pop(connection, None)
 
     def late(self) -> list[Connection]:
         """Take out those that are past their time."""
         now, late = self._clock(), []
-        for connection, due_s in self._due.items():
+        for connection, due_s in self.due.items():
             if due_s > now:
                 break
             late.append(connection)
         for connection in late:
-            del self._due[connection]
+            del self.due[connection]
         return late
 
 
@@ -83,7 +83,8 @@ class Port:
         self.heads = TimeLimit(limits.head_s, clock)
         self.requests = TimeLimit(limits.request_s, clock)
         self.writes = TimeLimit(limits.write_s, clock)
-        self._descriptors_below = descriptors_below
+        self._seldom = (self.handshakes, self.requests, self.writes)
+        self.descriptors_below = descriptors_below
         self._idle: dict[Connection, None] = {}
         self._busy: set[Connection] = set()
         self._bodies: dict[Connection, int] = {}
@@ -111,33 +112,35 @@ class Port:
 
     def _enter(self, connection: Connection, descriptor: int) -> None:
         self._idle[connection] = None
-        if self.is_short(descriptor):
-            self._make_room("descriptors")
-            if connection in self._idle:
-                # Its number is one that must stay free; the next one gets the number that is.
-                self.closed(connection)
-                connection.end()
-        elif self.count > self.limits.connections:
+        below = self.descriptors_below
+        if below is not None and descriptor >= below:
+            self._end_for_descriptors(connection)
+        elif len(self._idle) + len(self._busy) > self.limits.connections:
             self._make_room("connections")
 
-    def is_short(self, descriptor: int) -> bool:
-        """Whether the process has too few descriptors left for one with this number; logged."""
-        below = self._descriptors_below
-        if below is None or descriptor < below:
-            return False
+    def _end_for_descriptors(self, newcomer: Connection) -> None:
         _log.warning(
             "out of file descriptors: connections are refused (raise the limit, ulimit -n)",
             extra={"port": self.name},
         )
-        return True
+        self._make_room("descriptors")
+        if newcomer in self._idle:
+            # Its number is one that must stay free; the next one gets the number that is.
+            self.closed(newcomer)
+            newcomer.end()
 
     def closed(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """The connection is gone, or has become a stream."""
         self._idle.pop(connection, None)
-        self._busy.discard(connection)
-        self._release(connection)
-        for limit in (self.handshakes, self.heads, self.requests, self.writes):
-            limit.done(connection)
+        self.heads.done(connection)
+        if self._busy:
+            self._busy.discard(connection)
+        if self._bodies:
+            self._release(connection)
+        # Each new stream passes here, and these are nearly always empty.
+        for limit in self._seldom:
+            if limit.due:
+                limit.done(connection)
 
     def begin(self, connection: Connection, path: bytes) -> bool:
         """A request's head is complete; false where there is no place for it now."""

@@ -89,7 +89,7 @@ class Admission:
         gate, registry = self.gate, self._registry
         pod = PodView(
             now=self._clock(),
-            refusing=gate.refusing or self._out_of_memory(),
+            refusing=gate.refusing or (self._out_of_memory() if registry.memory.is_full else None),
             bounce_retry_ms=gate.bounce_retry_ms,
             streams=registry.open.count,
             without_client=registry.without_client,
@@ -108,9 +108,7 @@ class Admission:
         """
         return self.decide(recall.answered(await self.recall(recall.key)), way)
 
-    def _out_of_memory(self) -> ShutdownReason | None:
-        if not self._registry.memory.is_full:
-            return None
+    def _out_of_memory(self) -> ShutdownReason:
         self._counters.out_of_memory += 1
         return "overloaded"
 

@@ -56,7 +56,9 @@ class FastPathProtocol(asyncio.Protocol):
         """Start the clock for the request head."""
         self._transport = transport
         self._server_state.connections.add(self)  # type: ignore[arg-type]
-        self.port.opened(self, descriptor(transport))
+        port = self.port
+        # Where nothing depends on it, the number is not asked for: it takes longer than the rest.
+        port.opened(self, 0 if port.descriptors_below is None else descriptor(transport))
 
     def data_received(self, data: bytes) -> None:
         """Decide on a whole plain stream request, or leave the connection to the web server."""

@@ -31,11 +31,12 @@ class StreamMemory:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
+        self._newcomers_below = max_bytes * NEWCOMERS
 
     @property
     def is_full(self) -> bool:
         """Whether a new stream is one too many."""
-        return self.bytes >= self.max_bytes * NEWCOMERS
+        return self.bytes >= self._newcomers_below
 
     @property
     def left_bytes(self) -> int:
