@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.goals import goals, judge
-from bench.measure import measure, measure_asgi, measure_reference
+from bench.goals import GOALS, judge
+from bench.measure import measure, measure_opening, measure_reference
 from bench.server import EVENT_BYTES
 from bench.tested import pin
 from tidegate.contract.errors import SettingsError
@@ -24,9 +24,8 @@ from tidegate_lab.descriptors import raise_descriptor_limit
 
 def _table(figures: dict[str, Any], met: dict[str, bool]) -> str:
     rows = [("figure", "measured", "goal", "")]
-    of_machine = goals(figures)
     for name, value in figures.items():
-        sense, limit = of_machine.get(name, ("", 0.0))
+        sense, limit = GOALS.get(name, ("", 0.0))
         shown = f"{value:,.2f}" if isinstance(value, float) else f"{value}"
         goal = f"{sense} {limit:,.6g}" if sense else ""
         rows.append(
@@ -50,7 +49,7 @@ def main() -> int:
         parser.error(str(error))
     pin(os.getpid(), 1)
     figures = measure(options.streams)
-    figures["asgi_new_streams_per_cpu_s"] = measure_asgi(options.streams)
+    figures |= measure_opening(options.streams)
     figures |= measure_reference(options.streams, figures["event_bytes_on_wire"])
     met = judge(figures)
     document = json.dumps({"streams": options.streams, "event_bytes": EVENT_BYTES} | figures)
