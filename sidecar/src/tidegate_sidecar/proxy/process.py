@@ -11,7 +11,6 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
 from socket import socket
 from typing import Final, TextIO
 
@@ -20,6 +19,7 @@ from tidegate.contract.proxy import ProxySettings
 from tidegate_process.descriptors import Descriptors
 from tidegate_process.limits import PortLimits
 from tidegate_process.listeners import is_loopback
+from tidegate_process.loops import run
 from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
@@ -111,13 +111,4 @@ def run_proxy(
     settings: ProxySettings, public: socket, admin: socket, descriptors: Descriptors
 ) -> int:
     """Run a proxy on uvloop where there is one; returns the exit status."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve(settings, public, admin, descriptors, sys.stdout))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+    return run(serve(settings, public, admin, descriptors, sys.stdout))
