@@ -11,7 +11,8 @@ from tidegate_operator.kube.listeners import HEALTH_LIMITS
 from tidegate_operator.report_limits import REPORT_LIMITS
 from tidegate_process.limits import Limit, PortLimits, declared
 from tidegate_sidecar.engine.public_limits import port_limits
-from tidegate_sidecar.process import ADMIN_LIMITS, PUBLISH_LIMITS
+from tidegate_sidecar.ports.admin import ADMIN_LIMITS
+from tidegate_sidecar.process import PUBLISH_LIMITS
 
 PORTS: Final[dict[str, PortLimits]] = {
     "public": port_limits(StreamSettings(), Limits()),

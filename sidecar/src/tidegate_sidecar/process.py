@@ -14,7 +14,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.sidecar import SidecarSettings, env
 from tidegate.drain.drain import Drain
 from tidegate.stream.log import EventLog
@@ -33,12 +32,12 @@ from tidegate_sidecar.listeners import Listeners
 from tidegate_sidecar.machine import within
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.acknowledge import Acknowledgements, AcknowledgePort
-from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.ports.admin import ADMIN_LIMITS, AdminPort
 from tidegate_sidecar.ports.public import make_public_app
 from tidegate_sidecar.ports.publish import PublishPort
-from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
 from tidegate_sidecar.reporting.reporter import Reporter
+from tidegate_sidecar.reporting.starting import make_reporter, start_logged
 
 if TYPE_CHECKING:
     from tidegate_sidecar.auth.service import Authentication
@@ -46,12 +45,6 @@ if TYPE_CHECKING:
 PUBLISH_LIMITS: Final = PortLimits(connections=1024, keep_alive_s=75, body_bytes=48 * 2**20)
 """The application keeps its connections between events, and has a pool of them. Three of the
 largest bodies may be in work at a time."""
-
-ADMIN_LIMITS: Final = PortLimits(
-    connections=64,
-    kept=32,
-    kept_paths=frozenset(path.encode() for path in (PATH_LIVEZ, PATH_READYZ, PATH_DRAIN_POD)),
-)
 
 LEAVE_LIMIT_S: Final = 0.5
 """How long leaving the backplane may take; what was acknowledged is safe already."""
@@ -183,34 +176,24 @@ class Sidecar:
             )
 
     def _make_reporter(self) -> Reporter | None:
-        operator = self._settings.operator
-        if operator.url is None:
-            return None
-        clock, own = time.monotonic, self._settings.identity.pod_token
-        file = operator.token_file
-        return Reporter(
-            operator.url,
-            (lambda: own) if file is None else TokenFile(file, clock),
+        settings = self._settings
+        return make_reporter(
+            settings.operator,
+            settings.identity.pod_token,
             self._pod,
             self._drainer,
             self._metrics,
-            clock,
-            tls=trust(operator.ca_file),
         )
 
     def _report(self) -> asyncio.Task[None] | None:
         if self._reporter is None:
             return None
-        task = asyncio.create_task(self._reporter.run(), name="reporter")
-        task.add_done_callback(_tell_of_death)
-        return task
+        return start_logged(self._reporter.run(), "reporter")
 
     def _refresh_keys(self) -> asyncio.Task[None] | None:
         if self._auth is None:
             return None
-        task = asyncio.create_task(self._auth.run(), name="keys")
-        task.add_done_callback(_tell_of_death)
-        return task
+        return start_logged(self._auth.run(), "keys")
 
     async def _end(
         self,
@@ -254,12 +237,6 @@ def _none() -> None:
 
 def _auth_off() -> dict[str, str]:
     return {"mode": "off"}
-
-
-def _tell_of_death(task: asyncio.Task[None]) -> None:
-    """A reporter that ends by an error costs steering, not streams; it must not end silently."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
 def run_sidecar(settings: SidecarSettings, listeners: Listeners, descriptors: Descriptors) -> int:

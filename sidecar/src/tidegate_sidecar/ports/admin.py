@@ -23,9 +23,18 @@ from starlette.routing import Route
 from tidegate.contract import names
 from tidegate.contract.errors import CallerError
 from tidegate_process.http import health_routes, make_app
+from tidegate_process.limits import PortLimits
 from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.local_only import check_local, local_only
 from tidegate_sidecar.reporting.report import Pod
+
+_KEPT: Final = (names.PATH_LIVEZ, names.PATH_READYZ, names.PATH_DRAIN_POD)
+
+ADMIN_LIMITS: Final = PortLimits(
+    connections=64,
+    kept=32,
+    kept_paths=frozenset(path.encode() for path in _KEPT),
+)
 
 HOOKS_APART_S: Final = 2.0
 """How long the hooks of one deletion may be apart; the kubelet starts them within 20 ms."""

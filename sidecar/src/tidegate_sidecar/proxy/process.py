@@ -12,29 +12,20 @@ import logging
 import sys
 import time
 from socket import socket
-from typing import Final, TextIO
+from typing import TextIO
 
-from tidegate.contract.names import PATH_DRAIN_POD, PATH_LIVEZ, PATH_READYZ
 from tidegate.contract.proxy import ProxySettings
 from tidegate_process.descriptors import Descriptors
-from tidegate_process.limits import PortLimits
 from tidegate_process.listeners import is_loopback
 from tidegate_process.loops import run
 from tidegate_process.ports import Port
 from tidegate_process.serving import Server, announce
 from tidegate_process.signals import stop_on_signals
 from tidegate_sidecar.metrics import Metrics
-from tidegate_sidecar.ports.admin import AdminPort
+from tidegate_sidecar.ports.admin import ADMIN_LIMITS, AdminPort
 from tidegate_sidecar.proxy.proxy import Proxy
-from tidegate_sidecar.reporting.credentials import TokenFile, trust
 from tidegate_sidecar.reporting.report import Pod
-from tidegate_sidecar.reporting.reporter import Reporter
-
-ADMIN_LIMITS: Final = PortLimits(
-    connections=64,
-    kept=32,
-    kept_paths=frozenset(path.encode() for path in (PATH_LIVEZ, PATH_READYZ, PATH_DRAIN_POD)),
-)
+from tidegate_sidecar.reporting.starting import make_reporter, start_logged
 
 _log = logging.getLogger("tidegate.process")
 
@@ -67,7 +58,10 @@ async def serve(
     await proxy.start()
     async with Server(app, admin, admin_port):
         announce(output, public=public, admin=admin)
-        reporting = _report(settings, pod, proxy, metrics)
+        reporter = make_reporter(
+            settings.operator, settings.identity.pod_token, pod, proxy.drainer, metrics
+        )
+        reporting = None if reporter is None else start_logged(reporter.run(), "reporter")
         await stop.wait()
         _log.info("stopping", extra={"streams": proxy.streams.open_count})
         cut = await proxy.stop()
@@ -78,33 +72,6 @@ async def serve(
             await asyncio.gather(reporting, return_exceptions=True)
     _log.info("stopped")
     return 0
-
-
-def _report(
-    settings: ProxySettings, pod: Pod, proxy: Proxy, metrics: Metrics
-) -> asyncio.Task[None] | None:
-    operator, clock = settings.operator, time.monotonic
-    if operator.url is None:
-        return None
-    own, file = settings.identity.pod_token, operator.token_file
-    reporter = Reporter(
-        operator.url,
-        (lambda: own) if file is None else TokenFile(file, clock),
-        pod,
-        proxy.drainer,
-        metrics,
-        clock,
-        tls=trust(operator.ca_file),
-    )
-    task = asyncio.create_task(reporter.run(), name="reporter")
-    task.add_done_callback(_log_failure)
-    return task
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    """A reporter that ends by an error costs steering, not streams; it must not do so silently."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
 def run_proxy(
