@@ -7,6 +7,9 @@ import time
 
 from kit.sidecar_process import SidecarProcess
 
+from tidegate.contract.names import PATH_DRAIN_APP, PATH_DRAIN_POD
+from tidegate_sidecar.ports.admin import ADMIN_LIMITS
+
 QUICK = {"TIDEGATE_LINGER_S": "1", "TIDEGATE_GRACE_S": "10", "TIDEGATE_RESERVE_S": "2"}
 
 
@@ -46,3 +49,8 @@ async def test_it_wants_the_pods_token_and_a_sane_sleep() -> None:
         for least in ("-1", "1e9", "99999", "x"):
             answer = await sidecar.http.get(f"{url}?min_s={least}", headers=right)
             assert (answer.status_code, answer.json()["field"]) == (400, "min_s")
+
+
+def test_a_full_port_has_a_place_for_both_hooks() -> None:
+    """Refused, the application would be stopped while its streams are still being let go."""
+    assert {PATH_DRAIN_POD.encode(), PATH_DRAIN_APP.encode()} <= ADMIN_LIMITS.kept_paths

@@ -28,7 +28,12 @@ from tidegate_sidecar.metrics import Metrics
 from tidegate_sidecar.ports.local_only import check_local, local_only
 from tidegate_sidecar.reporting.report import Pod
 
-_KEPT: Final = (names.PATH_LIVEZ, names.PATH_READYZ, names.PATH_DRAIN_POD)
+_KEPT: Final = (
+    names.PATH_LIVEZ,
+    names.PATH_READYZ,
+    names.PATH_DRAIN_POD,
+    names.PATH_DRAIN_APP,
+)
 
 ADMIN_LIMITS: Final = PortLimits(
     connections=64,
